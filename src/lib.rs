@@ -1,0 +1,7 @@
+//! tcplab
+
+pub mod segment;
+
+pub mod state;
+
+pub mod event;
