@@ -1,0 +1,242 @@
+//! A TCP connection as a service sees it.
+
+use super::Task;
+use crate::event::{Cause, Handshake, Transition, UserCall};
+use crate::state::TcpState;
+use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::socket::tcp;
+use smoltcp::time::Duration;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// One TCP connection, established.
+///
+/// All methods take `&self`, so that one program may read and write at once by joining two futures.
+/// Dropping the connection is CLOSE; what was written still goes out first.
+#[derive(Debug)]
+pub struct Connection {
+    task: Task,
+    endpoint: Rc<RefCell<Endpoint>>,
+}
+
+impl Connection {
+    pub(crate) fn new(task: Task, endpoint: Rc<RefCell<Endpoint>>) -> Connection {
+        Connection { task, endpoint }
+    }
+
+    /// Reads what has arrived, at least one byte and at most `buf.len()`; 0 means that the peer has closed its
+    /// direction and everything it sent was read.
+    ///
+    /// # Errors
+    /// `ConnectionReset` after a RST, `TimedOut` after the user timeout, `ConnectionAborted` after an ABORT.
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let lent = self.recv_with(|arrived| {
+            let len = arrived.len().min(buf.len());
+            buf[..len].copy_from_slice(&arrived[..len]);
+            (len, len)
+        });
+        Ok(lent.await?.unwrap_or(0))
+    }
+
+    /// Reads what has arrived, at least one byte and at most `max`; empty means the end, as with [`read`](Self::read).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_up_to(&self, max: usize) -> io::Result<Vec<u8>> {
+        let mut buf = vec![0; max];
+        let len = self.read(&mut buf).await?;
+        buf.truncate(len);
+        Ok(buf)
+    }
+
+    /// Lends `f` what has arrived, at least one byte, in place; `f` returns how many bytes it has consumed, and a
+    /// result of its own. `None` at the end. The arrived bytes may wrap around in the receive buffer: then `f` sees
+    /// the first part, and the rest at the next call.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Panics
+    /// If `f` claims to have consumed more than it was lent.
+    pub async fn recv_with<R>(&self, f: impl FnOnce(&[u8]) -> (usize, R)) -> io::Result<Option<R>> {
+        let mut f = Some(f);
+        poll_fn(|_| {
+            let mut endpoint = self.endpoint.borrow_mut();
+            let end = endpoint.end;
+            let socket = endpoint.socket_mut();
+            if !socket.can_recv() {
+                return match end {
+                    Some(kind) => Poll::Ready(Err(kind.into())),
+                    None if socket.may_recv() => Poll::Pending,
+                    None => Poll::Ready(Ok(None)),
+                };
+            }
+            let f = f.take().expect("a future is not polled after it is ready");
+            let result = socket.recv(|arrived| f(arrived));
+            Poll::Ready(Ok(Some(result.expect("there is something to receive"))))
+        })
+        .await
+    }
+
+    /// Puts all of `data` into the send buffer, waiting for room as often as needed.
+    ///
+    /// # Errors
+    /// `BrokenPipe` after [`close`](Self::close); otherwise as [`read`](Self::read).
+    pub async fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let accepted = self.send_with(|space| {
+                let len = space.len().min(data.len());
+                space[..len].copy_from_slice(&data[..len]);
+                (len, len)
+            });
+            data = &data[accepted.await?..];
+        }
+        Ok(())
+    }
+
+    /// Lends `f` free room in the send buffer, at least one byte, in place; `f` returns how many bytes it has filled,
+    /// and a result of its own.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Panics
+    /// If `f` claims to have filled more than it was lent.
+    pub async fn send_with<R>(&self, f: impl FnOnce(&mut [u8]) -> (usize, R)) -> io::Result<R> {
+        let mut f = Some(f);
+        poll_fn(|_| {
+            let mut endpoint = self.endpoint.borrow_mut();
+            if let Some(kind) = endpoint.end {
+                return Poll::Ready(Err(kind.into()));
+            }
+            let socket = endpoint.socket_mut();
+            if !socket.may_send() {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            if !socket.can_send() {
+                return Poll::Pending;
+            }
+            let f = f.take().expect("a future is not polled after it is ready");
+            let result = socket.send(|space| f(space));
+            Poll::Ready(Ok(result.expect("the connection may send")))
+        })
+        .await
+    }
+
+    /// CLOSE (RFC 9293, section 3.10.4): nothing more will be sent. What was written leaves first, as far as the
+    /// peer's window allows, so that the FIN gets a segment of its own as with kernel sockets.
+    /// Reading goes on until the peer closes too. Closing twice does nothing.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn close(&self) -> io::Result<()> {
+        self.task.yield_now().await;
+        let mut endpoint = self.endpoint.borrow_mut();
+        if let Some(kind) = endpoint.end {
+            return Err(kind.into());
+        }
+        endpoint.call(UserCall::Close);
+        Ok(())
+    }
+
+    /// ABORT (RFC 9293, section 3.10.5): everything that waits is thrown away and the peer gets a RST.
+    pub fn abort(&self) {
+        let mut endpoint = self.endpoint.borrow_mut();
+        endpoint.call(UserCall::Abort);
+        endpoint.end.get_or_insert(io::ErrorKind::ConnectionAborted);
+    }
+
+    /// Waits for `duration`.
+    pub async fn sleep(&self, duration: Duration) {
+        self.task.sleep(duration).await;
+    }
+
+    /// Waits for `work`, but no longer than `limit`; `None` when the time is up first.
+    pub async fn timeout<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        self.task.timeout(limit, work).await
+    }
+
+    /// Time, sleep, time-outs, notes.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Our end.
+    pub fn local(&self) -> SocketAddr {
+        self.endpoint.borrow().handshake.local
+    }
+
+    /// The other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.endpoint.borrow().handshake.peer
+    }
+
+    /// The state of our end.
+    pub fn state(&self) -> TcpState {
+        self.endpoint.borrow().state()
+    }
+
+    /// What was observed of this connection's handshake.
+    pub fn handshake(&self) -> Handshake {
+        self.endpoint.borrow().handshake.clone()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.endpoint.borrow_mut().released = true;
+    }
+}
+
+/// What the engine and the program of a flow share: the socket, and what each must know of the other.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// The flow's own socket set, with one socket in it.
+    pub(crate) sockets: SocketSet<'static>,
+    /// The one socket.
+    pub(crate) handle: SocketHandle,
+    /// What was observed of the handshake so far.
+    pub(crate) handshake: Handshake,
+    /// Why the connection was taken away from the program, once it was.
+    pub(crate) end: Option<io::ErrorKind>,
+    /// Whether the program has dropped its [`Connection`].
+    pub(crate) released: bool,
+    /// The transitions that user calls have made since the engine last took them away.
+    pub(crate) transitions: Vec<Transition>,
+}
+
+impl Endpoint {
+    pub(crate) fn socket(&self) -> &tcp::Socket<'static> {
+        self.sockets.get(self.handle)
+    }
+
+    pub(crate) fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
+        self.sockets.get_mut(self.handle)
+    }
+
+    pub(crate) fn state(&self) -> TcpState {
+        self.socket().state().into()
+    }
+
+    /// Makes a user call and looks at the state after it.
+    pub(crate) fn call(&mut self, call: UserCall) {
+        let from = self.state();
+        match call {
+            UserCall::Close => self.socket_mut().close(),
+            UserCall::Abort => self.socket_mut().abort(),
+            UserCall::Open => unreachable!("a connection is open before it has an endpoint"),
+        }
+        let to = self.state();
+        if from != to {
+            self.transitions.push(Transition {
+                from,
+                to,
+                cause: Cause::Call(call),
+            });
+        }
+    }
+}
