@@ -42,7 +42,7 @@ use crate::service::{Connection, Program, UdpService};
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::pool::Pool;
-use crate::stack::table::{FlowMap, Seeded};
+use crate::stack::table::{FlowKey, FlowMap, Seeded};
 use crate::stack::tcp::Tcp;
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers};
@@ -53,6 +53,7 @@ use smoltcp::wire::IpCidr;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
+use std::rc::Rc;
 use tcp_flow::{Rest, TcpFlow};
 use udp_flow::UdpFlow;
 
@@ -112,7 +113,7 @@ pub struct Engine {
     /// Flows that may have something to send, each once.
     line: VecDeque<usize>,
     tcp_services: HashMap<u16, TcpService, Seeded>,
-    udp_services: HashMap<u16, Option<UdpPort>, Seeded>,
+    udp_services: HashMap<u16, UdpPort, Seeded>,
     reassembler: Reassembler,
     opened: u64,
     half_open: usize,
@@ -141,16 +142,15 @@ enum Flow {
 /// A connection in TIME-WAIT.
 struct Waiting {
     id: FlowId,
-    key: crate::stack::table::FlowKey,
+    key: FlowKey,
     record: TimeWait,
     deadline: Deadline,
-    ends: Instant,
     result: Option<Result<(), String>>,
 }
 
 struct TcpService {
     name: &'static str,
-    start: Box<dyn Fn(Connection) -> Program>,
+    start: Rc<dyn Fn(Connection) -> Program>,
 }
 
 struct UdpPort {
@@ -186,8 +186,16 @@ impl Engine {
     /// # Panics
     /// If `config` has an MTU or a buffer size out of range.
     pub fn new(config: Config) -> Engine {
-        assert!((1280..=65_535).contains(&config.mtu), "MTU {} out of range", config.mtu);
-        assert!((1024..=1 << 30).contains(&config.buffer), "buffer {} out of range", config.buffer);
+        assert!(
+            (1280..=65_535).contains(&config.mtu),
+            "MTU {} out of range",
+            config.mtu
+        );
+        assert!(
+            (1024..=1 << 30).contains(&config.buffer),
+            "buffer {} out of range",
+            config.buffer
+        );
         let iss = IssGenerator::new(config.seed);
         let hashes = Seeded(config.seed);
         Engine {
@@ -221,13 +229,19 @@ impl Engine {
         F: Fn(Connection) -> Fut + 'static,
         Fut: Future<Output = io::Result<()>> + 'static,
     {
-        let start = Box::new(move |connection| Box::pin(service(connection)) as Program);
+        let start = Rc::new(move |connection| Box::pin(service(connection)) as Program);
         self.tcp_services.insert(port, TcpService { name, start });
     }
 
     /// Serves a UDP port. A second service on the same port takes the place of the first.
     pub fn serve_udp(&mut self, port: u16, name: &'static str, service: impl UdpService + 'static) {
-        self.udp_services.insert(port, Some(UdpPort { name, service: Box::new(service) }));
+        self.udp_services.insert(
+            port,
+            UdpPort {
+                name,
+                service: Box::new(service),
+            },
+        );
     }
 
     /// Does what someone asks. A flow that is not there any more is no error.
@@ -257,7 +271,9 @@ impl Engine {
     /// Lets the timers go off that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(expired) = self.shared.timers.pop(now) {
-            let Some(flow) = self.flows.get_mut(expired.place) else { continue };
+            let Some(flow) = self.flows.get_mut(expired.place) else {
+                continue;
+            };
             if flow.id() != expired.flow {
                 continue;
             }
@@ -280,7 +296,10 @@ impl Engine {
     /// # Panics
     /// If `buf` is shorter than the MTU.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
-        assert!(buf.len() >= self.shared.config.mtu, "a buffer shorter than the MTU");
+        assert!(
+            buf.len() >= self.shared.config.mtu,
+            "a buffer shorter than the MTU"
+        );
         loop {
             if let Some(len) = self.shared.link.next_kept(buf) {
                 return Some(Transmit { len });
@@ -308,7 +327,10 @@ impl Engine {
 
     /// How many connections and exchanges there are, those in TIME-WAIT not counted.
     pub fn active_flows(&self) -> usize {
-        self.flows.iter().filter(|(_, flow)| !matches!(flow, Flow::TimeWait(_))).count()
+        self.flows
+            .iter()
+            .filter(|(_, flow)| !matches!(flow, Flow::TimeWait(_)))
+            .count()
     }
 
     /// The state of a connection's end, `None` for one that is over and for UDP.
@@ -361,33 +383,59 @@ impl Engine {
         }
     }
 
-    fn next_flow_id(&mut self) -> FlowId {
-        self.opened += 1;
-        FlowId(self.opened)
-    }
-
     fn begin_time_wait(&mut self, now: Instant, place: usize, record: TimeWait) {
-        let Flow::Tcp(flow) = self.flows.remove(place) else { return };
+        let Flow::Tcp(flow) = self.flows.remove(place) else {
+            return;
+        };
         let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
+        let ends = flow.time_wait_since().unwrap_or(now) + self.shared.config.time_wait;
         let result = flow.finish(&mut self.shared);
-        let ends = now + self.shared.config.time_wait;
-        let waiting = Waiting { id, key, record, deadline, ends, result };
+        let waiting = Waiting {
+            id,
+            key,
+            record,
+            deadline,
+            result,
+        };
         // The place that was just left is the one that is given out next, so the map stays true.
         let again = self.flows.insert(Flow::TimeWait(waiting));
         debug_assert_eq!(place, again);
-        let Flow::TimeWait(waiting) = &mut self.flows[again] else { return };
-        self.shared.timers.set(&mut waiting.deadline, Some(ends), id, again);
+        let Flow::TimeWait(waiting) = &mut self.flows[again] else {
+            return;
+        };
+        self.shared
+            .timers
+            .set(&mut waiting.deadline, Some(ends), id, again);
+    }
+
+    /// The peer's FIN came again: the wait begins anew.
+    fn restart_time_wait(&mut self, now: Instant, place: usize) {
+        let Flow::TimeWait(waiting) = &mut self.flows[place] else {
+            return;
+        };
+        let ends = now + self.shared.config.time_wait;
+        self.shared
+            .timers
+            .set(&mut waiting.deadline, Some(ends), waiting.id, place);
     }
 
     fn end_time_wait(&mut self, now: Instant, place: usize, id: FlowId, cause: Cause) {
-        let transition = Transition { from: TcpState::TimeWait, to: TcpState::Closed, cause };
-        self.shared.journal.tell(now, Some(id), EventKind::Transition(transition));
+        let transition = Transition {
+            from: TcpState::TimeWait,
+            to: TcpState::Closed,
+            cause,
+        };
+        self.shared
+            .journal
+            .tell(now, Some(id), EventKind::Transition(transition));
         self.end(now, place);
     }
 
     /// Takes a flow out.
     fn end(&mut self, now: Instant, place: usize) {
-        let Some(flow) = self.flows.try_remove(place) else { return };
+        let Some(flow) = self.flows.try_remove(place) else {
+            return;
+        };
         let (id, key) = (flow.id(), flow.key());
         if self.map.get(&key) == Some(&place) {
             self.map.remove(&key);
@@ -402,7 +450,9 @@ impl Engine {
             Flow::TimeWait(waiting) => waiting.result,
             Flow::Udp(flow) => flow.finish(),
         };
-        self.shared.journal.tell(now, Some(id), EventKind::Closed(Closed { result }));
+        self.shared
+            .journal
+            .tell(now, Some(id), EventKind::Closed(Closed { result }));
     }
 }
 
@@ -415,7 +465,7 @@ impl Flow {
         }
     }
 
-    fn key(&self) -> crate::stack::table::FlowKey {
+    fn key(&self) -> FlowKey {
         match self {
             Flow::Tcp(flow) => flow.key,
             Flow::TimeWait(waiting) => waiting.key,

@@ -20,24 +20,39 @@ pub(crate) struct Link {
     leaving: VecDeque<Vec<u8>>,
 }
 
+/// A packet that comes in.
+#[derive(Debug)]
+pub(crate) struct Incoming<'a> {
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) described: &'a Described,
+    /// The packet as which it has been told already: a packet put together from fragments never crossed the
+    /// link itself, but the last of its fragments did.
+    pub(crate) told: Option<PacketId>,
+}
+
 impl Link {
-    /// A packet has come in and is handed to the stack, or discarded before any connection sees it.
+    /// A packet has come in and is handed to the stack, or is discarded before any connection sees it.
     pub(crate) fn arrived(
         &mut self,
         journal: &mut Journal,
         now: Instant,
         flow: Option<FlowId>,
-        arrival: Arrival<'_>,
+        incoming: &Incoming<'_>,
+        discard: Option<Discard>,
+        retransmission: bool,
     ) -> PacketId {
+        if let Some(told) = incoming.told {
+            return told;
+        }
         let id = self.next_id();
         if journal.wants_packets() {
             let packet = Packet {
                 id,
                 direction: Direction::In,
-                described: arrival.described.clone(),
-                bytes: arrival.bytes.to_vec(),
-                fate: arrival.discard.map_or(Fate::Delivered, Fate::Discarded),
-                retransmission: arrival.retransmission,
+                described: incoming.described.clone(),
+                bytes: incoming.bytes.to_vec(),
+                fate: discard.map_or(Fate::Delivered, Fate::Discarded),
+                retransmission,
             };
             journal.tell(now, flow, EventKind::Packet(packet));
         }
@@ -52,7 +67,7 @@ impl Link {
         flow: Option<FlowId>,
         bytes: &[u8],
         retransmission: bool,
-    ) -> PacketId {
+    ) {
         let id = self.next_id();
         if journal.wants_packets() {
             let packet = Packet {
@@ -65,7 +80,6 @@ impl Link {
             };
             journal.tell(now, flow, EventKind::Packet(packet));
         }
-        id
     }
 
     /// Keeps a packet that has departed until the caller brings a buffer.
@@ -84,13 +98,4 @@ impl Link {
         self.crossed += 1;
         PacketId(self.crossed)
     }
-}
-
-/// A packet that comes in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) described: &'a Described,
-    pub(crate) discard: Option<Discard>,
-    pub(crate) retransmission: bool,
 }

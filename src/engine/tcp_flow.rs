@@ -5,7 +5,7 @@ use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Timer,
     Transition, UserCall,
 };
-use crate::link::Arrival;
+use crate::link::Incoming;
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
@@ -59,6 +59,8 @@ pub(super) struct TcpFlow {
     owed: Option<(Instant, usize, TcpState)>,
     /// Since when nobody waits for the peer's FIN any more.
     orphaned: Option<Instant>,
+    /// Since when everything was sent and acknowledged in TIME-WAIT.
+    time_wait_since: Option<Instant>,
 }
 
 /// What our segments have said so far, in the numbers of the wire.
@@ -91,20 +93,12 @@ pub(super) enum Rest {
 }
 
 impl TcpFlow {
-    /// A connection whose SYN has just arrived: `arrive` is to be called with that SYN next.
-    pub(super) fn passive(id: FlowId, key: FlowKey, pooled: Pooled, start: Start, task: Task) -> TcpFlow {
-        TcpFlow::new(id, key, Opening::Passive, pooled, start, task)
-    }
-
-    /// A connection that we begin.
-    pub(super) fn active(id: FlowId, key: FlowKey, pooled: Pooled, start: Start, task: Task) -> TcpFlow {
-        TcpFlow::new(id, key, Opening::Active, pooled, start, task)
-    }
-
-    fn new(
+    /// A connection that begins. In a passive open, [`arrive`](TcpFlow::arrive) is to be called next with its SYN.
+    pub(super) fn new(
         id: FlowId,
         key: FlowKey,
         opening: Opening,
+        iss: SeqNumber,
         pooled: Pooled,
         start: Start,
         task: Task,
@@ -114,7 +108,7 @@ impl TcpFlow {
             local: key.local,
             peer: key.peer,
             opening,
-            iss: SeqNumber(0),
+            iss,
             irs: SeqNumber(0),
             steps: Vec::new(),
         };
@@ -141,12 +135,8 @@ impl TcpFlow {
             rcv_max: SeqNumber(0),
             owed: None,
             orphaned: None,
+            time_wait_since: None,
         }
-    }
-
-    /// Chooses our initial sequence number.
-    pub(super) fn set_iss(&mut self, iss: SeqNumber) {
-        self.endpoint.borrow_mut().handshake.iss = iss;
     }
 
     /// The state of our end.
@@ -154,43 +144,51 @@ impl TcpFlow {
         self.endpoint.borrow().state()
     }
 
+    /// Since when there has been nothing left to do but wait, while the program still ran.
+    pub(super) fn time_wait_since(&self) -> Option<Instant> {
+        self.time_wait_since
+    }
+
     /// Whether it counts against the backlog.
     pub(super) fn is_half_open(&self) -> bool {
         self.half_open
     }
 
-    /// SEGMENT ARRIVES. `packet` is changed: its acknowledgment number becomes smoltcp's.
+    /// SEGMENT ARRIVES (RFC 9293, section 3.10.7).
     pub(super) fn arrive(
         &mut self,
         shared: &mut Shared,
         now: Instant,
-        packet: &mut [u8],
-        described: &Described,
+        incoming: Incoming<'_>,
         segment: &Segment,
-    ) {
+    ) -> PacketId {
         let first = self.endpoint.borrow().handshake.irs == SeqNumber(0)
             && segment.flags.contains(Flags::SYN);
         if first {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.rcv_max = segment.seq;
         }
-        let arrival = Arrival {
-            bytes: packet,
-            described,
-            discard: None,
-            retransmission: segment.sequence_len() > 0 && segment.seq.before(self.rcv_max),
-        };
-        let id = shared.link.arrived(&mut shared.journal, now, Some(self.id), arrival);
+        let again = segment.sequence_len() > 0 && segment.seq.before(self.rcv_max);
+        let id = shared.link.arrived(
+            &mut shared.journal,
+            now,
+            Some(self.id),
+            &incoming,
+            None,
+            again,
+        );
         if segment.sequence_len() > 0 {
             self.rcv_max = self.rcv_max.max(segment.end());
         }
         if let Some(shift) = self.shift {
-            iss::translate_in(packet, shift);
+            iss::translate_in(incoming.bytes, shift);
         }
         let before = self.state();
         let answer = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.ingress(now, packet, sockets, &mut shared.room)
+            shared
+                .tcp
+                .ingress(now, incoming.bytes, sockets, &mut shared.room)
         };
         let after = self.state();
         if before != after {
@@ -204,7 +202,7 @@ impl TcpFlow {
                 });
             }
         }
-        self.observe(now, Direction::In, || described.clone());
+        self.observe(now, Direction::In, || incoming.described.clone());
         self.woken = true;
         if let Some(len) = answer {
             let mut room = std::mem::take(&mut shared.room);
@@ -212,6 +210,7 @@ impl TcpFlow {
             shared.link.keep(room[..len].to_vec());
             shared.room = room;
         }
+        id
     }
 
     /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`; its length is
@@ -225,11 +224,19 @@ impl TcpFlow {
         self.check_timers(shared, now);
         loop {
             let before = self.state();
-            let len = {
-                let sockets = &mut self.endpoint.borrow_mut().sockets;
-                shared.tcp.egress(now, sockets, room)
+            // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
+            let len = match self.time_wait_since {
+                Some(_) => None,
+                None => {
+                    let sockets = &mut self.endpoint.borrow_mut().sockets;
+                    shared.tcp.egress(now, sockets, room)
+                }
             };
-            debug_assert_eq!(before, self.state(), "smoltcp has no timer of its own that is set");
+            debug_assert_eq!(
+                before,
+                self.state(),
+                "smoltcp has no timer of its own that is set"
+            );
             if let Some(len) = len {
                 self.depart(shared, now, &mut room[..len]);
                 return Some(len);
@@ -247,20 +254,28 @@ impl TcpFlow {
         if matches!(state, TcpState::Closed | TcpState::Listen) && over {
             return Rest::Over;
         }
-        if state == TcpState::TimeWait && over && self.sent.ack == self.rcv_max {
-            return Rest::TimeWait(TimeWait {
-                local: self.key.local,
-                peer: self.key.peer,
-                snd_nxt: self.sent.max,
-                rcv_nxt: self.rcv_max,
-                window: self.sent.window,
-            });
-        }
         self.note_debts(now, state);
-        let socket_at = {
+        let mut socket_at = {
             let endpoint = self.endpoint.borrow();
             shared.tcp.poll_at(now, &endpoint.sockets)
         };
+        if state == TcpState::TimeWait {
+            // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
+            let done = socket_at.is_none_or(|at| at > now + Duration::from_secs(1));
+            if done || self.time_wait_since.is_some() {
+                self.time_wait_since.get_or_insert(now);
+                socket_at = None;
+            }
+            if over && self.time_wait_since.is_some() {
+                return Rest::TimeWait(TimeWait {
+                    local: self.key.local,
+                    peer: self.key.peer,
+                    snd_nxt: self.sent.max,
+                    rcv_nxt: self.sent.ack,
+                    window: self.sent.window,
+                });
+            }
+        }
         // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
         let socket_at = socket_at.map(|at| at.max(now + Duration::from_millis(1)));
         let (own_at, _) = self.own_timer(shared).unzip();
@@ -294,7 +309,9 @@ impl TcpFlow {
             Stage::Waiting(_) | Stage::Running(_) => None,
         };
         if let (true, Some(endpoint)) = (in_order, Rc::into_inner(self.endpoint)) {
-            let Endpoint { sockets, handle, .. } = endpoint.into_inner();
+            let Endpoint {
+                sockets, handle, ..
+            } = endpoint.into_inner();
             shared.pool.put_back(Pooled { sockets, handle });
         }
         result
@@ -308,7 +325,9 @@ impl TcpFlow {
             Stage::Waiting(_) if state.is_synchronized() => {
                 self.half_open = false;
                 let stage = std::mem::replace(&mut self.program, Stage::Over(None));
-                let Stage::Waiting(start) = stage else { return false };
+                let Stage::Waiting(start) = stage else {
+                    return false;
+                };
                 self.task.begin(now);
                 let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
                 self.program = Stage::Running(start(connection));
@@ -319,7 +338,8 @@ impl TcpFlow {
                 if matches!(state, TcpState::Closed | TcpState::Listen) {
                     self.half_open = false;
                     let end = self.endpoint.borrow().end;
-                    self.program = Stage::Over(end.map(|kind| Err(io::Error::from(kind).to_string())));
+                    self.program =
+                        Stage::Over(end.map(|kind| Err(io::Error::from(kind).to_string())));
                 }
                 false
             }
@@ -330,7 +350,9 @@ impl TcpFlow {
                 }
                 self.woken = false;
                 self.task.begin(now);
-                let polled = program.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                let polled = program
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
                 if let Poll::Ready(result) = polled {
                     self.program = Stage::Over(Some(result.map_err(|error| error.to_string())));
                 }
@@ -389,22 +411,40 @@ impl TcpFlow {
             self.sent.ack = SeqNumber(tcp.ack_number().0 as u32);
             self.sent.window = tcp.window_len();
         }
-        shared.link.departed(&mut shared.journal, now, Some(self.id), packet, retransmission);
+        shared.link.departed(
+            &mut shared.journal,
+            now,
+            Some(self.id),
+            packet,
+            retransmission,
+        );
         self.observe(now, Direction::Out, || describe(packet));
     }
 
     /// Notes a packet as part of the handshake, as long as that goes on.
-    fn observe(&mut self, now: Instant, direction: Direction, described: impl FnOnce() -> Described) {
+    fn observe(
+        &mut self,
+        now: Instant,
+        direction: Direction,
+        described: impl FnOnce() -> Described,
+    ) {
         let mut endpoint = self.endpoint.borrow_mut();
         let state = endpoint.state();
         let steps = &mut endpoint.handshake.steps;
-        let complete = steps.last().is_some_and(|step| step.state.is_synchronized());
+        let complete = steps
+            .last()
+            .is_some_and(|step| step.state.is_synchronized());
         // In an active open the SYN-ACK makes us ESTABLISHED; our ACK still belongs to the handshake.
         let last_ack = direction == Direction::Out && steps.len() == 2;
         if (complete && !last_ack) || steps.len() >= MAX_HANDSHAKE_STEPS {
             return;
         }
-        steps.push(HandshakeStep { at: now, direction, described: described(), state });
+        steps.push(HandshakeStep {
+            at: now,
+            direction,
+            described: described(),
+            state,
+        });
     }
 
     fn tell_calls(&mut self, shared: &mut Shared, now: Instant) {
@@ -413,7 +453,9 @@ impl TcpFlow {
             self.transition(shared, now, from, to, cause);
         }
         for note in self.task.take_notes() {
-            shared.journal.tell(now, Some(self.id), EventKind::Note(note));
+            shared
+                .journal
+                .tell(now, Some(self.id), EventKind::Note(note));
         }
     }
 
@@ -425,9 +467,14 @@ impl TcpFlow {
         to: TcpState,
         cause: Cause,
     ) {
-        debug_assert!(from.may_become(to), "{from} → {to} is no edge of RFC 9293 ({cause:?})");
+        debug_assert!(
+            from.may_become(to),
+            "{from} → {to} is no edge of RFC 9293 ({cause:?})"
+        );
         let transition = Transition { from, to, cause };
-        shared.journal.tell(now, Some(self.id), EventKind::Transition(transition));
+        shared
+            .journal
+            .tell(now, Some(self.id), EventKind::Transition(transition));
     }
 
     /// Keeps account of what the peer owes us: an acknowledgment, or its FIN.
@@ -463,14 +510,29 @@ impl TcpFlow {
             };
             Some((since + limit?, Timer::User))
         });
-        let fin = self.orphaned.map(|since| (since + FIN_WAIT_2_TIMEOUT, Timer::FinWait2));
-        [user, fin].into_iter().flatten().min_by_key(|&(at, _)| at)
+        let fin = self
+            .orphaned
+            .map(|since| (since + FIN_WAIT_2_TIMEOUT, Timer::FinWait2));
+        let wait = self
+            .time_wait_since
+            .map(|since| (since + shared.config.time_wait, Timer::TimeWait));
+        [user, fin, wait]
+            .into_iter()
+            .flatten()
+            .min_by_key(|&(at, _)| at)
     }
 
     fn check_timers(&mut self, shared: &mut Shared, now: Instant) {
-        let Some((at, timer)) = self.own_timer(shared) else { return };
+        let Some((at, timer)) = self.own_timer(shared) else {
+            return;
+        };
         let from = self.state();
         if at > now || from == TcpState::Closed {
+            return;
+        }
+        if timer == Timer::TimeWait {
+            // The program takes no notice; what follows is done without it.
+            self.program = Stage::Over(None);
             return;
         }
         {
@@ -483,9 +545,4 @@ impl TcpFlow {
         self.orphaned = None;
         self.woken = true;
     }
-}
-
-/// The cause that a packet is.
-pub(super) fn caused_by(id: PacketId) -> Cause {
-    Cause::Segment(id)
 }

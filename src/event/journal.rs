@@ -26,7 +26,11 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new(watch: Watch) -> Journal {
-        Journal { watch, told: 0, waiting: VecDeque::new() }
+        Journal {
+            watch,
+            told: 0,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Whether packets are told: making such an event costs more than not telling it saves.
@@ -43,7 +47,12 @@ impl Journal {
             return;
         }
         self.told += 1;
-        self.waiting.push_back(Event { number: self.told, at, flow, kind });
+        self.waiting.push_back(Event {
+            number: self.told,
+            at,
+            flow,
+            kind,
+        });
     }
 
     pub(crate) fn fetch(&mut self) -> Option<Event> {

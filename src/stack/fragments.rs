@@ -4,6 +4,7 @@
 //! it had never been cut: no fragment fields, no fragment header, checksums right.
 
 use crate::segment::IpHeader;
+use crate::stack::table::FlowKey;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, Ipv6Packet, checksum};
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ pub(crate) struct Reassembler {
 struct Unfinished {
     key: Key,
     expires: Instant,
+    flow: Option<FlowKey>,
     /// The header of the first fragment as it will stand before the whole, once that fragment is here.
     header: Option<Vec<u8>>,
     payload: Vec<u8>,
@@ -58,41 +60,61 @@ pub(crate) enum Added {
 }
 
 impl Reassembler {
-    /// Takes one fragment in.
-    pub(crate) fn add(&mut self, now: Instant, packet: &[u8], ip: &IpHeader) -> Added {
-        self.unfinished.retain(|unfinished| unfinished.expires > now);
-        let Some(fragment) = ip.fragment else { return Added::Unusable };
-        let Some(piece) = Piece::read(packet, ip) else { return Added::Unusable };
+    /// Takes one fragment in. `flow` is what it belongs to, known only where it is the first; returned is what the
+    /// packet belongs to as far as its first fragment has arrived.
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        packet: &[u8],
+        ip: &IpHeader,
+        flow: Option<FlowKey>,
+    ) -> (Added, Option<FlowKey>) {
+        self.unfinished
+            .retain(|unfinished| unfinished.expires > now);
+        let Some((fragment, piece)) = ip.fragment.zip(Piece::read(packet, ip)) else {
+            return (Added::Unusable, flow);
+        };
         let key = Key {
             src: ip.src,
             dst: ip.dst,
             id: fragment.id,
             protocol: ip.src.is_ipv4().then_some(ip.protocol),
         };
-        let place = match self.unfinished.iter().position(|unfinished| unfinished.key == key) {
+        let place = match self
+            .unfinished
+            .iter()
+            .position(|unfinished| unfinished.key == key)
+        {
             Some(place) => place,
             None => {
                 if self.unfinished.len() == MAX_UNFINISHED {
                     self.unfinished.pop_front();
                 }
-                self.unfinished.push_back(Unfinished::new(key, now + REASSEMBLY_TIMEOUT));
+                self.unfinished
+                    .push_back(Unfinished::new(key, now + REASSEMBLY_TIMEOUT));
                 self.unfinished.len() - 1
             }
         };
         let unfinished = &mut self.unfinished[place];
-        if unfinished.add(fragment.offset, fragment.more, piece).is_err() {
-            // RFC 8200, section 4.5 (after RFC 5722): with overlapping fragments, "reassembly of that datagram
-            // MUST be abandoned and all the fragments that have been received for that datagram MUST be discarded".
+        unfinished.flow = unfinished.flow.or(flow);
+        let flow = unfinished.flow;
+        if unfinished
+            .add(fragment.offset, fragment.more, piece)
+            .is_err()
+        {
+            // RFC 8200, section 4.5 (after RFC 5722): with overlapping fragments, "reassembly of that packet
+            // must be abandoned and all the fragments that have been received for that packet must be discarded".
             self.unfinished.remove(place);
-            return Added::Unusable;
+            return (Added::Unusable, flow);
         }
         if !unfinished.is_whole() {
-            return Added::Waiting;
+            return (Added::Waiting, flow);
         }
-        match self.unfinished.remove(place).and_then(Unfinished::into_packet) {
-            Some(packet) => Added::Whole(packet),
-            None => Added::Unusable,
-        }
+        let packet = self
+            .unfinished
+            .remove(place)
+            .and_then(Unfinished::into_packet);
+        (packet.map_or(Added::Unusable, Added::Whole), flow)
     }
 }
 
@@ -109,7 +131,10 @@ impl Piece<'_> {
         if ip.src.is_ipv4() {
             let view = Ipv4Packet::new_checked(packet).ok()?;
             let (header, payload) = packet.split_at(usize::from(view.header_len()));
-            return Some(Piece { header: header.to_vec(), payload });
+            return Some(Piece {
+                header: header.to_vec(),
+                payload,
+            });
         }
         // The headers up to the fragment header stay; the one that names it names what follows it instead.
         let mut next_at = 6;
@@ -120,7 +145,10 @@ impl Piece<'_> {
         }
         let mut header = packet.get(..at)?.to_vec();
         header[next_at] = *packet.get(at)?;
-        Some(Piece { header, payload: packet.get(at + 8..)? })
+        Some(Piece {
+            header,
+            payload: packet.get(at + 8..)?,
+        })
     }
 }
 
@@ -129,6 +157,7 @@ impl Unfinished {
         Unfinished {
             key,
             expires,
+            flow: None,
             header: None,
             payload: Vec::new(),
             present: Vec::new(),
@@ -148,7 +177,11 @@ impl Unfinished {
         if self.present.contains(&(offset, end)) && self.payload[offset..end] == *piece.payload {
             return Ok(());
         }
-        if self.present.iter().any(|&(from, to)| offset < to && from < end) {
+        if self
+            .present
+            .iter()
+            .any(|&(from, to)| offset < to && from < end)
+        {
             return Err(());
         }
         if !more {
@@ -233,4 +266,35 @@ pub(crate) fn cut(packet: Vec<u8>, mtu: usize, id: u32) -> Vec<Vec<u8>> {
             fragment
         })
         .collect()
+}
+
+/// An IPv6 packet without the extension headers before its TCP segment; `None` where there are none to leave out.
+pub(crate) fn without_extensions(packet: &[u8]) -> Option<Vec<u8>> {
+    const TCP: u8 = 6;
+    if packet.first()? >> 4 != 6 || packet[6] == TCP {
+        return None;
+    }
+    let mut next = packet[6];
+    let mut at = 40;
+    while next != TCP {
+        let units = usize::from(*packet.get(at + 1)?);
+        let len = match next {
+            // Hop-by-hop options, routing, destination options: RFC 8200, sections 4.3, 4.4 and 4.6.
+            0 | 43 | 60 => (units + 1) * 8,
+            // A fragment header that belongs to a packet in one piece: RFC 6946.
+            44 => 8,
+            // Authentication: RFC 4302, section 2.2.
+            51 => (units + 2) * 4,
+            _ => return None,
+        };
+        next = *packet.get(at)?;
+        at += len;
+    }
+    let end = 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]]));
+    let mut plain = packet[..40].to_vec();
+    plain.extend_from_slice(packet.get(at..end)?);
+    let len = u16::try_from(plain.len() - 40).ok()?;
+    plain[4..6].copy_from_slice(&len.to_be_bytes());
+    plain[6] = TCP;
+    Some(plain)
 }

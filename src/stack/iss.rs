@@ -28,7 +28,9 @@ impl IssGenerator {
             hasher.write(b"RFC 6528");
             hasher.finish()
         };
-        IssGenerator { secret: (half(1), half(2)) }
+        IssGenerator {
+            secret: (half(1), half(2)),
+        }
     }
 
     /// RFC 6528, section 3: "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", M a timer of
@@ -69,7 +71,9 @@ pub(crate) fn sequence_number(packet: &[u8]) -> Option<SeqNumber> {
 
 /// Moves SEG.SEQ of a packet on its way out.
 pub(crate) fn translate_out(packet: &mut [u8], shift: u32) {
-    let Some(offset) = tcp_offset(packet) else { return };
+    let Some(offset) = tcp_offset(packet) else {
+        return;
+    };
     let mut tcp = TcpPacket::new_unchecked(&mut packet[offset..]);
     let seq = tcp.seq_number().0.wrapping_add(shift as i32);
     tcp.set_seq_number(TcpSeqNumber(seq));
@@ -77,7 +81,9 @@ pub(crate) fn translate_out(packet: &mut [u8], shift: u32) {
 
 /// Moves SEG.ACK of a packet on its way in. SACK blocks stay as they are: smoltcp does not use the peer's.
 pub(crate) fn translate_in(packet: &mut [u8], shift: u32) {
-    let Some(offset) = tcp_offset(packet) else { return };
+    let Some(offset) = tcp_offset(packet) else {
+        return;
+    };
     let mut tcp = TcpPacket::new_unchecked(&mut packet[offset..]);
     if tcp.ack() {
         let ack = tcp.ack_number().0.wrapping_sub(shift as i32);

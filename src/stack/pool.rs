@@ -26,7 +26,10 @@ const MAX_FREE: usize = 1024;
 impl Pool {
     /// `buffer` is the size of each buffer, one for sending and one for receiving, in bytes.
     pub(crate) fn new(buffer: usize) -> Pool {
-        Pool { free: Vec::new(), buffer }
+        Pool {
+            free: Vec::new(),
+            buffer,
+        }
     }
 
     /// A closed socket with congestion control (CUBIC, RFC 9438) as at the beginning.

@@ -70,14 +70,20 @@ fn empty_segment(
         timestamp: None,
         payload: &[],
     };
-    packet(local.ip(), peer.ip(), IpProtocol::Tcp, repr.buffer_len(), |payload| {
-        repr.emit(
-            &mut TcpPacket::new_unchecked(payload),
-            &local.ip().into(),
-            &peer.ip().into(),
-            &ChecksumCapabilities::default(),
-        );
-    })
+    packet(
+        local.ip(),
+        peer.ip(),
+        IpProtocol::Tcp,
+        repr.buffer_len(),
+        |payload| {
+            repr.emit(
+                &mut TcpPacket::new_unchecked(payload),
+                &local.ip().into(),
+                &peer.ip().into(),
+                &ChecksumCapabilities::default(),
+            );
+        },
+    )
 }
 
 /// The most bytes that a UDP datagram between `local` and a peer of the same IP version may carry.
@@ -92,18 +98,27 @@ pub(crate) fn datagram(local: SocketAddr, peer: SocketAddr, payload: &[u8]) -> O
     if payload.len() > max_udp_payload(local) {
         return None;
     }
-    let repr = UdpRepr { src_port: local.port(), dst_port: peer.port() };
+    let repr = UdpRepr {
+        src_port: local.port(),
+        dst_port: peer.port(),
+    };
     let len = repr.header_len() + payload.len();
-    Some(packet(local.ip(), peer.ip(), IpProtocol::Udp, len, |room| {
-        repr.emit(
-            &mut UdpPacket::new_unchecked(room),
-            &local.ip().into(),
-            &peer.ip().into(),
-            payload.len(),
-            |room| room.copy_from_slice(payload),
-            &ChecksumCapabilities::default(),
-        );
-    }))
+    Some(packet(
+        local.ip(),
+        peer.ip(),
+        IpProtocol::Udp,
+        len,
+        |room| {
+            repr.emit(
+                &mut UdpPacket::new_unchecked(room),
+                &local.ip().into(),
+                &peer.ip().into(),
+                payload.len(),
+                |room| room.copy_from_slice(payload),
+                &ChecksumCapabilities::default(),
+            );
+        },
+    ))
 }
 
 /// The reply to an echo request; `None` for every other message. `arrived` is the packet that `icmp` describes.
@@ -113,11 +128,19 @@ pub(crate) fn echo_reply(arrived: &[u8], described: &Described, icmp: &Icmp) -> 
     let data = arrived.get(icmp.payload.clone())?;
     match (ip.dst, icmp.kind) {
         (IpAddr::V4(_), 8) => {
-            let repr = Icmpv4Repr::EchoReply { ident, seq_no, data };
+            let repr = Icmpv4Repr::EchoReply {
+                ident,
+                seq_no,
+                data,
+            };
             Some(icmpv4(ip.dst, ip.src, &repr))
         }
         (IpAddr::V6(_), 128) => {
-            let repr = Icmpv6Repr::EchoReply { ident, seq_no, data };
+            let repr = Icmpv6Repr::EchoReply {
+                ident,
+                seq_no,
+                data,
+            };
             Some(icmpv6(ip.dst, ip.src, &repr))
         }
         _ => None,
@@ -133,16 +156,32 @@ pub(crate) fn port_unreachable(arrived: &[u8]) -> Option<Vec<u8>> {
             // IP header, ICMP header, and the IP header of the packet spoken of.
             let data = cut(ip.payload(), ICMPV4_ERROR_MAX - 20 - 8 - 20);
             let reason = Icmpv4DstUnreachable::PortUnreachable;
-            let repr = Icmpv4Repr::DstUnreachable { reason, header, data };
-            Some(icmpv4(header.dst_addr.into(), header.src_addr.into(), &repr))
+            let repr = Icmpv4Repr::DstUnreachable {
+                reason,
+                header,
+                data,
+            };
+            Some(icmpv4(
+                header.dst_addr.into(),
+                header.src_addr.into(),
+                &repr,
+            ))
         }
         6 => {
             let ip = Ipv6Packet::new_checked(arrived).ok()?;
             let header = Ipv6Repr::parse(&ip).ok()?;
             let data = cut(ip.payload(), ICMPV6_ERROR_MAX - 40 - 8 - 40);
             let reason = Icmpv6DstUnreachable::PortUnreachable;
-            let repr = Icmpv6Repr::DstUnreachable { reason, header, data };
-            Some(icmpv6(header.dst_addr.into(), header.src_addr.into(), &repr))
+            let repr = Icmpv6Repr::DstUnreachable {
+                reason,
+                header,
+                data,
+            };
+            Some(icmpv6(
+                header.dst_addr.into(),
+                header.src_addr.into(),
+                &repr,
+            ))
         }
         _ => None,
     }
@@ -160,7 +199,9 @@ fn icmpv4(src: IpAddr, dst: IpAddr, repr: &Icmpv4Repr<'_>) -> Vec<u8> {
 }
 
 fn icmpv6(src: IpAddr, dst: IpAddr, repr: &Icmpv6Repr<'_>) -> Vec<u8> {
-    let (IpAddr::V6(from), IpAddr::V6(to)) = (src, dst) else { return Vec::new() };
+    let (IpAddr::V6(from), IpAddr::V6(to)) = (src, dst) else {
+        return Vec::new();
+    };
     packet(src, dst, IpProtocol::Icmpv6, repr.buffer_len(), |room| {
         let mut icmp = smoltcp::wire::Icmpv6Packet::new_unchecked(room);
         repr.emit(&from, &to, &mut icmp, &ChecksumCapabilities::default());

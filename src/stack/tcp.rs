@@ -24,7 +24,12 @@ impl Tcp {
     pub(crate) fn new(mtu: usize, addresses: &[IpCidr], seed: u64) -> Tcp {
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
-        let mut port = Port { mtu, arrived: None, room: &mut [], filled: None };
+        let mut port = Port {
+            mtu,
+            arrived: None,
+            room: &mut [],
+            filled: None,
+        };
         let mut iface = Interface::new(config, &mut port, Instant::ZERO);
         // Which addresses are ours is decided before a segment gets here.
         iface.set_any_ip(true);
@@ -46,7 +51,12 @@ impl Tcp {
         sockets: &mut SocketSet<'static>,
         room: &mut [u8],
     ) -> Option<usize> {
-        let mut port = Port { mtu: self.mtu, arrived: Some(packet), room, filled: None };
+        let mut port = Port {
+            mtu: self.mtu,
+            arrived: Some(packet),
+            room,
+            filled: None,
+        };
         let result = self.iface.poll_ingress_single(now, &mut port, sockets);
         debug_assert_ne!(result, PollIngressSingleResult::None);
         port.filled
@@ -60,13 +70,22 @@ impl Tcp {
         sockets: &mut SocketSet<'static>,
         room: &mut [u8],
     ) -> Option<usize> {
-        let mut port = Port { mtu: self.mtu, arrived: None, room, filled: None };
+        let mut port = Port {
+            mtu: self.mtu,
+            arrived: None,
+            room,
+            filled: None,
+        };
         self.iface.poll_egress(now, &mut port, sockets);
         port.filled
     }
 
     /// When the connection in `sockets` wants [`egress`](Tcp::egress) next, if nothing arrives before.
-    pub(crate) fn poll_at(&mut self, now: Instant, sockets: &SocketSet<'static>) -> Option<Instant> {
+    pub(crate) fn poll_at(
+        &mut self,
+        now: Instant,
+        sockets: &SocketSet<'static>,
+    ) -> Option<Instant> {
         self.iface.poll_at(now, sockets)
     }
 
@@ -78,7 +97,9 @@ impl Tcp {
         local: SocketAddr,
         peer: SocketAddr,
     ) -> Result<(), tcp::ConnectError> {
-        sockets.get_mut::<tcp::Socket>(handle).connect(self.iface.context(), peer, local)
+        sockets
+            .get_mut::<tcp::Socket>(handle)
+            .connect(self.iface.context(), peer, local)
     }
 }
 
@@ -102,14 +123,23 @@ impl Device for Port<'_> {
 
     fn receive(&mut self, _: Instant) -> Option<(Arrived<'_>, Room<'_>)> {
         let packet = self.arrived.take()?;
-        Some((Arrived(packet), Room { room: self.room, filled: &mut self.filled }))
+        Some((
+            Arrived(packet),
+            Room {
+                room: self.room,
+                filled: &mut self.filled,
+            },
+        ))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Room<'_>> {
         if self.filled.is_some() {
             return None;
         }
-        Some(Room { room: self.room, filled: &mut self.filled })
+        Some(Room {
+            room: self.room,
+            filled: &mut self.filled,
+        })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

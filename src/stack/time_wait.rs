@@ -42,7 +42,11 @@ impl TimeWait {
         if segment.flags.contains(Flags::RST) {
             // RFC 5961, section 3.2: only a reset with exactly RCV.NXT is believed.
             let exact = segment.seq == self.rcv_nxt;
-            return if exact { Verdict::Close } else { Verdict::Ignore };
+            return if exact {
+                Verdict::Close
+            } else {
+                Verdict::Ignore
+            };
         }
         if segment.flags.contains(Flags::SYN) && segment.acknowledges().is_none() {
             // RFC 1122, section 4.2.2.13: TIME-WAIT "MAY accept a new SYN from the remote TCP to reopen the
@@ -65,6 +69,12 @@ impl TimeWait {
     }
 
     fn acknowledgment(&self) -> Vec<u8> {
-        reply::acknowledgment(self.local, self.peer, self.snd_nxt, self.rcv_nxt, self.window)
+        reply::acknowledgment(
+            self.local,
+            self.peer,
+            self.snd_nxt,
+            self.rcv_nxt,
+            self.window,
+        )
     }
 }

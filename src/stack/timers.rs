@@ -66,7 +66,12 @@ impl Timers {
     }
 
     /// Whether a flow whose entry was popped is due at `now`. If it is not, its true deadline is queued again.
-    pub(crate) fn is_due(&mut self, deadline: &mut Deadline, now: Instant, expired: Expired) -> bool {
+    pub(crate) fn is_due(
+        &mut self,
+        deadline: &mut Deadline,
+        now: Instant,
+        expired: Expired,
+    ) -> bool {
         deadline.queued = None;
         match deadline.due {
             Some(due) if due <= now => true,
@@ -108,7 +113,13 @@ mod tests {
         timers.set(&mut deadline, Some(at(30)), FlowId(1), 7);
         timers.set(&mut deadline, Some(at(10)), FlowId(1), 7);
         let expired = timers.pop(at(10)).unwrap();
-        assert_eq!(expired, Expired { flow: FlowId(1), place: 7 });
+        assert_eq!(
+            expired,
+            Expired {
+                flow: FlowId(1),
+                place: 7
+            }
+        );
         assert!(timers.is_due(&mut deadline, at(10), expired));
     }
 
