@@ -53,8 +53,8 @@ pub(super) struct TcpFlow {
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
     sent: Sent,
-    /// The highest number that the peer has sent, plus one.
-    rcv_max: SeqNumber,
+    /// The highest number that the peer has sent, plus one; `None` before its SYN.
+    rcv_max: Option<SeqNumber>,
     /// Since when the peer owes us an acknowledgment, and what it owed then.
     owed: Option<(Instant, usize, TcpState)>,
     /// Since when nobody waits for the peer's FIN any more.
@@ -132,7 +132,7 @@ impl TcpFlow {
             half_open: opening == Opening::Passive,
             shift: None,
             sent: Sent::default(),
-            rcv_max: SeqNumber(0),
+            rcv_max: None,
             owed: None,
             orphaned: None,
             time_wait_since: None,
@@ -162,13 +162,12 @@ impl TcpFlow {
         incoming: Incoming<'_>,
         segment: &Segment,
     ) -> PacketId {
-        let first = self.endpoint.borrow().handshake.irs == SeqNumber(0)
-            && segment.flags.contains(Flags::SYN);
-        if first {
+        let again =
+            segment.sequence_len() > 0 && self.rcv_max.is_some_and(|max| segment.seq.before(max));
+        if self.rcv_max.is_none() && segment.flags.contains(Flags::SYN) {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
-            self.rcv_max = segment.seq;
+            self.rcv_max = Some(segment.end());
         }
-        let again = segment.sequence_len() > 0 && segment.seq.before(self.rcv_max);
         let id = shared.link.arrived(
             &mut shared.journal,
             now,
@@ -177,9 +176,7 @@ impl TcpFlow {
             None,
             again,
         );
-        if segment.sequence_len() > 0 {
-            self.rcv_max = self.rcv_max.max(segment.end());
-        }
+        self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
         if let Some(shift) = self.shift {
             iss::translate_in(incoming.bytes, shift);
         }
@@ -430,13 +427,16 @@ impl TcpFlow {
     ) {
         let mut endpoint = self.endpoint.borrow_mut();
         let state = endpoint.state();
+        // The last packet of a handshake is the ACK of whoever began it.
+        let last = match endpoint.handshake.opening {
+            Opening::Passive => Direction::In,
+            Opening::Active => Direction::Out,
+        };
         let steps = &mut endpoint.handshake.steps;
         let complete = steps
             .last()
-            .is_some_and(|step| step.state.is_synchronized());
-        // In an active open the SYN-ACK makes us ESTABLISHED; our ACK still belongs to the handshake.
-        let last_ack = direction == Direction::Out && steps.len() == 2;
-        if (complete && !last_ack) || steps.len() >= MAX_HANDSHAKE_STEPS {
+            .is_some_and(|step| step.state.is_synchronized() && step.direction == last);
+        if complete || steps.len() >= MAX_HANDSHAKE_STEPS {
             return;
         }
         steps.push(HandshakeStep {
