@@ -29,10 +29,12 @@
 
 mod open;
 mod packets;
+mod standard;
 mod tcp_flow;
 mod udp_flow;
 
 pub use open::ConnectError;
+pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
     Cause, Closed, Event, EventKind, FlowId, Journal, Timer, Transition, UserCall, Watch,

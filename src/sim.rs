@@ -63,6 +63,9 @@ pub struct Crossing<'a> {
     pub number: u64,
 }
 
+/// A packet on the wire: when it arrives, its number, where it arrives, its bytes.
+type UnderWay = (Instant, u64, Side, Vec<u8>);
+
 /// Two engines and the wire between them.
 pub struct Sim {
     now: Instant,
@@ -71,7 +74,7 @@ pub struct Sim {
     loses: Box<dyn FnMut(&Crossing<'_>) -> bool>,
     crossed: u64,
     lost: u64,
-    under_way: BinaryHeap<Reverse<(Instant, u64, Side, Vec<u8>)>>,
+    under_way: BinaryHeap<Reverse<UnderWay>>,
     events: VecDeque<(Side, Event)>,
     buf: Vec<u8>,
 }

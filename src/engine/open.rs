@@ -119,7 +119,7 @@ impl Engine {
         if !unicast || local == Some(0) {
             return Err(ConnectError::Unaddressable(peer));
         }
-        let own = self
+        let mut own = self
             .shared
             .config
             .addresses
@@ -129,8 +129,7 @@ impl Engine {
                 IpAddress::Ipv6(address) => IpAddr::V6(address),
             });
         let address = own
-            .filter(|address| address.is_ipv4() == peer.is_ipv4())
-            .next()
+            .find(|address| address.is_ipv4() == peer.is_ipv4())
             .ok_or(ConnectError::NoAddress(peer))?;
         let key = |port| FlowKey {
             transport,
