@@ -479,6 +479,11 @@ impl TcpFlow {
 
     /// Keeps account of what the peer owes us: an acknowledgment, or its FIN.
     fn note_debts(&mut self, now: Instant, state: TcpState) {
+        if state == TcpState::Closed {
+            // What was not acknowledged stays in the send buffer, but nobody owes anything any more.
+            (self.owed, self.orphaned, self.time_wait_since) = (None, None, None);
+            return;
+        }
         let queue = self.endpoint.borrow().socket().send_queue();
         let owes = queue > 0
             || matches!(
