@@ -55,8 +55,8 @@ pub(super) struct TcpFlow {
     sent: Sent,
     /// The highest number that the peer has sent, plus one; `None` before its SYN.
     rcv_max: Option<SeqNumber>,
-    /// Since when the peer owes us an acknowledgment, and what it owed then.
-    owed: Option<(Instant, usize, TcpState)>,
+    /// Since when the peer owes us an acknowledgment, and in which state.
+    owed: Option<(Instant, TcpState)>,
     /// Since when nobody waits for the peer's FIN any more.
     orphaned: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
@@ -181,6 +181,7 @@ impl TcpFlow {
             iss::translate_in(incoming.bytes, shift);
         }
         let before = self.state();
+        let queued = self.endpoint.borrow().socket().send_queue();
         let answer = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared
@@ -188,6 +189,13 @@ impl TcpFlow {
                 .ingress(now, incoming.bytes, sockets, &mut shared.room)
         };
         let after = self.state();
+        // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
+        // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
+        // connection to stay open."
+        let shut = segment.window == 0 && segment.acknowledges().is_some();
+        if shut || self.endpoint.borrow().socket().send_queue() < queued {
+            self.owed = None;
+        }
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
             if segment.flags.contains(Flags::RST) {
@@ -496,10 +504,8 @@ impl TcpFlow {
             );
         self.owed = match self.owed {
             _ if !owes => None,
-            Some((since, before, then)) if before <= queue && then == state => {
-                Some((since, queue, state))
-            }
-            _ => Some((now, queue, state)),
+            Some((since, then)) if then == state => Some((since, state)),
+            _ => Some((now, state)),
         };
         let orphan = state == TcpState::FinWait2 && matches!(self.program, Stage::Over(_));
         self.orphaned = orphan.then(|| self.orphaned.unwrap_or(now));
@@ -507,7 +513,7 @@ impl TcpFlow {
 
     /// The timers that are ours and not smoltcp's: when the earliest goes off, and which it is.
     fn own_timer(&self, shared: &Shared) -> Option<(Instant, Timer)> {
-        let user = self.owed.and_then(|(since, _, state)| {
+        let user = self.owed.and_then(|(since, state)| {
             let limit = match state {
                 TcpState::SynReceived => Some(SYN_RECEIVED_TIMEOUT),
                 TcpState::SynSent => Some(SYN_SENT_TIMEOUT),
