@@ -118,6 +118,7 @@ impl TcpFlow {
             handshake,
             end: None,
             released: false,
+            close_waits: false,
             transitions: Vec::new(),
         };
         TcpFlow {
@@ -337,6 +338,10 @@ impl TcpFlow {
                 let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
                 self.program = Stage::Running(start(connection));
                 self.woken = true;
+                if self.endpoint.borrow().close_waits {
+                    self.endpoint.borrow_mut().call(UserCall::Close);
+                    self.tell_calls(shared, now);
+                }
                 true
             }
             Stage::Waiting(_) => {

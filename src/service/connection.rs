@@ -214,6 +214,8 @@ pub(crate) struct Endpoint {
     pub(crate) end: Option<io::ErrorKind>,
     /// Whether the program has dropped its [`Connection`].
     pub(crate) released: bool,
+    /// Whether CLOSE waits for the end of the handshake.
+    pub(crate) close_waits: bool,
     /// The transitions that user calls have made since the engine last took them away.
     pub(crate) transitions: Vec<Transition>,
 }
@@ -235,6 +237,9 @@ impl Endpoint {
     pub(crate) fn call(&mut self, call: UserCall) {
         let from = self.state();
         match call {
+            // RFC 9293, section 3.10.4: "queue for processing after entering ESTABLISHED state". smoltcp would take the
+            // ACK of our SYN for that of a FIN.
+            UserCall::Close if from == TcpState::SynReceived => self.close_waits = true,
             UserCall::Close => self.socket_mut().close(),
             UserCall::Abort => self.socket_mut().abort(),
             UserCall::Open => unreachable!("a connection is open before it has an endpoint"),
