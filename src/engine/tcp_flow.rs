@@ -553,7 +553,8 @@ impl TcpFlow {
         }
         {
             let mut endpoint = self.endpoint.borrow_mut();
-            endpoint.socket_mut().abort();
+            // RFC 9293, section 3.10.8: "delete the TCB, enter the CLOSED state, and return"; no RST.
+            endpoint.forget();
             endpoint.end.get_or_insert(io::ErrorKind::TimedOut);
         }
         self.transition(shared, now, from, self.state(), Cause::Timeout(timer));
