@@ -9,6 +9,7 @@ use crate::link::Incoming;
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
+use crate::stack::fragments::without_extensions;
 use crate::stack::iss;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -178,8 +179,11 @@ impl TcpFlow {
             again,
         );
         self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
+        // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
+        let mut plain = without_extensions(incoming.bytes);
+        let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
         if let Some(shift) = self.shift {
-            iss::translate_in(incoming.bytes, shift);
+            iss::translate_in(packet, shift);
         }
         let before = self.state();
         let queued = self.endpoint.borrow().socket().send_queue();
@@ -187,7 +191,7 @@ impl TcpFlow {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared
                 .tcp
-                .ingress(now, incoming.bytes, sockets, &mut shared.room)
+                .ingress(now, packet, sockets, &mut shared.room)
         };
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
