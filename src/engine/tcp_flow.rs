@@ -166,10 +166,6 @@ impl TcpFlow {
     ) -> PacketId {
         let again =
             segment.sequence_len() > 0 && self.rcv_max.is_some_and(|max| segment.seq.before(max));
-        if self.rcv_max.is_none() && segment.flags.contains(Flags::SYN) {
-            self.endpoint.borrow_mut().handshake.irs = segment.seq;
-            self.rcv_max = Some(segment.end());
-        }
         let id = shared.link.arrived(
             &mut shared.journal,
             now,
@@ -178,7 +174,11 @@ impl TcpFlow {
             None,
             again,
         );
-        self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
+        // Numbers beyond the window are not the peer's, whoever has sent them.
+        let ahead = segment.end().since(self.sent.ack) as usize;
+        if ahead <= shared.config.buffer {
+            self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
+        }
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
         let mut plain = without_extensions(incoming.bytes);
         let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
@@ -203,6 +203,10 @@ impl TcpFlow {
         }
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
+            if segment.flags.contains(Flags::SYN) {
+                self.endpoint.borrow_mut().handshake.irs = segment.seq;
+                self.rcv_max = Some(segment.end());
+            }
             if segment.flags.contains(Flags::RST) {
                 let refused = before == TcpState::SynSent;
                 self.endpoint.borrow_mut().end.get_or_insert(if refused {
