@@ -10,11 +10,11 @@ use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
 use crate::stack::fragments::without_extensions;
-use crate::stack::iss;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::Deadline;
+use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
@@ -179,13 +179,30 @@ impl TcpFlow {
         if ahead <= shared.config.buffer {
             self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
         }
+        let before = self.state();
+        if before == TcpState::Closed {
+            // Section 3.10.7.1. smoltcp's own answer would have numbers that mean nothing on the wire.
+            if let Some(reset) = reply::reset(self.key.local, self.key.peer, segment) {
+                shared.send(now, Some(self.id), reset);
+            }
+            return id;
+        }
+        // Section 3.10.7.4, after RFC 5961, section 4: a SYN for a connection that exists may come from a peer that
+        // has forgotten it; the answer to this acknowledgment tells. smoltcp ignores a SYN without ACK.
+        let control = segment.flags.0 & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0);
+        if before.is_synchronized() && control == Flags::SYN.0 {
+            let Sent { max, ack, window } = self.sent;
+            let challenge =
+                reply::acknowledgment(self.key.local, self.key.peer, max, ack, window);
+            shared.send(now, Some(self.id), challenge);
+            return id;
+        }
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
         let mut plain = without_extensions(incoming.bytes);
         let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
         if let Some(shift) = self.shift {
             iss::translate_in(packet, shift);
         }
-        let before = self.state();
         let queued = self.endpoint.borrow().socket().send_queue();
         let answer = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
@@ -423,9 +440,13 @@ impl TcpFlow {
         tcp.fill_checksum(&src.into(), &dst.into());
         let seq = SeqNumber(tcp.seq_number().0 as u32);
         let len = tcp.segment_len() as u32;
+        // A reset takes its numbers from the segment that it answers.
+        let resets = tcp.rst();
         let retransmission = len > 0 && seq.before(self.sent.max);
-        self.sent.max = self.sent.max.max(seq + len);
-        if tcp.ack() {
+        if !resets {
+            self.sent.max = self.sent.max.max(seq + len);
+        }
+        if tcp.ack() && !resets {
             self.sent.ack = SeqNumber(tcp.ack_number().0 as u32);
             self.sent.window = tcp.window_len();
         }
