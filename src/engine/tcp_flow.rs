@@ -31,6 +31,8 @@ const MAX_HANDSHAKE_STEPS: usize = 16;
 const SYN_RECEIVED_TIMEOUT: Duration = Duration::from_secs(63);
 /// RFC 9293, section 3.8.3 (MUST-23): for a SYN, give up after "at least 3 minutes".
 const SYN_SENT_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long smoltcp's own TIME-WAIT lasts.
+const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
 /// How long a connection that no program reads any more waits for the peer's FIN, as `tcp_fin_timeout` of Linux.
 const FIN_WAIT_2_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -60,6 +62,8 @@ pub(super) struct TcpFlow {
     owed: Option<(Instant, TcpState)>,
     /// Since when nobody waits for the peer's FIN any more.
     orphaned: Option<Instant>,
+    /// When TIME-WAIT was entered.
+    time_wait_entered: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
     time_wait_since: Option<Instant>,
 }
@@ -137,6 +141,7 @@ impl TcpFlow {
             rcv_max: None,
             owed: None,
             orphaned: None,
+            time_wait_entered: None,
             time_wait_since: None,
         }
     }
@@ -220,6 +225,9 @@ impl TcpFlow {
         }
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
+            if after == TcpState::TimeWait {
+                self.time_wait_entered = Some(now);
+            }
             if segment.flags.contains(Flags::SYN) {
                 self.endpoint.borrow_mut().handshake.irs = segment.seq;
                 self.rcv_max = Some(segment.end());
@@ -232,6 +240,10 @@ impl TcpFlow {
                     io::ErrorKind::ConnectionReset
                 });
             }
+        }
+        if self.time_wait_since.is_some() && segment.flags.contains(Flags::FIN) {
+            // "Acknowledge it, and restart the 2 MSL timeout."
+            self.time_wait_since = Some(now);
         }
         self.observe(now, Direction::In, || incoming.described.clone());
         self.woken = true;
@@ -260,6 +272,9 @@ impl TcpFlow {
                 Some(_) => None,
                 None => {
                     let sockets = &mut self.endpoint.borrow_mut().sockets;
+                    // It must not end before the last ACK has left either, however late we get to it.
+                    let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
+                    let now = limit.map_or(now, |limit| now.min(limit));
                     shared.tcp.egress(now, sockets, room)
                 }
             };
