@@ -197,8 +197,7 @@ impl TcpFlow {
         let control = segment.flags.0 & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0);
         if before.is_synchronized() && control == Flags::SYN.0 {
             let Sent { max, ack, window } = self.sent;
-            let challenge =
-                reply::acknowledgment(self.key.local, self.key.peer, max, ack, window);
+            let challenge = reply::acknowledgment(self.key.local, self.key.peer, max, ack, window);
             shared.send(now, Some(self.id), challenge);
             return id;
         }
@@ -211,9 +210,7 @@ impl TcpFlow {
         let queued = self.endpoint.borrow().socket().send_queue();
         let answer = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared
-                .tcp
-                .ingress(now, packet, sockets, &mut shared.room)
+            shared.tcp.ingress(now, packet, sockets, &mut shared.room)
         };
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send

@@ -171,9 +171,14 @@ impl Unfinished {
         if more && (piece.payload.is_empty() || !piece.payload.len().is_multiple_of(8)) {
             return Err(());
         }
-        let uncounted = if self.key.src.is_ipv4() { 0 } else { IPV6_HEADER };
+        let uncounted = if self.key.src.is_ipv4() {
+            0
+        } else {
+            IPV6_HEADER
+        };
         if end + piece.header.len() - uncounted > MAX_LENGTH
-            || self.total.is_some_and(|total| end > total) {
+            || self.total.is_some_and(|total| end > total)
+        {
             return Err(());
         }
         // The very same fragment may come twice; nothing else may overlap.
