@@ -230,7 +230,10 @@ impl TcpFlow {
                 self.rcv_max = Some(segment.end());
             }
             if segment.flags.contains(Flags::RST) {
-                let refused = before == TcpState::SynSent;
+                // Section 3.10.7.4: a reset of an active open in SYN-RECEIVED means "connection refused" too.
+                let opening = self.endpoint.borrow().handshake.opening;
+                let refused = before == TcpState::SynSent
+                    || before == TcpState::SynReceived && opening == Opening::Active;
                 self.endpoint.borrow_mut().end.get_or_insert(if refused {
                     io::ErrorKind::ConnectionRefused
                 } else {
@@ -459,8 +462,16 @@ impl TcpFlow {
             self.sent.max = self.sent.max.max(seq + len);
         }
         if tcp.ack() && !resets {
+            let window = tcp.window_len();
             self.sent.ack = SeqNumber(tcp.ack_number().0 as u32);
-            self.sent.window = tcp.window_len();
+            // The window of a SYN is not scaled, but the windows that take its place later are.
+            let syn = tcp.syn();
+            let unscaled = if syn {
+                describe(packet).tcp().and_then(Segment::window_scale)
+            } else {
+                None
+            };
+            self.sent.window = window >> unscaled.unwrap_or(0);
         }
         shared.link.departed(
             &mut shared.journal,
