@@ -60,6 +60,8 @@ pub(super) struct TcpFlow {
     rcv_max: Option<SeqNumber>,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
+    /// The peer keeps its window shut, and has answered when it was probed last.
+    excused: bool,
     /// Since when nobody waits for the peer's FIN any more.
     orphaned: Option<Instant>,
     /// When TIME-WAIT was entered.
@@ -140,6 +142,7 @@ impl TcpFlow {
             sent: Sent::default(),
             rcv_max: None,
             owed: None,
+            excused: false,
             orphaned: None,
             time_wait_entered: None,
             time_wait_since: None,
@@ -216,8 +219,9 @@ impl TcpFlow {
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
         // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
         // connection to stay open."
-        let shut = segment.window == 0 && segment.acknowledges().is_some();
-        if shut || self.endpoint.borrow().socket().send_queue() < queued {
+        self.excused =
+            before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
+        if self.endpoint.borrow().socket().send_queue() < queued {
             self.owed = None;
         }
         if before != after {
@@ -457,6 +461,7 @@ impl TcpFlow {
         let len = tcp.segment_len() as u32;
         // A reset takes its numbers from the segment that it answers.
         let resets = tcp.rst();
+        self.excused &= len == 0;
         let retransmission = len > 0 && seq.before(self.sent.max);
         if !resets {
             self.sent.max = self.sent.max.max(seq + len);
@@ -550,15 +555,16 @@ impl TcpFlow {
             return;
         }
         let queue = self.endpoint.borrow().socket().send_queue();
-        let owes = queue > 0
-            || matches!(
-                state,
-                TcpState::SynSent
-                    | TcpState::SynReceived
-                    | TcpState::FinWait1
-                    | TcpState::Closing
-                    | TcpState::LastAck
-            );
+        let owes = !self.excused
+            && (queue > 0
+                || matches!(
+                    state,
+                    TcpState::SynSent
+                        | TcpState::SynReceived
+                        | TcpState::FinWait1
+                        | TcpState::Closing
+                        | TcpState::LastAck
+                ));
         self.owed = match self.owed {
             _ if !owes => None,
             Some((since, then)) if then == state => Some((since, state)),
