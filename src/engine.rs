@@ -409,6 +409,10 @@ impl Engine {
         // The place that was just left is the one that is given out next, so the map stays true.
         let again = self.flows.insert(Flow::TimeWait(waiting));
         debug_assert_eq!(place, again);
+        if ends <= now {
+            // The program has held the connection for the whole of it.
+            return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
+        }
         let Flow::TimeWait(waiting) = &mut self.flows[again] else {
             return;
         };
