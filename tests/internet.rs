@@ -235,6 +235,35 @@ fn each_address_of_the_network_answers_for_itself() {
     );
 }
 
+/// smoltcp would not read such a segment; what is told is the packet as it came.
+#[test]
+fn a_segment_behind_extension_headers_opens_a_connection() {
+    let plain = Forged::new(socket(V6[0], 40_000), socket(V6[1], 7), SYN, 1, 0).packet();
+    let mut packet = plain[..40].to_vec();
+    // Destination options that are nothing but padding.
+    packet[6] = 60;
+    packet.extend([6, 0, 1, 4, 0, 0, 0, 0]);
+    packet.extend(&plain[40..]);
+    let len = (packet.len() - 40) as u16;
+    packet[4..6].copy_from_slice(&len.to_be_bytes());
+
+    let mut engine = engine(["2001:db8::2/64", "192.0.2.2/24"]);
+    engine.handle_packet(Instant::ZERO, &mut packet.clone());
+    let mut buf = [0; 1280];
+    let transmit = engine.poll_transmit(Instant::ZERO, &mut buf).unwrap();
+    let answer = describe(&buf[..transmit.len])
+        .notation(Origin::default())
+        .to_string();
+    assert!(answer.starts_with("S. "), "{answer}");
+    let told = std::iter::from_fn(|| engine.poll_event()).find_map(|event| match event.kind {
+        EventKind::Packet(told) => Some(told),
+        _ => None,
+    });
+    let told = told.unwrap();
+    assert_eq!(told.bytes, packet);
+    assert_eq!(told.described, describe(&packet));
+}
+
 #[test]
 fn overlapping_fragments_are_refused() {
     let packet = ping(address(V4[0]), address(V4[1]), &[1; 100]);

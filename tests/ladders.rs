@@ -569,6 +569,23 @@ fn closed_while_half_open() {
     );
 }
 
+/// RFC 9293, section 3.5.1, figure 9: the client has forgotten the connection and opens it anew from the same port.
+/// What belongs to the old connection is counted from the new one's initial numbers here.
+#[test]
+fn half_open_connection_discovered() {
+    check(
+        "half_open_connection_discovered",
+        Scenario {
+            client: &[Drain],
+            server: Some(&[Drain]),
+            lose: vec![lose(Side::Left, RST | ACK, 1)],
+            then: vec![(500, Call(Side::Left, Command::Abort)), (1_000, OpenAgain)],
+            until: 5_000,
+            ..Scenario::default()
+        },
+    );
+}
+
 // Endings that need a second try.
 
 #[test]
@@ -678,6 +695,24 @@ fn window_shut_and_opened() {
             client: &[Fill(4_096), Close, Drain],
             server: Some(&[Sleep(5_000), Read(4_096), Drain, Close]),
             until: 10_000,
+            ..Scenario::default()
+        },
+    );
+}
+
+/// RFC 9293, section 3.8.6.1 (MUST-37): probes that are acknowledged keep the connection open, user timeout or not.
+#[test]
+fn window_shut_for_longer_than_the_user_timeout() {
+    check(
+        "window_shut_for_longer_than_the_user_timeout",
+        Scenario {
+            config: |config| {
+                config.buffer = 1_024;
+                config.user_timeout = Some(Duration::from_secs(5));
+            },
+            client: &[Fill(2_000), Close, Drain],
+            server: Some(&[Sleep(40_000), Drain, Close]),
+            until: 60_000,
             ..Scenario::default()
         },
     );

@@ -4,6 +4,9 @@
 //! What is written here is whole and right, checksums included; where it is longer than the MTU, it is cut
 //! into fragments on its way out.
 
+#[cfg(test)]
+mod tests;
+
 use crate::segment::{Described, Flags, Icmp, Segment, SeqNumber};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
