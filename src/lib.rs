@@ -5,3 +5,5 @@ pub mod segment;
 pub mod state;
 
 pub mod event;
+
+pub mod sys;

@@ -214,7 +214,10 @@ pub struct SackBlocks {
 impl SackBlocks {
     /// At most four blocks fit the 40 bytes of options; further ones are left out.
     pub fn new(blocks: impl IntoIterator<Item = (SeqNumber, SeqNumber)>) -> SackBlocks {
-        let mut sack = SackBlocks { blocks: Default::default(), len: 0 };
+        let mut sack = SackBlocks {
+            blocks: Default::default(),
+            len: 0,
+        };
         for (slot, block) in sack.blocks.iter_mut().zip(blocks) {
             *slot = block;
             sack.len += 1;
@@ -317,7 +320,10 @@ impl Described {
             Body::Udp(datagram) => (datagram.src_port, datagram.dst_port),
             _ => return None,
         };
-        Some((SocketAddr::new(ip.src, src_port), SocketAddr::new(ip.dst, dst_port)))
+        Some((
+            SocketAddr::new(ip.src, src_port),
+            SocketAddr::new(ip.dst, dst_port),
+        ))
     }
 
     /// Where in the packet the payload of the innermost readable layer lies.

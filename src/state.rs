@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn every_state_but_closed_may_become_closed_and_none_itself() {
         for state in TcpState::ALL {
-            assert_eq!(state.may_become(TcpState::Closed), state != TcpState::Closed);
+            assert_eq!(
+                state.may_become(TcpState::Closed),
+                state != TcpState::Closed
+            );
             assert!(!state.may_become(state));
         }
     }

@@ -25,7 +25,10 @@ pub struct Notation<'a> {
 impl Described {
     /// This packet in packetdrill's notation, sequence numbers counted from `origin`.
     pub fn notation(&self, origin: Origin) -> Notation<'_> {
-        Notation { described: self, origin }
+        Notation {
+            described: self,
+            origin,
+        }
     }
 }
 
