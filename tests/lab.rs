@@ -40,6 +40,8 @@ const SCENES: &[(&str, fn())] = &[
     ("pass_on", a_signal_meant_for_the_command_reaches_it),
     ("dropped", a_dropped_lab_kills_its_command),
     ("doctor", the_doctor_finds_a_working_lab),
+    ("made", a_tun_is_made_once_and_goes_with_its_owner),
+    ("attached", a_prepared_tun_is_left_as_it_is),
     ("open", keep_a_lab_open),
 ];
 
@@ -271,6 +273,64 @@ fn the_doctor_finds_a_working_lab() {
     for finding in &findings {
         assert_ne!(finding.state, State::Bad, "{findings:#?}");
     }
+}
+
+fn a_tun_is_made_once_and_goes_with_its_owner() {
+    let config = config().tun;
+    if !geteuid().is_root() {
+        let error = Tun::open(&config).unwrap_err();
+        assert!(matches!(error, TunError::Forbidden { .. }), "{error:?}");
+        return;
+    }
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let tun = Tun::open(&config).unwrap();
+    assert_eq!((tun.name(), tun.mtu(), tun.existed()), ("tun0", 1500, false));
+    let shown = shell("ip -o addr show dev tun0");
+    assert!(shown.contains("192.0.2.1/24"), "{shown}");
+    assert!(shown.contains("2001:db8::1/64"), "{shown}");
+
+    let error = Tun::open(&config).unwrap_err();
+    assert!(matches!(error, TunError::Busy { .. }), "{error:?}");
+    let loopback = TunConfig {
+        name: "lo".into(),
+        ..config
+    };
+    let error = Tun::open(&loopback).unwrap_err();
+    assert!(matches!(error, TunError::NotATun { .. }), "{error:?}");
+    drop(tun);
+    assert!(!shell("ip -o link").contains("tun0"));
+}
+
+/// `setup/tun.sh` makes one for nobody, who attaches to it.
+fn a_prepared_tun_is_left_as_it_is() {
+    let mut config = config().tun;
+    config.name = "tcplab7".into();
+    config.mtu = 9000;
+    if !geteuid().is_root() {
+        // Prepared by root in a network namespace that this process can't make; the other run does it.
+        return;
+    }
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh");
+    let up = format!("{script} up tcplab7 --user nobody --addr 198.51.100.1/24 2>&1");
+    let said = shell(&up);
+    assert!(said.contains("is up for nobody"), "{said}");
+    assert_eq!(shell(&up), said);
+    let before = shell("ip -o addr show dev tcplab7");
+    assert!(before.contains("198.51.100.1/24"), "{before}");
+
+    let helped = std::thread::scope(|scope| scope.spawn(|| Tun::open(&config)).join().unwrap());
+    let tun = helped.unwrap();
+    assert_eq!((tun.mtu(), tun.existed()), (1500, true));
+    assert_eq!(shell("ip -o addr show dev tcplab7"), before);
+    assert!(shell(&format!("{script} status tcplab7")).contains("in use"));
+    assert!(shell(&format!("{script} down tcplab7 2>&1")).contains("cannot remove"));
+    drop(tun);
+
+    let said = shell(&format!("{script} down tcplab7"));
+    assert!(said.contains("is removed"), "{said}");
+    assert_eq!(shell(&format!("{script} down tcplab7")), "tcplab7 is not there\n");
+    assert!(!shell("ip -o link").contains("tcplab7"));
 }
 
 /// Says which namespaces the lab has, and stays until it is killed.

@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -144,7 +145,7 @@ fn enter_namespaces(plan: &Plan<'_>) -> Result<(), Failure> {
 /// to a shell, and to people, there is no such command then.
 fn why_not(errno: Errno, command: &Command) -> Errno {
     let program = Path::new(command.get_program());
-    if errno != Errno::EACCES || program.components().count() > 1 || program.is_absolute() {
+    if errno != Errno::EACCES || program.as_os_str().as_bytes().contains(&b'/') {
         return errno;
     }
     let mut set = command.get_envs().filter(|(name, _)| *name == "PATH");
