@@ -1,34 +1,27 @@
-//! Labs against the real kernel: opened, used and killed, as this user and as one without privileges.
-//!
-//! Each test runs this program again, as a process of its own that can drop its privileges and be killed:
-//! [`scene`] is its entry, [`SCENES`] what it can be told to do. A scene that fails panics, and the test
-//! shows what it said.
-//!
-//! A lab needs a /dev/net/tun that its user may open. Run by root, the tests without privileges see one of
-//! their own, in a mount namespace made for them; run by another user, all use the machine's.
+//! What must hold, one function each. They run in processes of their own and panic where it doesn't.
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, pipe};
-use std::os::unix::process::ExitStatusExt;
+use std::io::{Read, Write, pipe};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl::set_dumpable;
+use nix::pty::{ForkptyResult, forkpty};
 use nix::sys::signal::raise;
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
+use nix::sys::wait::{WaitStatus, waitpid};
 
 use tcplab::sys::child::exit_code;
 use tcplab::sys::doctor::{State, examine};
 use tcplab::sys::lab::{Lab, LabConfig, LabError};
+use tcplab::sys::tun::{Tun, TunConfig, TunError};
 use tcplab::sys::wait::{Signal, Waiter, Watch};
 
-/// What a helper can be told to do, by name.
-const SCENES: &[(&str, fn())] = &[
+use crate::helper::{BOUND, OWNER, User, host_is_untouched, run};
+
+/// What must hold in every user's labs, by name.
+pub(crate) const LABS: &[(&str, fn())] = &[
     ("names", names_resolve_inside_only),
     ("addresses", the_interface_is_up_with_its_addresses),
     ("identity", the_user_stays_the_same),
@@ -38,84 +31,19 @@ const SCENES: &[(&str, fn())] = &[
     ("codes", exit_codes_come_back),
     ("missing", commands_that_cannot_run_are_told_apart),
     ("pass_on", a_signal_meant_for_the_command_reaches_it),
+    ("ctrl_c", ctrl_c_reaches_the_command_by_itself),
     ("dropped", a_dropped_lab_kills_its_command),
     ("doctor", the_doctor_finds_a_working_lab),
-    ("made", a_tun_is_made_once_and_goes_with_its_owner),
-    ("attached", a_prepared_tun_is_left_as_it_is),
-    ("open", keep_a_lab_open),
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum User {
-    This,
-    Unprivileged,
-}
-
-const SCENE: &str = "TCPLAB_TEST_SCENE";
-const USER: &str = "TCPLAB_TEST_USER";
-const MARK: &str = "TCPLAB_TEST_MARK";
-const BOUND: Duration = Duration::from_secs(20);
-
-#[test]
-fn scenes_as_this_user() {
-    run_all(User::This);
-}
-
-#[test]
-fn scenes_without_privileges() {
-    run_all(User::Unprivileged);
-}
-
-#[test]
-fn nothing_is_left_when_the_owner_is_killed() {
-    for user in [User::This, User::Unprivileged] {
-        let mut owner = helper("open", user).spawn().unwrap();
-        let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
-        let (net, mnt) = lines
-            .find_map(|line| {
-                let line = line.unwrap();
-                let spaces = line.split_once("namespaces ")?.1.split_once(' ')?;
-                Some((spaces.0.to_string(), spaces.1.to_string()))
-            })
-            .expect("the helper must open a lab");
-        assert!(somebody_is_in(&net, &mnt));
-
-        owner.kill().unwrap();
-        owner.wait().unwrap();
-        eventually("the lab's namespaces are empty", || {
-            !somebody_is_in(&net, &mnt)
-        });
-    }
-    host_is_untouched();
-}
-
-#[test]
-fn nothing_is_left_whenever_the_owner_is_killed() {
-    for delay in (0..40).step_by(2) {
-        let mark = format!("{} ms by {}", delay, std::process::id());
-        let mut owner = helper("open", User::Unprivileged)
-            .env(MARK, &mark)
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(delay));
-        owner.kill().unwrap();
-        owner.wait().unwrap();
-        // The forked child and the command carry the mark that only this helper was given.
-        eventually("no process of the lab is left", || !somebody_has(&mark));
-    }
-    host_is_untouched();
-}
-
-#[test]
-#[ignore = "the other tests start it, in a process of its own"]
-fn scene() {
-    let name = env::var(SCENE).expect("only the other tests start this one");
-    if env::var(USER).unwrap() == format!("{:?}", User::Unprivileged) && geteuid().is_root() {
-        drop_privileges();
-    }
-    let (_, run) = SCENES.iter().find(|scene| scene.0 == name).unwrap();
-    run();
-}
+/// What else a helper can be told to do.
+pub(crate) const OTHERS: &[(&str, fn())] = &[
+    ("open", keep_a_lab_open),
+    ("forbidden", making_a_tun_needs_privilege),
+    ("made", a_tun_is_made_once_and_goes_with_its_owner),
+    ("prepared", a_prepared_tun_is_left_as_it_is),
+    ("attach", attach_to_a_prepared_tun),
+];
 
 fn names_resolve_inside_only() {
     let found = inside(&["getent", "hosts", "lab.test"]);
@@ -255,6 +183,55 @@ fn a_signal_meant_for_the_command_reaches_it() {
     panic!("the command didn't end");
 }
 
+/// As a shell has it: the terminal's whole foreground group gets the signal, we stay and report.
+fn ctrl_c_reaches_the_command_by_itself() {
+    // SAFETY: the child leaves by _exit only, and does what opening a lab does in a forked child anyway.
+    #[allow(unsafe_code)]
+    match unsafe { forkpty(None, None) }.unwrap() {
+        ForkptyResult::Child => {
+            let caught = wait_for_the_end(&["sh", "-c", "echo ready; exec sleep 60"]);
+            // SAFETY: _exit only ends the process.
+            unsafe { nix::libc::_exit(caught) }
+        }
+        ForkptyResult::Parent { child, master } => {
+            let mut terminal = fs::File::from(master);
+            let mut said = String::new();
+            while !said.contains("ready") {
+                let mut byte = [0];
+                terminal.read_exact(&mut byte).unwrap();
+                said.push(byte[0].into());
+            }
+            terminal.write_all(b"\x03").unwrap();
+            let expected = WaitStatus::Exited(child, 130);
+            assert_eq!(waitpid(child, None).unwrap(), expected, "{said}");
+        }
+    }
+}
+
+/// The command's exit code, or 1 if a signal came other than from the terminal.
+fn wait_for_the_end(command: &[&str]) -> i32 {
+    let waiter = Waiter::new().unwrap();
+    let mut prepared = Command::new(command[0]);
+    prepared.args(&command[1..]);
+    let mut lab = Lab::open(&config(), prepared).unwrap();
+    lab.start().unwrap();
+    let mut from_terminal = false;
+    loop {
+        let watch = Watch {
+            child: Some(&mut lab.child),
+            ..Watch::default()
+        };
+        let ready = waiter.wait(watch, Some(BOUND)).unwrap();
+        from_terminal |= ready.signals.iter().any(|caught| caught.from_terminal);
+        match ready.child_exited {
+            Some(status) if from_terminal => return exit_code(status).into(),
+            Some(_) => return 1,
+            None if ready.signals.is_empty() => return 2,
+            None => {}
+        }
+    }
+}
+
 fn a_dropped_lab_kills_its_command() {
     for started in [false, true] {
         let (mut lab, _) = open(&["sleep", "60"]);
@@ -275,16 +252,16 @@ fn the_doctor_finds_a_working_lab() {
     }
 }
 
+fn making_a_tun_needs_privilege() {
+    let error = Tun::open(&config().tun).unwrap_err();
+    assert!(matches!(error, TunError::Forbidden { .. }), "{error:?}");
+}
+
 fn a_tun_is_made_once_and_goes_with_its_owner() {
     let config = config().tun;
-    if !geteuid().is_root() {
-        let error = Tun::open(&config).unwrap_err();
-        assert!(matches!(error, TunError::Forbidden { .. }), "{error:?}");
-        return;
-    }
-    unshare(CloneFlags::CLONE_NEWNET).unwrap();
     let tun = Tun::open(&config).unwrap();
-    assert_eq!((tun.name(), tun.mtu(), tun.existed()), ("tun0", 1500, false));
+    let seen = (tun.name(), tun.mtu(), tun.existed());
+    assert_eq!(seen, ("tun0", 1500, false));
     let shown = shell("ip -o addr show dev tun0");
     assert!(shown.contains("192.0.2.1/24"), "{shown}");
     assert!(shown.contains("2001:db8::1/64"), "{shown}");
@@ -301,36 +278,54 @@ fn a_tun_is_made_once_and_goes_with_its_owner() {
     assert!(!shell("ip -o link").contains("tun0"));
 }
 
-/// `setup/tun.sh` makes one for nobody, who attaches to it.
+/// `setup/tun.sh` makes one, for nobody where that user exists, who attaches to it.
 fn a_prepared_tun_is_left_as_it_is() {
-    let mut config = config().tun;
-    config.name = "tcplab7".into();
-    config.mtu = 9000;
-    if !geteuid().is_root() {
-        // Prepared by root in a network namespace that this process can't make; the other run does it.
-        return;
-    }
-    unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh");
-    let up = format!("{script} up tcplab7 --user nobody --addr 198.51.100.1/24 2>&1");
-    let said = shell(&up);
-    assert!(said.contains("is up for nobody"), "{said}");
-    assert_eq!(shell(&up), said);
+    let owner = env::var(OWNER).unwrap();
+    let up = format!("up tcplab7 --user {owner} --addr 198.51.100.1/24");
+    let said = tun_sh(&up);
+    assert!(said.contains(&format!("is up for {owner}")), "{said}");
+    assert_eq!(tun_sh(&up), said);
     let before = shell("ip -o addr show dev tcplab7");
     assert!(before.contains("198.51.100.1/24"), "{before}");
 
-    let helped = std::thread::scope(|scope| scope.spawn(|| Tun::open(&config)).join().unwrap());
-    let tun = helped.unwrap();
-    assert_eq!((tun.mtu(), tun.existed()), (1500, true));
+    let user = match owner.as_str() {
+        "root" => User::This,
+        _ => User::Unprivileged,
+    };
+    run("attach", user);
     assert_eq!(shell("ip -o addr show dev tcplab7"), before);
-    assert!(shell(&format!("{script} status tcplab7")).contains("in use"));
-    assert!(shell(&format!("{script} down tcplab7 2>&1")).contains("cannot remove"));
-    drop(tun);
 
-    let said = shell(&format!("{script} down tcplab7"));
-    assert!(said.contains("is removed"), "{said}");
-    assert_eq!(shell(&format!("{script} down tcplab7")), "tcplab7 is not there\n");
+    let held = Tun::open(&prepared()).unwrap();
+    assert!(tun_sh("status tcplab7").contains("in use"));
+    assert!(tun_sh("down tcplab7").contains("cannot remove"));
+    drop(held);
+    assert!(tun_sh("down tcplab7").contains("is removed"));
+    assert!(tun_sh("down tcplab7").contains("is not there"));
     assert!(!shell("ip -o link").contains("tcplab7"));
+}
+
+fn attach_to_a_prepared_tun() {
+    let tun = Tun::open(&prepared()).unwrap();
+    let seen = (tun.name(), tun.mtu(), tun.existed());
+    assert_eq!(seen, ("tcplab7", 1500, true));
+}
+
+fn prepared() -> TunConfig {
+    TunConfig {
+        name: "tcplab7".into(),
+        mtu: 9000,
+        ..config().tun
+    }
+}
+
+fn tun_sh(arguments: &str) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh");
+    shell(&format!("{script} {arguments} 2>&1"))
+}
+
+fn shell(line: &str) -> String {
+    let output = Command::new("sh").args(["-c", line]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Says which namespaces the lab has, and stays until it is killed.
@@ -387,7 +382,6 @@ fn open(command: &[&str]) -> (Lab, impl Read) {
 }
 
 fn next_packet(lab: &Lab) -> Vec<u8> {
-    use std::os::fd::AsFd;
     let waiter = Waiter::new().unwrap();
     let watch = Watch {
         tun: Some(lab.tun.as_fd()),
@@ -415,89 +409,4 @@ fn echo_request() -> Vec<u8> {
         bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
     }
     [ip, icmp].concat()
-}
-
-fn run_all(user: User) {
-    for (name, _) in SCENES.iter().filter(|scene| scene.0 != "open") {
-        let output = helper(name, user).output().unwrap();
-        assert!(
-            output.status.success() && output.status.signal().is_none(),
-            "scene {name} as {user:?}: {}\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-    }
-}
-
-/// This program, to be run again for one scene.
-fn helper(name: &str, user: User) -> Command {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command
-        .args(["--exact", "scene", "--ignored", "--nocapture"])
-        .env(SCENE, name)
-        .env(USER, format!("{user:?}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// Gives this process a /dev/net/tun that everybody may open, and then makes it nobody's.
-fn drop_privileges() {
-    let none = None::<&str>;
-    unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    mount(none, "/mnt", Some("tmpfs"), MsFlags::empty(), none).unwrap();
-    let everybody = Mode::from_bits_truncate(0o666);
-    let node = "/mnt/tun";
-    mknod(node, SFlag::S_IFCHR, everybody, makedev(10, 200)).unwrap();
-    // mknod obeys the umask.
-    fs::set_permissions(node, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-    mount(Some(node), "/dev/net/tun", none, MsFlags::MS_BIND, none).unwrap();
-
-    env::set_current_dir("/").unwrap();
-    setgroups(&[]).unwrap();
-    setgid(Gid::from_raw(65534)).unwrap();
-    setuid(Uid::from_raw(65534)).unwrap();
-    // Changing users hides a process's own /proc files from it; exec would undo that (proc(5)).
-    set_dumpable(true).unwrap();
-}
-
-fn host_is_untouched() {
-    assert!(!Path::new("/tmp/hosts").exists());
-    let hosts = fs::read_to_string("/etc/hosts").unwrap();
-    assert!(!hosts.contains("lab.test"), "{hosts}");
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    assert!(!mounts.contains("tcplab"), "{mounts}");
-}
-
-fn somebody_has(mark: &str) -> bool {
-    processes().any(|process| {
-        let environment = fs::read(process.join("environ")).unwrap_or_default();
-        environment
-            .split(|&byte| byte == 0)
-            .any(|variable| variable == format!("{MARK}={mark}").as_bytes())
-    })
-}
-
-fn somebody_is_in(net: &str, mnt: &str) -> bool {
-    let is = |path: std::path::PathBuf, space: &str| {
-        fs::read_link(path).is_ok_and(|link| link == Path::new(space))
-    };
-    processes().any(|process| is(process.join("ns/net"), net) || is(process.join("ns/mnt"), mnt))
-}
-
-fn processes() -> impl Iterator<Item = std::path::PathBuf> {
-    fs::read_dir("/proc")
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < BOUND, "still not so: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
