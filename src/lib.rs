@@ -12,6 +12,8 @@ pub mod engine;
 
 pub mod sim;
 
+pub mod sys;
+
 mod link;
 
 mod stack;
