@@ -20,6 +20,8 @@
 mod notation;
 mod parse;
 mod seq;
+#[cfg(test)]
+mod tests;
 
 pub use notation::{Notation, Origin};
 pub use parse::describe;
@@ -31,7 +33,8 @@ use std::ops::Range;
 /// What one packet says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
-    /// The IP header; `None` where not even that could be read.
+    /// The IP header; `None` where not all of its fixed part is there. In a packet whose header is
+    /// malformed it says what the bytes say, true or not.
     pub ip: Option<IpHeader>,
     /// What the IP header carries.
     pub body: Body,
@@ -46,13 +49,15 @@ pub struct IpHeader {
     pub dst: IpAddr,
     /// Time to live (IPv4) or hop limit (IPv6).
     pub hop_limit: u8,
-    /// The protocol number of the payload, after any IPv6 extension headers (6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6).
+    /// The protocol number of the payload, after any IPv6 extension headers (6 TCP, 17 UDP, 1 ICMP, 58
+    /// ICMPv6). Where the chain of headers breaks off, the number of the header that is cut.
     pub protocol: u8,
     /// Total length in bytes that the header claims, itself included.
     pub total_len: usize,
     /// The don't-fragment bit (always set in IPv6, where routers never fragment).
     pub dont_fragment: bool,
-    /// Present where the packet is a fragment of a larger one (RFC 791, RFC 8200 section 4.5).
+    /// Present where the packet is a fragment of a larger one (RFC 791, RFC 8200 section 4.5). An "atomic"
+    /// one, whose fragment header says that it is all, is none (RFC 6946).
     pub fragment: Option<FragmentInfo>,
 }
 
@@ -113,6 +118,18 @@ pub enum Layer {
     Icmp,
 }
 
+impl Layer {
+    /// `ip`, `tcp`, `udp` or `icmp`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Layer::Ip => "ip",
+            Layer::Tcp => "tcp",
+            Layer::Udp => "udp",
+            Layer::Icmp => "icmp",
+        }
+    }
+}
+
 /// A TCP segment (RFC 9293, section 3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -132,9 +149,9 @@ pub struct Segment {
     pub urgent: u16,
     /// The options in the order in which they stand.
     pub options: Vec<TcpOption>,
-    /// Where in the packet the payload lies.
+    /// Where in the packet the payload lies; in a first fragment, the part of it that is there.
     pub payload: Range<usize>,
-    /// Whether the checksum is right.
+    /// Whether the checksum is right; true also where it can't be judged, as in a first fragment.
     pub checksum_ok: bool,
 }
 
@@ -278,9 +295,10 @@ pub struct Datagram {
     pub src_port: u16,
     /// Destination port.
     pub dst_port: u16,
-    /// Where in the packet the payload lies.
+    /// Where in the packet the payload lies; in a first fragment, the part of it that is there.
     pub payload: Range<usize>,
-    /// Whether the checksum is right; in IPv4 a checksum of zero means "none" and is right.
+    /// Whether the checksum is right; in IPv4 a checksum of zero means "none" and is right. True also where
+    /// it can't be judged, as in a first fragment.
     pub checksum_ok: bool,
 }
 
@@ -291,7 +309,8 @@ pub struct Icmp {
     pub kind: u8,
     /// Code.
     pub code: u8,
-    /// The name of type and code, for example `echo request` or `port unreachable`.
+    /// The name of type and code, for example `echo request` or `port unreachable`; `unknown message` where
+    /// they have none that we know.
     pub name: &'static str,
     /// Identifier and sequence number of an echo request or reply.
     pub echo: Option<(u16, u16)>,
@@ -299,7 +318,7 @@ pub struct Icmp {
     pub mtu: Option<u32>,
     /// Where in the packet the message's data lies: echo data, or the packet an error speaks of.
     pub payload: Range<usize>,
-    /// Whether the checksum is right.
+    /// Whether the checksum is right; true also where it can't be judged, as in a first fragment.
     pub checksum_ok: bool,
 }
 
