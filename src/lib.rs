@@ -7,3 +7,7 @@ pub mod state;
 pub mod event;
 
 pub mod service;
+
+pub mod view;
+
+pub mod sink;

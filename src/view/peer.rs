@@ -168,7 +168,8 @@ impl InferredPeer {
         let Some(after_syn) = self.after_syn else {
             return self.initial;
         };
-        let covers = |reached: Option<SeqNumber>, number: Option<SeqNumber>| match (reached, number) {
+        let covers = |reached: Option<SeqNumber>, number: Option<SeqNumber>| match (reached, number)
+        {
             (Some(reached), Some(number)) => number.at_or_before(reached),
             _ => false,
         };
@@ -188,7 +189,11 @@ impl InferredPeer {
         }
         let has_our_fin = covers(self.awaits, self.after_our_fin);
         let its_fin_is_acknowledged = covers(self.acknowledged, self.after_fin);
-        match (self.after_fin.is_some(), its_fin_is_acknowledged, has_our_fin) {
+        match (
+            self.after_fin.is_some(),
+            its_fin_is_acknowledged,
+            has_our_fin,
+        ) {
             (false, _, false) => TcpState::Established,
             (false, _, true) => TcpState::CloseWait,
             (true, false, false) => TcpState::FinWait1,
