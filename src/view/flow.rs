@@ -230,7 +230,7 @@ impl Flow {
             0
         };
         if !is_reset {
-            *up_to = Some(up_to.map_or(end, |up_to| up_to.max(end)));
+            *up_to = Some(up_to.map_or(segment.end(), |up_to| up_to.max(segment.end())));
         }
         if segment.flags.contains(Flags::FIN) {
             self.ended(by, Means::Fin);
