@@ -14,4 +14,16 @@ pub mod ladder;
 pub mod log;
 pub mod summary;
 
+mod paint;
 mod text;
+
+/// What a terminal, or a file, can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// Columns. What is drawn for fewer than 60 needs 60 all the same.
+    pub width: usize,
+    /// Whether to use colours (ECMA-48 sequences).
+    pub colour: bool,
+    /// Whether to use more than ASCII.
+    pub unicode: bool,
+}

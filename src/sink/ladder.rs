@@ -10,7 +10,8 @@ mod explain;
 mod layout;
 mod record;
 
-use super::text;
+use super::paint::Paint;
+use super::{Screen, text};
 use crate::event::{
     Cause, Closed, Direction, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
     Transition, Transport,
@@ -19,7 +20,7 @@ use crate::segment::{Body, Flags};
 use crate::state::TcpState;
 use crate::view::{Flow, View};
 use explain::Explainer;
-use layout::{Layout, Paint, Rung};
+use layout::{Layout, Rung};
 use record::Records;
 use smoltcp::time::Duration;
 use std::collections::BTreeMap;
@@ -31,12 +32,8 @@ const PREVIEW: usize = 40;
 /// How a ladder is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The columns of the terminal. Less than 60 are not enough, and more than 132 are left unused.
-    pub width: usize,
-    /// Whether to use colours (ECMA-48 sequences).
-    pub colour: bool,
-    /// Whether to use more than ASCII.
-    pub unicode: bool,
+    /// On what it is drawn; more than 132 columns are left unused.
+    pub screen: Screen,
     /// From 1 on packets without flow are shown too, from 2 on segments with their windows and options.
     pub verbose: u8,
     /// Whether to say in words what happens for the first time.
@@ -64,7 +61,7 @@ impl Ladder {
     pub fn new(options: Options) -> Ladder {
         Ladder {
             options,
-            layout: Layout::new(options.width, options.colour, options.unicode),
+            layout: Layout::new(options.screen),
             peers: BTreeMap::new(),
             explainer: Explainer::default(),
             records: Records::default(),
@@ -118,7 +115,7 @@ impl Ladder {
                 self.emit(Some(id), vec![line], out)
             }
             EventKind::Note(note) => {
-                let text = text::escape(note, self.options.unicode);
+                let text = text::escape(note, self.options.screen.unicode);
                 let text = format!("{}: {text}", flow.service);
                 let lines = self.layout.say(Some(id), Some(time), Paint::Plain, &text);
                 self.emit(Some(id), lines, out)
@@ -237,7 +234,7 @@ impl Ladder {
             && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
         {
             let width = PREVIEW.min(self.layout.below_width());
-            items.push(text::preview(payload, width, self.options.unicode));
+            items.push(text::preview(payload, width, self.options.screen.unicode));
         }
         let peer = flow.peer_state.state();
         let shown = self.peers.insert(flow.id, peer);
@@ -297,10 +294,10 @@ impl Ladder {
             text::count(flow.sent.bytes, "byte"),
         );
         if flow.transport == Transport::Tcp {
-            text += &format!("; closed by {}", text::ending(flow));
+            text += &format!("; closed {}", text::closed(flow));
         }
         if let Some(Err(why)) = &closed.result {
-            let why = text::escape(why, self.options.unicode);
+            let why = text::escape(why, self.options.screen.unicode);
             text += &format!("; {}: {why}", flow.service);
         }
         let lines = self

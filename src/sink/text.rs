@@ -2,9 +2,8 @@
 
 use crate::event::{Cause, Opened, Opening, Transport};
 use crate::state::TcpState;
-use crate::view::{By, Flow, Means};
+use crate::view::{By, Ending, Flow, Means};
 use smoltcp::time::Duration;
-use std::fmt::Write;
 use std::net::SocketAddr;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -57,35 +56,57 @@ pub(super) fn cause(cause: Cause) -> String {
     }
 }
 
-/// How a connection ended, in order: `the peer first (FIN), then tcplab (FIN)`.
-pub(super) fn ending(flow: &Flow) -> String {
-    let says = |means: Means| match means {
+/// How a connection was closed, in order: `by the peer first (FIN), then by tcplab (FIN)`.
+pub(super) fn closed(flow: &Flow) -> String {
+    match flow.endings.as_slice() {
+        [] if flow.closed_at.is_some() => "without FIN or RST".into(),
+        [] => format!("not yet, {}", flow.state),
+        [first, ..] if at_once(flow) => format!("by both at once ({})", means(first.means)),
+        [only] if flow.closed_at.is_some() => {
+            format!("by {} ({})", whose(only.by), means(only.means))
+        }
+        [first, rest @ ..] => {
+            let mut text = format!("by {} first ({})", whose(first.by), means(first.means));
+            for next in rest {
+                text += &format!(", then by {} ({})", whose(next.by), means(next.means));
+            }
+            if flow.closed_at.is_none() {
+                text += &format!(", now {}", flow.state);
+            }
+            text
+        }
+    }
+}
+
+/// The same in a few columns: who was first, and how.
+pub(super) fn closed_first(flow: &Flow) -> String {
+    match flow.closed_first() {
+        None => "-".into(),
+        Some(first) if at_once(flow) => format!("both {}", means(first.means)),
+        Some(Ending { by, means: how }) => {
+            format!("{} {}", whose(by).trim_start_matches("the "), means(how))
+        }
+    }
+}
+
+/// Both FINs were under way at the same time (RFC 9293, figure 13).
+fn at_once(flow: &Flow) -> bool {
+    flow.visited(TcpState::Closing)
+}
+
+fn whose(by: By) -> &'static str {
+    match by {
+        By::Peer => "the peer",
+        By::Local => "tcplab",
+    }
+}
+
+fn means(means: Means) -> &'static str {
+    match means {
         Means::Fin => "FIN",
         Means::Reset => "RST",
         Means::Abort => "ABORT",
         Means::Timeout(timer) => timer.name(),
-    };
-    let whose = |by: By| match by {
-        By::Peer => "the peer",
-        By::Local => "tcplab",
-    };
-    match flow.endings.as_slice() {
-        [] if flow.closed_at.is_some() => "without FIN or RST".into(),
-        [] => format!("not yet: {}", flow.state),
-        [only] if only.means == Means::Fin && flow.closed_at.is_none() => {
-            format!("{} first (FIN), {} now", whose(only.by), flow.state)
-        }
-        [first, ..] if first.means == Means::Fin && flow.visited(TcpState::Closing) => {
-            "both at once (FIN)".into()
-        }
-        [first, rest @ ..] => {
-            let mut text = format!("{} first ({})", whose(first.by), says(first.means));
-            for next in rest {
-                // Writing to a string can't fail.
-                let _ = write!(text, ", then {} ({})", whose(next.by), says(next.means));
-            }
-            text
-        }
     }
 }
 
@@ -94,7 +115,7 @@ pub(super) fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A duration with three digits or a little more: `12 µs` would need more than ASCII, so `0.012 ms`.
+/// A duration for people: `0.412 ms`, `61.002 s`.
 pub(super) fn time(duration: Duration) -> String {
     let micros = duration.total_micros();
     if micros < 1_000_000 {

@@ -1,6 +1,8 @@
 //! Where things stand on a line, and how they are drawn.
 
 use crate::event::{Direction, FlowId};
+use crate::sink::Screen;
+use crate::sink::paint::Paint;
 use crate::sink::text::{pad, wrap};
 use crate::state::TcpState;
 use smoltcp::time::Duration;
@@ -18,9 +20,9 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 60..=132;
 /// How everything is drawn on one kind of terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
-    width: usize,
+    screen: Screen,
+    /// The columns that the longest tag so far takes.
     tag: usize,
-    colour: bool,
     glyphs: &'static Glyphs,
 }
 
@@ -53,18 +55,6 @@ const ASCII: Glyphs = Glyphs {
     remark: "| ",
 };
 
-/// A colour or weight (ECMA-48, Select Graphic Rendition).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Paint {
-    Plain,
-    Bold,
-    Dim,
-    Red,
-    Yellow,
-    /// The colour that tells this flow from the others.
-    Flow(FlowId),
-}
-
 /// One packet on the ladder.
 #[derive(Clone, Debug)]
 pub(super) struct Rung {
@@ -85,12 +75,14 @@ pub(super) struct Rung {
 }
 
 impl Layout {
-    pub(super) fn new(width: usize, colour: bool, unicode: bool) -> Layout {
+    pub(super) fn new(screen: Screen) -> Layout {
         Layout {
-            width: width.clamp(*WIDTHS.start(), *WIDTHS.end()),
+            screen: Screen {
+                width: screen.width.clamp(*WIDTHS.start(), *WIDTHS.end()),
+                ..screen
+            },
             tag: 2,
-            colour,
-            glyphs: if unicode { &UNICODE } else { &ASCII },
+            glyphs: if screen.unicode { &UNICODE } else { &ASCII },
         }
     }
 
@@ -114,30 +106,16 @@ impl Layout {
     }
 
     fn arrow_width(&self) -> usize {
-        self.width - self.arrow() - 1 - STATE
+        self.screen.width - self.arrow() - 1 - STATE
     }
 
     /// The columns for text that stands below an arrow's text, which `Layout::below` draws.
     pub(super) fn below_width(&self) -> usize {
-        self.width - self.arrow() - 3
+        self.screen.width - self.arrow() - 3
     }
 
-    pub(super) fn paint(&self, paint: Paint, text: &str) -> String {
-        let code = match paint {
-            Paint::Plain => return text.into(),
-            Paint::Bold => "1",
-            Paint::Dim => "2",
-            Paint::Red => "31",
-            Paint::Yellow => "33",
-            Paint::Flow(FlowId(id)) => {
-                ["36", "35", "32", "34", "96", "95", "92", "94"][id as usize % 8]
-            }
-        };
-        if self.colour && !text.trim().is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.into()
-        }
+    fn paint(&self, paint: Paint, text: &str) -> String {
+        paint.apply(text, self.screen.colour)
     }
 
     /// Time and tag, with which every line begins that something happened on.
@@ -178,7 +156,7 @@ impl Layout {
         let mut lines = vec![format!(
             "{}{} {} {}",
             self.margin(Some(rung.flow), Some(rung.time)),
-            self.paint(Paint::Plain, &pad(state(rung.peer), STATE)),
+            pad(state(rung.peer), STATE),
             self.draw(rung, &on_arrow),
             self.paint(Paint::Bold, state(rung.local)),
         )];
@@ -230,7 +208,7 @@ impl Layout {
     pub(super) fn change(&self, flow: FlowId, time: Duration, text: &str) -> String {
         let margin = self.margin(Some(flow), Some(time));
         // It ends where the right column ends, and begins further left.
-        let room = self.width - self.left();
+        let room = self.screen.width - self.left();
         let blanks = " ".repeat(room.saturating_sub(text.width()));
         format!("{margin}{blanks}{}", self.paint(Paint::Bold, text))
     }
@@ -245,7 +223,7 @@ impl Layout {
     ) -> Vec<String> {
         let mut margin = self.margin(flow, time);
         let mut lines = Vec::new();
-        for part in wrap(text, self.width - self.left(), |char| char == ' ') {
+        for part in wrap(text, self.screen.width - self.left(), |char| char == ' ') {
             lines.push(format!("{margin}{}", self.paint(paint, &part)));
             margin = " ".repeat(self.left());
         }
@@ -254,7 +232,7 @@ impl Layout {
 
     /// The heads of the two columns, or the states with which they begin.
     pub(super) fn columns(&self, left: &str, right: &str, paint: Paint) -> String {
-        let gap = self.width - STATE - self.left();
+        let gap = self.screen.width - STATE - self.left();
         format!(
             "{}{}{}",
             " ".repeat(self.left()),
@@ -268,7 +246,9 @@ impl Layout {
         let mut marker = self.glyphs.remark;
         let indent = " ".repeat(self.left());
         let mut lines = Vec::new();
-        for part in wrap(text, self.width - self.left() - 2, |char| char == ' ') {
+        for part in wrap(text, self.screen.width - self.left() - 2, |char| {
+            char == ' '
+        }) {
             let text = format!("{marker}{part}");
             lines.push(format!("{indent}{}", self.paint(Paint::Dim, &text)));
             marker = "  ";
