@@ -12,6 +12,10 @@ pub mod engine;
 
 pub mod sim;
 
+pub mod view;
+
+pub mod sink;
+
 pub mod sys;
 
 mod link;
