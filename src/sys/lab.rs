@@ -26,6 +26,7 @@
 //! end, in a lab without a TUN.
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 
@@ -82,6 +83,9 @@ pub struct Lab {
     pub child: Child,
     /// What this lab lacks. The user should be told.
     pub shortfalls: Vec<Shortfall>,
+    /// The network namespace: while we hold it, the kernel goes on closing the connections of a command that
+    /// has ended.
+    _namespace: OwnedFd,
     socket: Socket,
     command: String,
 }
@@ -144,13 +148,14 @@ impl Lab {
     ) -> Result<Lab, LabError> {
         match socket.recv().map_err(LabError::os("hear from the lab"))? {
             Some((Message::Ready(shortfalls), descriptors)) => {
-                // The first is the TUN; later ones are for what a lab may hand out one day.
-                let Some(tun) = descriptors.into_iter().next() else {
+                let mut descriptors = descriptors.into_iter();
+                let (Some(tun), Some(namespace)) = (descriptors.next(), descriptors.next()) else {
                     return Err(LabError::died(&mut child));
                 };
                 Ok(Lab {
                     tun: Tun::received(tun, &config.tun),
                     child,
+                    _namespace: namespace,
                     shortfalls,
                     socket,
                     command,

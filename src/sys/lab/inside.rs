@@ -58,13 +58,13 @@ impl<'a> Plan<'a> {
 /// Makes the lab, hands it over, waits, and becomes the command. Comes back only in order to exit.
 pub(super) fn run(plan: &Plan<'_>, socket: &Socket, mut command: Command, parent: Pid) {
     let failure = match build(plan, parent) {
-        Ok((tun, shortfalls)) => {
+        Ok((tun, namespace, shortfalls)) => {
             let ready = Message::Ready(shortfalls);
-            if socket.send(&ready, &[tun.as_fd()]).is_err() {
+            if socket.send(&ready, &[tun.as_fd(), namespace.as_fd()]).is_err() {
                 return;
             }
             // From here on the TUN lives by the parent's copy alone.
-            drop(tun);
+            drop((tun, namespace));
             match socket.recv() {
                 Ok(Some((Message::Go, _))) => {}
                 _ => return,
@@ -82,7 +82,7 @@ pub(super) fn run(plan: &Plan<'_>, socket: &Socket, mut command: Command, parent
     let _ = socket.send(&Message::Failed(failure), &[]);
 }
 
-fn build(plan: &Plan<'_>, parent: Pid) -> Result<(fs::File, Vec<Shortfall>), Failure> {
+fn build(plan: &Plan<'_>, parent: Pid) -> Result<(fs::File, fs::File, Vec<Shortfall>), Failure> {
     let mut shortfalls = Vec::new();
     enter_namespaces(plan)?;
 
@@ -120,7 +120,9 @@ fn build(plan: &Plan<'_>, parent: Pid) -> Result<(fs::File, Vec<Shortfall>), Fai
     let lacking =
         tun::add_addresses(&route, link, &config.addresses).map_err(at(Step::TunAddress))?;
     shortfalls.extend(lacking.map(|errno| Shortfall(at(Step::Ipv6)(errno))));
-    Ok((file, shortfalls))
+    let namespace = fs::File::open("/proc/self/ns/net")
+        .map_err(|error| at(Step::Namespaces)(errno(&error)))?;
+    Ok((file, namespace, shortfalls))
 }
 
 fn enter_namespaces(plan: &Plan<'_>) -> Result<(), Failure> {

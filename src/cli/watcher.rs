@@ -1,0 +1,126 @@
+//! Shows what happens: the ladder on standard error while it happens, the summary at the end, and the log.
+
+use super::args::Show;
+use super::plan::events_are_logged;
+use crate::event::Event;
+use crate::sink::ladder::{Ladder, Options};
+use crate::sink::{Screen, log as log_lines, summary};
+use crate::view::View;
+use std::env;
+use std::io::{self, IsTerminal, Write};
+
+/// The target under which events stand in the log.
+pub(super) const LOG_TARGET: &str = "tcplab::event";
+
+/// A terminal wider than that many columns is not made use of; what goes to a file is that wide.
+const WIDTH: usize = 100;
+
+/// Whoever looks at a run.
+pub(super) struct Watcher {
+    view: View,
+    ladder: Option<Ladder>,
+    screen: Screen,
+    whole: bool,
+    logs: bool,
+    /// What is drawn and not yet written.
+    drawn: Vec<u8>,
+}
+
+impl Watcher {
+    pub(super) fn new(show: &Show) -> Watcher {
+        let screen = screen();
+        let options = Options {
+            screen,
+            verbose: show.verbose,
+            explain: !show.no_explain,
+            keep: show.whole,
+        };
+        Watcher {
+            view: View::new(),
+            ladder: (!show.quiet).then(|| Ladder::new(options)),
+            screen,
+            whole: show.whole,
+            logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
+            drawn: Vec::new(),
+        }
+    }
+
+    /// Takes one event in.
+    pub(super) fn event(&mut self, event: &Event) {
+        if self.ladder.is_none() && !self.logs {
+            return;
+        }
+        self.view.event(event);
+        if let Some(ladder) = &mut self.ladder {
+            // Writing into memory does not fail.
+            let _ = ladder.event(&self.view, event, &mut self.drawn);
+        }
+        if self.logs
+            && let Some((level, line)) = log_lines::line(&self.view, event)
+        {
+            log::log!(target: LOG_TARGET, level, "{line}");
+        }
+    }
+
+    /// Shows what was taken in: to be called when nothing more happens for now.
+    pub(super) fn flush(&mut self) {
+        let Some(ladder) = &mut self.ladder else { return };
+        let _ = ladder.flush(&mut self.drawn);
+        self.write();
+    }
+
+    /// Shows the summary.
+    pub(super) fn finish(mut self) {
+        self.flush();
+        let Some(ladder) = &self.ladder else { return };
+        if self.whole && self.view.flows().len() > 1 {
+            for flow in self.view.flows() {
+                let _ = writeln!(self.drawn);
+                let _ = ladder.whole(flow.id, &mut self.drawn);
+            }
+        }
+        let _ = writeln!(self.drawn);
+        let _ = summary::write(&self.view, self.screen, &mut self.drawn);
+        self.write();
+    }
+
+    fn write(&mut self) {
+        if self.drawn.is_empty() {
+            return;
+        }
+        if io::stderr().lock().write_all(&self.drawn).is_err() {
+            // Nobody can see it any more, and there is no other place to say so. The run goes on.
+            self.ladder = None;
+        }
+        self.drawn.clear();
+    }
+}
+
+/// What standard error can show.
+pub(super) fn screen() -> Screen {
+    let terminal = io::stderr().is_terminal();
+    let width = terminal_size::terminal_size_of(io::stderr()).map_or(WIDTH, |(width, _)| width.0.into());
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    Screen {
+        width,
+        // https://no-color.org: any value that is not empty.
+        colour: terminal && set("NO_COLOR").is_none() && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        // locale(7): the first of these that is set decides about characters.
+        unicode: ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).is_none_or(|locale| {
+            let locale = locale.to_string_lossy().to_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        }),
+    }
+}
+
+/// Sets the log up: `RUST_LOG` decides, and where it is not set, warnings are shown; quiet runs only show errors.
+pub(super) fn start_log(show: &Show) {
+    let default = match (show.quiet, show.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        // The ladder shows them all.
+        (false, _) => "warn,tcplab::event=off",
+    };
+    let env = env_logger::Env::default().default_filter_or(default);
+    env_logger::Builder::from_env(env).format_timestamp_micros().init();
+}
