@@ -174,7 +174,7 @@ impl Flow {
         self.endings.first().copied()
     }
 
-    /// Both directions.
+    /// What went that way.
     pub fn traffic(&self, direction: Direction) -> &Traffic {
         match direction {
             Direction::In => &self.received,
@@ -192,9 +192,11 @@ impl Flow {
         };
         match (&packet.fate, &packet.described.body) {
             (Fate::Discarded(_), _) => added.discarded = 1,
-            (_, Body::Tcp(segment)) => added.bytes = self.segment(at, packet, segment),
-            (_, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
-            _ => {}
+            (Fate::Delivered, Body::Tcp(segment)) => {
+                added.bytes = self.segment(at, packet, segment);
+            }
+            (Fate::Delivered, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
+            (Fate::Delivered, _) => {}
         }
         *match packet.direction {
             Direction::In => &mut self.received,
