@@ -8,6 +8,16 @@ pub mod event;
 
 pub mod service;
 
+pub mod engine;
+
+pub mod sim;
+
 pub mod view;
 
 pub mod sink;
+
+pub mod sys;
+
+mod link;
+
+mod stack;

@@ -30,10 +30,24 @@ pub mod console;
 pub mod datagram;
 pub mod task;
 
+pub mod password;
+
+pub mod hello;
+
+pub mod echo;
+
+pub mod discard;
+
+pub mod daytime;
+
+pub mod chargen;
+
+pub mod http;
+
 pub use connection::Connection;
 pub use console::Console;
 pub use datagram::{Exchange, UdpService, UdpSocket};
-pub use task::Task;
+pub use task::{Task, race};
 
 use std::future::Future;
 use std::io;

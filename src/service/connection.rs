@@ -82,6 +82,15 @@ impl Connection {
         .await
     }
 
+    /// Reads and throws away until the end.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn drain(&self) -> io::Result<()> {
+        while let Some(()) = self.recv_with(|arrived| (arrived.len(), ())).await? {}
+        Ok(())
+    }
+
     /// Puts all of `data` into the send buffer, waiting for room as often as needed.
     ///
     /// # Errors
@@ -121,7 +130,7 @@ impl Connection {
                 return Poll::Pending;
             }
             let f = f.take().expect("a future is not polled after it is ready");
-            let result = socket.send(|space| f(space));
+            let result = socket.send(f);
             Poll::Ready(Ok(result.expect("the connection may send")))
         })
         .await

@@ -116,3 +116,18 @@ impl Task {
         std::mem::take(&mut self.shared.borrow_mut().notes)
     }
 }
+
+/// Waits for whichever of two futures is ready first, and drops the other one; `one` where both are.
+///
+/// So a program reads and writes at the same time.
+pub async fn race<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let mut one = pin!(one);
+    let mut other = pin!(other);
+    poll_fn(|context| {
+        if let Poll::Ready(result) = one.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        other.as_mut().poll(context)
+    })
+    .await
+}
