@@ -1,6 +1,35 @@
 //! The ladder: every segment an arrow between the peer on the left and tcplab on the right.
 //!
-//! DRAWING
+//! ```text
+//!          #1 192.0.2.1:40001 connects to password on 192.0.2.2:1111 (tcp)
+//!             peer (inferred)                                         tcplab
+//!             CLOSED                                                  LISTEN
+//! 0.000000 #1 SYN-SENT     ── S 0:0(0) win 64240 ───────────────────▶ SYN-RECEIVED
+//!                          <mss 1460,wscale 7,sackOK,TS val 1234567890 ecr 0,eol>
+//!                          0 stands for the initial sequence number 3054230551
+//! 0.000120 #1 ESTABLISHED  ◀─ S. 0:0(0) ack 1 win 64240 ─────────────
+//!                          <mss 1460,wscale 7,sackOK,eol>
+//!                          0 stands for the initial sequence number 2880
+//!             ↳ ack 3054230552 = seq 3054230551 + 1: the SYN counts as one
+//!               sequence number
+//!             ↳ the dot is the ACK bit: it says that the acknowledgment number
+//!               (ack) counts; the number itself is the next byte awaited
+//! 0.000240 #1              ── . ack 1 ──────────────────────────────▶ ESTABLISHED
+//! 0.000320 #1              ◀─ P. 1:17(16) ack 1 "请输入密码:" ───────
+//! 0.000380 #1              ── . ack 17 ─────────────────────────────▶
+//! 1.204380 #1              ── P. 1:4(3) ack 17 "123" ───────────────▶
+//! 1.204470 #1              ◀─ P. 17:29(12) ack 4 "进入成功" ─────────
+//! 1.204540 #1              ── . ack 29 ─────────────────────────────▶
+//! 1.204840 #1 FIN-WAIT-1   ── F. 4:4(0) ack 29 ─────────────────────▶ CLOSE-WAIT
+//! 1.204880 #1 FIN-WAIT-2   ◀─ . ack 5 ───────────────────────────────
+//!             ↳ ack 3054230556 = seq 3054230555 + 1: the FIN counts as one
+//!               sequence number, like the SYN
+//! 1.204930 #1                                        CLOSE-WAIT → LAST-ACK (CLOSE)
+//! 1.204930 #1 TIME-WAIT    ◀─ F. 29:29(0) ack 5 ─────────────────────
+//! 1.204990 #1              ── . ack 30 ─────────────────────────────▶ CLOSED
+//! 1.204990 #1 over: 3 bytes in, 28 bytes out; closed by the peer first (FIN), then
+//!             by tcplab (FIN)
+//! ```
 //!
 //! A state stands on the line of the segment with which it is entered, and only there. Ours is read from the
 //! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)). A change
@@ -213,17 +242,14 @@ impl Ladder {
         } else {
             format!("{notation:#}")
         };
-        let mut items = match text.split_once(" <") {
-            Some((head, options)) => vec![head.into(), format!("<{options}")],
-            None => vec![text],
-        };
+        let mut items = items(&text);
         let mut paint = Paint::Plain;
         if packet.retransmission {
-            items.insert(1, "retransmission".into());
+            items.push("retransmission".into());
             paint = Paint::Yellow;
         }
         if let Fate::Discarded(why) = packet.fate {
-            items.insert(1, format!("discarded: {}", why.reason()));
+            items.push(format!("discarded: {}", why.reason()));
             paint = Paint::Red;
         }
         let payload = described
@@ -249,7 +275,7 @@ impl Ladder {
             discarded: packet.fate != Fate::Delivered,
             below: described
                 .tcp()
-                .filter(|_| is_syn && !packet.retransmission)
+                .filter(|_| is_syn && !packet.retransmission && packet.fate == Fate::Delivered)
                 .map(|segment| format!("0 stands for the initial sequence number {}", segment.seq)),
         })
     }
@@ -273,7 +299,11 @@ impl Ladder {
         }
         let mut paint = Paint::Dim;
         if let Fate::Discarded(why) = packet.fate {
-            text += &format!(", discarded: {}", why.reason());
+            text += ", discarded";
+            // What can't be read has said why.
+            if !matches!(packet.described.body, Body::Malformed(_)) {
+                text += &format!(": {}", why.reason());
+            }
             paint = Paint::Red;
         }
         let time = Duration::from_micros(event.at.total_micros().unsigned_abs());
@@ -325,6 +355,26 @@ impl Ladder {
         }
         Ok(())
     }
+}
+
+/// Takes a segment's notation apart: flags and range, then each word with its number, then the options.
+fn items(notation: &str) -> Vec<String> {
+    let (head, options) = match notation.split_once(" <") {
+        Some((head, options)) => (head, Some(format!("<{options}"))),
+        None => (notation, None),
+    };
+    let mut items: Vec<String> = Vec::new();
+    for word in head.split(' ') {
+        match items.last_mut() {
+            Some(last) if !matches!(word, "ack" | "win" | "urg") => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => items.push(word.into()),
+        }
+    }
+    items.extend(options);
+    items
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub fn write(view: &View, screen: Screen, out: &mut impl Write) -> io::Result<()
 }
 
 fn connection(view: &View, flow: &Flow, screen: Screen, out: &mut impl Write) -> io::Result<()> {
-    heading(flow, "", screen, out)?;
+    heading(flow, screen, out)?;
     let states: Vec<String> = flow
         .times(view.now())
         .map(|(state, time)| format!("{state} {}", text::time(time)))
@@ -41,16 +41,19 @@ fn connection(view: &View, flow: &Flow, screen: Screen, out: &mut impl Write) ->
     let mut facts = vec![
         ("opened", opened(flow)),
         ("closed", text::closed(flow)),
-        ("in", traffic(&flow.received, "segment")),
-        ("out", traffic(&flow.sent, "segment")),
+        ("in", traffic(&flow.received)),
+        ("out", traffic(&flow.sent)),
         ("states", states.join(", ")),
     ];
     if let Some(Err(why)) = &flow.result {
         facts.push((flow.service, text::escape(why, screen.unicode)));
     }
     for (name, fact) in facts {
+        let separator = if name == "states" { ',' } else { ' ' };
         let mut name = Paint::Dim.apply(&text::pad(name, INDENT - 4), screen.colour);
-        for line in text::wrap(&fact, screen.width.max(60) - INDENT, |char| char == ' ') {
+        for line in text::wrap(&fact, screen.width.max(60) - INDENT, |char| {
+            char == separator
+        }) {
             writeln!(out, "   {name} {line}")?;
             name = text::pad("", INDENT - 4);
         }
@@ -74,22 +77,30 @@ fn opened(flow: &Flow) -> String {
 }
 
 fn exchange(flow: &Flow, screen: Screen, out: &mut impl Write) -> io::Result<()> {
-    let received = traffic(&flow.received, "datagram");
-    let sent = traffic(&flow.sent, "datagram");
-    heading(flow, &format!(": {received} in; {sent} out"), screen, out)
+    let tag = Paint::Flow(flow.id).apply(&flow.id.to_string(), screen.colour);
+    let who = format!("{} with {} (udp)", flow.peer, flow.service);
+    let who = Paint::Bold.apply(&who, screen.colour);
+    writeln!(
+        out,
+        "{tag} {who}: {} in ({}), {} out ({})",
+        text::count(flow.received.packets, "datagram"),
+        text::count(flow.received.bytes, "byte"),
+        flow.sent.packets,
+        text::count(flow.sent.bytes, "byte"),
+    )
 }
 
-fn heading(flow: &Flow, more: &str, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+fn heading(flow: &Flow, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     let tag = Paint::Flow(flow.id).apply(&flow.id.to_string(), screen.colour);
     let who = Paint::Bold.apply(&text::who_flow(flow), screen.colour);
-    writeln!(out, "{tag} {who}{more}")
+    writeln!(out, "{tag} {who}")
 }
 
-fn traffic(traffic: &Traffic, unit: &str) -> String {
+fn traffic(traffic: &Traffic) -> String {
     let mut text = format!(
         "{} in {}",
         text::count(traffic.bytes, "byte"),
-        text::count(traffic.packets, unit)
+        text::count(traffic.packets, "segment")
     );
     if traffic.retransmissions > 0 {
         text += &format!(
@@ -113,7 +124,7 @@ fn table(view: &View, screen: Screen, out: &mut impl Write) -> io::Result<()> {
         "closed first",
         "bytes in",
         "bytes out",
-        "again",
+        "resent",
     ];
     // The first column that is aligned to the right: all numbers.
     const NUMBERS: usize = 5;

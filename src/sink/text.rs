@@ -187,8 +187,8 @@ fn as_text(payload: &[u8]) -> Option<&str> {
     (!text.is_empty() && odd * 8 <= text.chars().count()).then_some(text)
 }
 
-/// Breaks `text` after characters of which `may_break` holds, into lines of at most `width` columns (one, if
-/// need be in the middle of a word).
+/// Breaks `text` into lines of at most `width` columns: after characters of which `may_break` holds, and only
+/// where there are none, anywhere. There is always one line.
 pub(super) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -196,6 +196,11 @@ pub(super) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -
         if line.width() + word.trim_end().width() > width && !line.is_empty() {
             lines.push(std::mem::take(&mut line));
         }
+        let word = if line.is_empty() {
+            word.trim_start()
+        } else {
+            word
+        };
         for char in word.chars() {
             if line.width() + char.width().unwrap_or(0) > width && char != ' ' {
                 lines.push(std::mem::take(&mut line));

@@ -174,7 +174,7 @@ impl Flow {
         self.endings.first().copied()
     }
 
-    /// Both directions.
+    /// What went that way.
     pub fn traffic(&self, direction: Direction) -> &Traffic {
         match direction {
             Direction::In => &self.received,
@@ -192,9 +192,11 @@ impl Flow {
         };
         match (&packet.fate, &packet.described.body) {
             (Fate::Discarded(_), _) => added.discarded = 1,
-            (_, Body::Tcp(segment)) => added.bytes = self.segment(at, packet, segment),
-            (_, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
-            _ => {}
+            (Fate::Delivered, Body::Tcp(segment)) => {
+                added.bytes = self.segment(at, packet, segment);
+            }
+            (Fate::Delivered, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
+            (Fate::Delivered, _) => {}
         }
         *match packet.direction {
             Direction::In => &mut self.received,
@@ -222,15 +224,15 @@ impl Flow {
         // A SYN and a FIN occupy a number each and are no data.
         let start = segment.seq + u32::from(is_syn);
         let end = start + segment.payload.len() as u32;
-        // What a segment leaves out before it was lost or is late: its sender has sent it.
-        let from = up_to.unwrap_or(start);
-        let new = if from.before(end) && !is_reset {
-            end.since(from)
-        } else {
-            0
-        };
+        let mut new = 0;
         if !is_reset {
-            *up_to = Some(up_to.map_or(segment.end(), |up_to| up_to.max(segment.end())));
+            // What data leaves out before it was lost or is late: its sender has sent it. Where no data
+            // follows, nothing tells whether a missing number was a byte or a FIN.
+            let known = *up_to.get_or_insert(start);
+            if !segment.payload.is_empty() && known.before(end) {
+                new = end.since(known);
+                *up_to = Some(end);
+            }
         }
         if segment.flags.contains(Flags::FIN) {
             self.ended(by, Means::Fin);

@@ -152,6 +152,16 @@ fn bytes_count_once_however_often_they_are_sent() {
 }
 
 #[test]
+fn a_lost_fin_is_no_byte() {
+    let mut script = Script::new();
+    script.passive().handshake().get("P", 1, Some(1), b"123");
+    // The FIN had the number 4.
+    script.get("", 5, Some(1), b"");
+    script.get("F", 4, Some(1), b"").again();
+    assert_eq!(view(&script).totals().received.bytes, 3);
+}
+
+#[test]
 fn datagrams_and_strays_are_counted() {
     let mut script = Script::new();
     script.open(Transport::Udp, Opening::Passive, "hello");

@@ -11,7 +11,7 @@ pub(super) struct Explainer {
     acknowledgment: bool,
     syn: bool,
     fin: bool,
-    /// The FINs that wait for their acknowledgment: flow and direction of the FIN.
+    /// The FINs that wait for their acknowledgment, by flow and by whether the peer sent them.
     fins: BTreeMap<(FlowId, bool), Segment>,
 }
 
@@ -28,11 +28,8 @@ impl Explainer {
             self.remember(flow.id, direction, segment);
             return remarks;
         };
-        let (other_syn, other) = match direction {
-            Direction::In => (flow.iss, Direction::Out),
-            Direction::Out => (flow.irs, Direction::In),
-        };
-        if let Some(syn) = other_syn
+        let from_peer = direction == Direction::In;
+        if let Some(syn) = if from_peer { flow.iss } else { flow.irs }
             && !self.syn
             && ack == syn + 1
         {
@@ -50,7 +47,7 @@ impl Explainer {
             );
         }
         if !self.fin
-            && let Some(fin) = self.fins.get(&(flow.id, other == Direction::In))
+            && let Some(fin) = self.fins.get(&(flow.id, !from_peer))
             && ack == fin.end()
         {
             self.fin = true;

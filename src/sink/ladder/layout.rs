@@ -10,8 +10,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// The longest name of a state: SYN-RECEIVED.
 const STATE: usize = 12;
-/// `0.000123`, `59.999999`: seconds with as many decimals as fit.
-const TIME: usize = 9;
+/// `0.000123`, `59.99999`: seconds with as many decimals as fit.
+const TIME: usize = 8;
 /// What an arrow has besides its text: `── ` before it, ` ─▶` after it.
 const ARROW: usize = 6;
 /// Narrower than this nothing can be read any more, and wider than that an arrow is only long.
@@ -109,9 +109,9 @@ impl Layout {
         self.screen.width - self.arrow() - 1 - STATE
     }
 
-    /// The columns for text that stands below an arrow's text, which `Layout::below` draws.
+    /// The columns for text that stands below an arrow.
     pub(super) fn below_width(&self) -> usize {
-        self.screen.width - self.arrow() - 3
+        self.screen.width - self.arrow()
     }
 
     fn paint(&self, paint: Paint, text: &str) -> String {
@@ -131,26 +131,8 @@ impl Layout {
     /// A packet: its arrow, and what finds no room on it.
     pub(super) fn rung(&self, rung: &Rung) -> Vec<String> {
         let room = self.arrow_width() - ARROW;
-        let mut items = rung.items.iter();
-        let mut on_arrow = String::new();
-        let mut below = Vec::new();
-        for item in items.by_ref() {
-            let needed = on_arrow.width() + item.width() + usize::from(!on_arrow.is_empty());
-            if needed > room {
-                below.push(item.clone());
-                break;
-            }
-            if !on_arrow.is_empty() {
-                on_arrow.push(' ');
-            }
-            on_arrow += item;
-        }
-        below.extend(items.cloned());
-        if on_arrow.is_empty() && !below.is_empty() {
-            let mut parts = breaks(&below.remove(0), room).into_iter();
-            on_arrow = parts.next().unwrap_or_default();
-            below.splice(0..0, parts);
-        }
+        let mut texts = fill(&rung.items, room, self.below_width()).into_iter();
+        let on_arrow = texts.next().unwrap_or_default();
 
         let state = |state: Option<TcpState>| state.map_or("", TcpState::name);
         let mut lines = vec![format!(
@@ -160,13 +142,10 @@ impl Layout {
             self.draw(rung, &on_arrow),
             self.paint(Paint::Bold, state(rung.local)),
         )];
-        for item in below {
-            for part in breaks(&item, self.below_width()) {
-                lines.push(self.below(self.paint(rung.paint, &part)));
-            }
-        }
+        lines.extend(texts.map(|text| self.below(rung.paint, &text)));
         if let Some(text) = &rung.below {
-            lines.push(self.below(self.paint(Paint::Dim, text)));
+            let parts = wrap(text, self.below_width(), |char| char == ' ');
+            lines.extend(parts.iter().map(|part| self.below(Paint::Dim, part)));
         }
         lines
     }
@@ -199,9 +178,9 @@ impl Layout {
         )
     }
 
-    /// A line under an arrow, where its text begins.
-    fn below(&self, painted: String) -> String {
-        format!("{}{painted}", " ".repeat(self.arrow() + 3))
+    /// A line under an arrow.
+    fn below(&self, paint: Paint, text: &str) -> String {
+        format!("{}{}", " ".repeat(self.arrow()), self.paint(paint, text))
     }
 
     /// Our end changes its state without a packet: on the right, where our state stands.
@@ -257,10 +236,28 @@ impl Layout {
     }
 }
 
-/// Options break after a comma, everything else between words.
-fn breaks(item: &str, width: usize) -> Vec<String> {
-    let comma = item.starts_with('<');
-    wrap(item, width, |char| char == if comma { ',' } else { ' ' })
+/// Puts `items` on lines, the first of `first` columns and the others of `others`. An item is broken only where
+/// it is longer than a whole line.
+fn fill(items: &[String], first: usize, others: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for item in items {
+        let room = if lines.len() == 1 { first } else { others };
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() && item.width() <= room {
+                line.push_str(item);
+                continue;
+            }
+            if !line.is_empty() && line.width() + 1 + item.width() <= room {
+                line.push(' ');
+                line.push_str(item);
+                continue;
+            }
+        }
+        // Options break after a comma, everything else between words.
+        let separator = if item.starts_with('<') { ',' } else { ' ' };
+        lines.extend(wrap(item, others, |char| char == separator));
+    }
+    lines
 }
 
 fn seconds(time: Duration) -> String {
@@ -278,9 +275,10 @@ mod tests {
     fn seconds_keep_their_width() {
         for (micros, expected) in [
             (123, "0.000123"),
-            (59_999_999, "59.999999"),
-            (600_000_001, "600.00000"),
-            (12_345_678_900_000, "12345678."),
+            (59_999_999, "59.99999"),
+            (600_000_001, "600.0000"),
+            (1_234_567_000_000, "1234567."),
+            (12_345_678_900_000, "12345678"),
         ] {
             assert_eq!(seconds(Duration::from_micros(micros)), expected);
         }

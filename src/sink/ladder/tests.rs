@@ -56,6 +56,17 @@ fn the_peer_closes_first() {
     insta::assert_snapshot!("complete_notation", draw(complete, &script));
 }
 
+/// The drawing in the documentation is a real one.
+#[test]
+fn the_documentation_is_true() {
+    let mut script = Script::new();
+    script.password().peer_closes(3, 28);
+    for line in draw(at_width(80), &script).lines() {
+        let documented = format!("\n//! {line}\n");
+        assert!(include_str!("../ladder.rs").contains(&documented), "{line}");
+    }
+}
+
 #[test]
 fn we_close_first() {
     let mut script = Script::new();
@@ -69,8 +80,9 @@ fn open_and_close_at_the_same_time() {
     script.active().call(TcpState::SynSent, UserCall::Open);
     script.put("S", 0, None, b"");
     script.wait(500).get("S", 0, None, b"");
-    script.to(TcpState::SynReceived).put("S", 0, Some(1), b"");
-    script.wait(500).get("S", 0, Some(1), b"");
+    script.to(TcpState::SynReceived);
+    script.put("S", 0, Some(1), b"").again();
+    script.wait(500).get("S", 0, Some(1), b"").again();
     script.to(TcpState::Established).put("", 1, Some(1), b"");
     script.wait(1_000).call(TcpState::FinWait1, UserCall::Close);
     script.put("F", 1, Some(1), b"");
@@ -200,13 +212,10 @@ fn colours_change_nothing_else() {
 #[test]
 fn nothing_is_wider_than_the_screen() {
     let mut script = Script::new();
-    script
-        .password()
-        .again()
-        .note(&"长".repeat(300))
-        .peer_closes(3, 28);
-    script.get("P", 5, Some(30), "请输入密码".repeat(40).as_bytes());
+    script.password().again().note(&"长".repeat(300));
+    script.get("P", 4, Some(29), "请输入密码".repeat(40).as_bytes());
     script.stray(b"\x45", Fate::Discarded(Discard::Malformed));
+    script.peer_closes(603, 28);
     for width in 60..=140 {
         for unicode in [true, false] {
             let mut options = Options {
@@ -273,5 +282,5 @@ fn a_flow_is_printed_whole() {
     let left_out = whole.lines().nth(1_000).unwrap();
     // Three lines of heading and 3,000 arrows make 1,003 lines too many.
     assert_eq!(left_out.trim(), "#2 1003 lines left out");
-    assert!(whole.lines().last().unwrap().starts_with(" 0.002999 #2"));
+    assert!(whole.lines().last().unwrap().starts_with("0.002999 #2"));
 }
