@@ -35,7 +35,10 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // What can't be printed can't be reported either.
             let _ = error.print();
-            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked_for = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             return ExitCode::from(if asked_for { 0 } else { CANNOT });
         }
     };

@@ -327,12 +327,22 @@ impl Engine {
         self.shared.timers.next()
     }
 
-    /// How many connections and exchanges there are, those in TIME-WAIT not counted.
-    pub fn active_flows(&self) -> usize {
-        self.flows
-            .iter()
-            .filter(|(_, flow)| !matches!(flow, Flow::TimeWait(_)))
-            .count()
+    /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
+    pub fn is_quiet(&self) -> bool {
+        self.flows.iter().all(|(_, flow)| match flow {
+            Flow::Tcp(_) => false,
+            Flow::TimeWait(_) => true,
+            Flow::Udp(flow) => !flow.is_client(),
+        })
+    }
+
+    /// Whether the program of a flow, or what waits for its connection to be established, is still there.
+    pub fn has_program(&self, flow: FlowId) -> bool {
+        self.flows.iter().any(|(_, other)| match other {
+            Flow::Tcp(other) => other.id == flow && other.has_program(),
+            Flow::TimeWait(_) => false,
+            Flow::Udp(other) => other.id == flow && other.is_client(),
+        })
     }
 
     /// The state of a connection's end, `None` for one that is over and for UDP.

@@ -19,6 +19,18 @@ pub mod clock;
 
 pub mod doctor;
 
+pub mod sockets;
+
 mod netlink;
 
 mod capability;
+
+/// A number that nobody can foresee, for [`Config::seed`](crate::engine::Config::seed).
+///
+/// # Errors
+/// When /dev/urandom can't be read (random(4)).
+pub fn random_seed() -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}

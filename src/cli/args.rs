@@ -53,7 +53,7 @@ pub(super) enum Command {
 
 impl Default for Command {
     fn default() -> Command {
-        Command::Demo(Demo::parse_from(["tcplab demo"]))
+        Command::Demo(Demo::default())
     }
 }
 
@@ -63,9 +63,17 @@ pub(super) struct Demo {
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) lab: Lab,
     /// Simulate both ends, even where a lab could be opened
     #[arg(long)]
     pub(super) simulate: bool,
+}
+
+impl Default for Demo {
+    fn default() -> Demo {
+        Demo::parse_from(["tcplab demo"])
+    }
 }
 
 #[derive(Debug, ClapArgs)]

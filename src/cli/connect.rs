@@ -8,10 +8,10 @@ use super::session::Session;
 use super::watcher::{Watcher, start_log};
 use crate::engine::{Command, Engine};
 use crate::event::{FlowId, Transport};
+use crate::service::Console;
 use crate::service::echo::echo_client;
 use crate::service::hello::hello_client;
 use crate::service::password::password_client;
-use crate::service::Console;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig};
 use crate::sys::tun::{Tun, TunConfig};
@@ -47,9 +47,24 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     let mut command = process::Command::new(words.next().context("no command")?);
     // Standard input is the client's.
     command.args(words).stdin(process::Stdio::null());
-    let addresses = connect.tun.addr.iter().map(|own| kernel_side(*own)).collect();
-    let tun = TunConfig { name: LAB_TUN.to_owned(), addresses, mtu: connect.stack.mtu };
-    let mut lab = Lab::open(&LabConfig { tun, hosts: Vec::new() }, command)?;
+    let addresses = connect
+        .tun
+        .addr
+        .iter()
+        .map(|own| kernel_side(*own))
+        .collect();
+    let tun = TunConfig {
+        name: LAB_TUN.to_owned(),
+        addresses,
+        mtu: connect.stack.mtu,
+    };
+    let mut lab = Lab::open(
+        &LabConfig {
+            tun,
+            hosts: Vec::new(),
+        },
+        command,
+    )?;
     for shortfall in &lab.shortfalls {
         log::warn!("{shortfall}");
     }
@@ -67,7 +82,13 @@ fn begin<'a>(
 ) -> anyhow::Result<Session<'a>> {
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, &connect.show, own, tun.mtu(), &clock)?;
-    Ok(Session::new(Engine::new(config), tun, waiter, clock, Watcher::new(&connect.show)))
+    Ok(Session::new(
+        Engine::new(config),
+        tun,
+        waiter,
+        clock,
+        Watcher::new(&connect.show),
+    ))
 }
 
 /// Everything from the server's start to its end.
@@ -136,13 +157,15 @@ fn open(
     let (now, console) = (session.now(), console.clone());
     let engine = &mut session.engine;
     Ok(match service {
-        Client::Password => {
-            engine.connect_tcp(now, "password", None, peer, |conn| password_client(conn, console))?
+        Client::Password => engine.connect_tcp(now, "password", None, peer, |conn| {
+            password_client(conn, console)
+        })?,
+        Client::Echo => {
+            engine.connect_tcp(now, "echo", None, peer, |conn| echo_client(conn, console))?
         }
-        Client::Echo => engine.connect_tcp(now, "echo", None, peer, |conn| echo_client(conn, console))?,
-        Client::Hello => {
-            engine.connect_udp(now, "hello", None, peer, |socket| hello_client(socket, console))?
-        }
+        Client::Hello => engine.connect_udp(now, "hello", None, peer, |socket| {
+            hello_client(socket, console)
+        })?,
     })
 }
 
@@ -164,11 +187,20 @@ fn await_server(
     while !crate::sys::sockets::has_port(server.id(), transport, peer.port())? {
         let now = session.now();
         if now >= end {
-            bail!("the server has not opened {} port {} within {} seconds", transport.name(), peer.port(), START_UP.secs());
+            bail!(
+                "the server has not opened {} port {} within {} seconds",
+                transport.name(),
+                peer.port(),
+                START_UP.secs()
+            );
         }
         let ready = session.step(Some(server), false, Some(now + LOOK_AGAIN))?;
         if let Some(status) = ready.child_exited {
-            bail!("the server has ended before it opened {} port {}: {status}", transport.name(), peer.port());
+            bail!(
+                "the server has ended before it opened {} port {}: {status}",
+                transport.name(),
+                peer.port()
+            );
         }
         if let Some(caught) = ready.signals.first() {
             bail!("ended by {}", caught.signal);
@@ -180,7 +212,10 @@ fn await_server(
 /// Moves what is there of standard input to the client's console.
 fn type_in(console: &Console) -> anyhow::Result<()> {
     let mut input = [0; INPUT];
-    let len = io::stdin().lock().read(&mut input).context("cannot read standard input")?;
+    let len = io::stdin()
+        .lock()
+        .read(&mut input)
+        .context("cannot read standard input")?;
     match len {
         0 => console.end_input(),
         len => console.feed(&input[..len]),
@@ -191,9 +226,20 @@ fn type_in(console: &Console) -> anyhow::Result<()> {
 fn resolve(peer: &str, tun: &args::Tun) -> anyhow::Result<SocketAddr> {
     let found: Vec<SocketAddr> = peer
         .to_socket_addrs()
-        .with_context(|| format!("{peer}: expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111"))?
+        .with_context(|| {
+            format!("{peer}: expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111")
+        })?
         .collect();
     // Of a name with several addresses, one that we have an address to talk to.
-    let own = |peer: &&SocketAddr| tun.addr.iter().any(|own| std_address(own).is_ipv4() == peer.is_ipv4());
-    found.iter().find(own).or(found.first()).copied().with_context(|| format!("{peer} has no address"))
+    let own = |peer: &&SocketAddr| {
+        tun.addr
+            .iter()
+            .any(|own| std_address(own).is_ipv4() == peer.is_ipv4())
+    };
+    found
+        .iter()
+        .find(own)
+        .or(found.first())
+        .copied()
+        .with_context(|| format!("{peer} has no address"))
 }

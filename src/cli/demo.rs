@@ -11,7 +11,6 @@ use crate::sim::{Side, Sim};
 use crate::sys::clock::Clock;
 use crate::sys::lab::LabError;
 use anyhow::Context;
-use clap::Parser;
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -35,11 +34,17 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     }
     // The client is this program itself, with the standard library's sockets: the kernel's TCP.
     let mut client = Command::new("/proc/self/exe");
-    client.arg("demo-client").arg(std_address(&addresses.own[0]).to_string()).arg(TYPED);
+    client
+        .arg("demo-client")
+        .arg(std_address(&addresses.own[0]).to_string())
+        .arg(TYPED);
     match in_lab(&demo.show, &demo.stack, &addresses, client) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
-            say(&demo.show, &format!("{error}\nSo both ends are simulated, in virtual time:\n\n"));
+            say(
+                &demo.show,
+                &format!("{error}\nSo both ends are simulated, in virtual time:\n\n"),
+            );
             simulate(&demo.show, &demo.stack, &addresses)
         }
         Err(error) => Err(error.into()),
@@ -59,19 +64,27 @@ pub(super) fn client(client: &args::DemoClient) -> anyhow::Result<u8> {
     print(&read(&mut stream)?)?;
     drop(stream);
 
-    let any: SocketAddr = if server.is_ipv4() { ([0; 4], 0).into() } else { ([0; 8], 0).into() };
+    let any: SocketAddr = if server.is_ipv4() {
+        ([0; 4], 0).into()
+    } else {
+        ([0; 8], 0).into()
+    };
     let socket = UdpSocket::bind(any)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.send_to(b"Hello Sever", server)?;
     let mut answer = [0; 1024];
-    let (len, _) = socket.recv_from(&mut answer).context("no answer to the datagram")?;
+    let (len, _) = socket
+        .recv_from(&mut answer)
+        .context("no answer to the datagram")?;
     print(&String::from_utf8_lossy(&answer[..len]))?;
     Ok(0)
 }
 
 fn read(stream: &mut TcpStream) -> anyhow::Result<String> {
     let mut text = [0; 1024];
-    let len = stream.read(&mut text).context("nothing came from the service")?;
+    let len = stream
+        .read(&mut text)
+        .context("nothing came from the service")?;
     Ok(String::from_utf8_lossy(&text[..len]).into_owned())
 }
 
@@ -107,12 +120,17 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     console.feed(format!("{TYPED}\n").as_bytes());
     let theirs = console.clone();
     let now = sim.now();
-    sim.left().connect_tcp(now, "password", None, peer, |conn| password_client(conn, theirs))?;
+    sim.left()
+        .connect_tcp(now, "password", None, peer, |conn| {
+            password_client(conn, theirs)
+        })?;
     go_on(&mut sim, &mut watcher, &console)?;
 
     let theirs = console.clone();
     let now = sim.now();
-    sim.left().connect_udp(now, "hello", None, peer, |socket| hello_client(socket, theirs))?;
+    sim.left().connect_udp(now, "hello", None, peer, |socket| {
+        hello_client(socket, theirs)
+    })?;
     go_on(&mut sim, &mut watcher, &console)?;
     watcher.finish();
     Ok(0)
@@ -132,11 +150,5 @@ fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console) -> io::Result<
         if !goes_on || (sim.left().is_quiet() && sim.right().is_quiet()) {
             return Ok(());
         }
-    }
-}
-
-impl Default for args::Demo {
-    fn default() -> args::Demo {
-        args::Demo::parse_from(["tcplab demo"])
     }
 }

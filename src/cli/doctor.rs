@@ -1,12 +1,16 @@
 //! `tcplab doctor`: what this machine allows.
 
-use crate::sys::doctor::{State, examine};
+use crate::sys::doctor::{PRIVATE_LAB, State, examine};
 use std::io::{self, Write};
 
 /// Prints all findings. The code is 0 when a lab can be opened, and 1 when not.
 pub(super) fn doctor() -> anyhow::Result<u8> {
     let findings = examine();
-    let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
+    let width = findings
+        .iter()
+        .map(|finding| finding.what.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for finding in &findings {
         let mark = match finding.state {
@@ -21,7 +25,10 @@ pub(super) fn doctor() -> anyhow::Result<u8> {
             }
         }
     }
-    let lab = findings.last().is_some_and(|finding| finding.state != State::Bad);
+    // Whether a lab can be opened is found out last, and what is bad before need not prevent it.
+    let lab = findings
+        .iter()
+        .any(|finding| finding.what == PRIVATE_LAB && finding.state != State::Bad);
     text += if lab {
         "`tcplab run` works here.\n"
     } else {

@@ -28,7 +28,11 @@ pub(super) fn engine_config(
         seed,
         epoch: clock.wall_at_start().into(),
         // Quiet runs still need to know when a client program of ours is done.
-        watch: if show.quiet && !events_are_logged() { Watch::Transitions } else { Watch::Everything },
+        watch: if show.quiet && !events_are_logged() {
+            Watch::Transitions
+        } else {
+            Watch::Everything
+        },
         buffer: stack.buffer,
         backlog: stack.backlog,
         time_wait: stack.time_wait,
@@ -46,7 +50,12 @@ pub(super) fn events_are_logged() -> bool {
 /// The kernel's address and ours in an IPv4 network: its first host and its second.
 pub(super) fn hosts_v4(network: Ipv4Cidr) -> (IpCidr, IpCidr) {
     let first = u32::from(network.network().address());
-    let host = |number| IpCidr::new(IpAddress::from(Ipv4Address::from(first + number)), network.prefix_len());
+    let host = |number| {
+        IpCidr::new(
+            IpAddress::from(Ipv4Address::from(first + number)),
+            network.prefix_len(),
+        )
+    };
     (host(1), host(2))
 }
 
@@ -54,7 +63,12 @@ pub(super) fn hosts_v4(network: Ipv4Cidr) -> (IpCidr, IpCidr) {
 pub(super) fn hosts_v6(network: Ipv6Cidr) -> (IpCidr, IpCidr) {
     let bits = 128 - u32::from(network.prefix_len());
     let first = u128::from(network.address()) >> bits << bits;
-    let host = |number| IpCidr::new(IpAddress::from(Ipv6Addr::from(first + number)), network.prefix_len());
+    let host = |number| {
+        IpCidr::new(
+            IpAddress::from(Ipv6Addr::from(first + number)),
+            network.prefix_len(),
+        )
+    };
     (host(1), host(2))
 }
 
@@ -64,7 +78,11 @@ pub(super) fn kernel_side(own: IpCidr) -> IpCidr {
         IpCidr::Ipv4(own) => hosts_v4(own),
         IpCidr::Ipv6(own) => hosts_v6(own),
     };
-    if first.address() == own.address() { second } else { first }
+    if first.address() == own.address() {
+        second
+    } else {
+        first
+    }
 }
 
 /// An address as the standard library has it.
@@ -84,7 +102,10 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
             None => (text, 1),
         },
     };
-    let bytes: Option<usize> = digits.parse().ok().and_then(|count: usize| count.checked_mul(unit));
+    let bytes: Option<usize> = digits
+        .parse()
+        .ok()
+        .and_then(|count: usize| count.checked_mul(unit));
     bytes
         .filter(|bytes| (1 << 10..=1 << 30).contains(bytes))
         .ok_or_else(|| "expected 1K to 1024M, for example 65536, 64K or 1M".to_owned())
@@ -104,14 +125,21 @@ pub(super) fn prefix(text: &str) -> Result<IpCidr, String> {
     let expected = "expected ADDRESS/PREFIX, for example 192.0.2.2/24 or 2001:db8::2/64";
     let prefix: IpCidr = text.parse().map_err(|()| expected.to_owned())?;
     if !prefix.address().is_unicast() {
-        return Err(format!("{} is no address that a host can have", prefix.address()));
+        return Err(format!(
+            "{} is no address that a host can have",
+            prefix.address()
+        ));
     }
     match prefix {
-        IpCidr::Ipv4(v4) if v4.prefix_len() < 31 && v4.address() == v4.network().address() => {
-            Err(format!("{} is the network itself, not a host in it", v4.address()))
-        }
+        IpCidr::Ipv4(v4) if v4.prefix_len() < 31 && v4.address() == v4.network().address() => Err(
+            format!("{} is the network itself, not a host in it", v4.address()),
+        ),
         IpCidr::Ipv4(v4) if v4.prefix_len() < 31 && Some(v4.address()) == v4.broadcast() => {
-            Err(format!("{} is the broadcast address of {}", v4.address(), v4.network()))
+            Err(format!(
+                "{} is the broadcast address of {}",
+                v4.address(),
+                v4.network()
+            ))
         }
         _ if room(prefix) < 2 => Err("a prefix needs room for the kernel's address too".to_owned()),
         _ => Ok(prefix),
@@ -122,9 +150,13 @@ pub(super) fn prefix(text: &str) -> Result<IpCidr, String> {
 pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
     let network: Option<Ipv4Cidr> = text.parse().ok();
     network
-        .filter(|network| network.prefix_len() <= 30 && network.address() == network.network().address())
+        .filter(|network| {
+            network.prefix_len() <= 30 && network.address() == network.network().address()
+        })
         .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
-        .ok_or_else(|| "expected an IPv4 network of 30 bits or less, for example 192.0.2.0/24".to_owned())
+        .ok_or_else(|| {
+            "expected an IPv4 network of 30 bits or less, for example 192.0.2.0/24".to_owned()
+        })
 }
 
 /// An IPv6 network with room for two hosts.
@@ -137,7 +169,9 @@ pub(super) fn network_v6(text: &str) -> Result<Ipv6Cidr, String> {
             u128::from(network.address()).trailing_zeros() >= host_bits
         })
         .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
-        .ok_or_else(|| "expected an IPv6 network of 126 bits or less, for example 2001:db8::/64".to_owned())
+        .ok_or_else(|| {
+            "expected an IPv6 network of 126 bits or less, for example 2001:db8::/64".to_owned()
+        })
 }
 
 /// How many bits of a prefix are left for hosts.
@@ -182,7 +216,11 @@ mod tests {
             ("1e12", None),
             ("", None),
         ] {
-            assert_eq!(seconds(text).ok(), expected.map(Duration::from_micros), "{text}");
+            assert_eq!(
+                seconds(text).ok(),
+                expected.map(Duration::from_micros),
+                "{text}"
+            );
         }
     }
 
@@ -207,23 +245,41 @@ mod tests {
     #[test]
     fn the_first_host_is_the_kernels_and_the_second_ours() {
         let v4 = hosts_v4(network_v4("198.51.100.64/28").unwrap());
-        assert_eq!(format!("{} {}", v4.0, v4.1), "198.51.100.65/28 198.51.100.66/28");
+        assert_eq!(
+            format!("{} {}", v4.0, v4.1),
+            "198.51.100.65/28 198.51.100.66/28"
+        );
         let v6 = hosts_v6(network_v6("2001:db8:1::/64").unwrap());
-        assert_eq!(format!("{} {}", v6.0, v6.1), "2001:db8:1::1/64 2001:db8:1::2/64");
-        assert_eq!(kernel_side(prefix("192.0.2.2/24").unwrap()).to_string(), "192.0.2.1/24");
-        assert_eq!(kernel_side(prefix("192.0.2.1/24").unwrap()).to_string(), "192.0.2.2/24");
+        assert_eq!(
+            format!("{} {}", v6.0, v6.1),
+            "2001:db8:1::1/64 2001:db8:1::2/64"
+        );
+        assert_eq!(
+            kernel_side(prefix("192.0.2.2/24").unwrap()).to_string(),
+            "192.0.2.1/24"
+        );
+        assert_eq!(
+            kernel_side(prefix("192.0.2.1/24").unwrap()).to_string(),
+            "192.0.2.2/24"
+        );
     }
 
     #[test]
     fn networks() {
-        for (text, fine) in
-            [("192.0.2.0/24", true), ("192.0.2.1/24", false), ("192.0.2.0/31", false), ("2001:db8::/64", false)]
-        {
+        for (text, fine) in [
+            ("192.0.2.0/24", true),
+            ("192.0.2.1/24", false),
+            ("192.0.2.0/31", false),
+            ("2001:db8::/64", false),
+        ] {
             assert_eq!(network_v4(text).is_ok(), fine, "{text}");
         }
-        for (text, fine) in
-            [("2001:db8::/64", true), ("2001:db8::1/64", false), ("2001:db8::/127", false), ("::/0", false)]
-        {
+        for (text, fine) in [
+            ("2001:db8::/64", true),
+            ("2001:db8::1/64", false),
+            ("2001:db8::/127", false),
+            ("::/0", false),
+        ] {
             assert_eq!(network_v6(text).is_ok(), fine, "{text}");
         }
     }

@@ -9,13 +9,15 @@ use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig, LabError};
 use crate::sys::tun::TunConfig;
-use crate::sys::wait::{Signal, Waiter};
+use crate::sys::wait::Waiter;
 use smoltcp::time::Duration;
 use smoltcp::wire::IpCidr;
 use std::process::Command;
 
 /// The name of tcplab inside the lab.
 const NAME: &str = "lab.test";
+/// The name of the TUN in a lab.
+pub(super) const LAB_TUN: &str = "tun0";
 /// How long connections may take to close after their command has ended.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -25,7 +27,12 @@ pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
     let mut words = run.cmd.into_iter();
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words);
-    Ok(in_lab(&run.show, &run.stack, &Addresses::new(&run.lab), command)?)
+    Ok(in_lab(
+        &run.show,
+        &run.stack,
+        &Addresses::new(&run.lab),
+        command,
+    )?)
 }
 
 /// The kernel's addresses in a lab, and ours.
@@ -37,14 +44,25 @@ pub(super) struct Addresses {
 impl Addresses {
     pub(super) fn new(lab: &args::Lab) -> Addresses {
         let (v4, v6) = (hosts_v4(lab.net), hosts_v6(lab.net6));
-        Addresses { kernel: vec![v4.0, v6.0], own: vec![v4.1, v6.1] }
+        Addresses {
+            kernel: vec![v4.0, v6.0],
+            own: vec![v4.1, v6.1],
+        }
     }
 
     /// The lab with these addresses.
     pub(super) fn lab_config(&self, mtu: u16) -> LabConfig {
         LabConfig {
-            tun: TunConfig { name: "tun0".to_owned(), addresses: self.kernel.clone(), mtu },
-            hosts: self.own.iter().map(|own| (std_address(own), NAME.to_owned())).collect(),
+            tun: TunConfig {
+                name: LAB_TUN.to_owned(),
+                addresses: self.kernel.clone(),
+                mtu,
+            },
+            hosts: self
+                .own
+                .iter()
+                .map(|own| (std_address(own), NAME.to_owned()))
+                .collect(),
         }
     }
 }
@@ -103,9 +121,4 @@ pub(super) fn in_lab(
     };
     session.finish();
     Ok(code)
-}
-
-/// The signals of which one ends a program by request.
-pub(super) fn code_of(signal: Signal) -> u8 {
-    128 + signal as u8
 }

@@ -17,7 +17,13 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let clock = Clock::start();
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
     let own = serve.tun.addr.clone();
-    let mut engine = Engine::new(engine_config(&serve.stack, &serve.show, own, tun.mtu(), &clock)?);
+    let mut engine = Engine::new(engine_config(
+        &serve.stack,
+        &serve.show,
+        own,
+        tun.mtu(),
+        &clock,
+    )?);
     engine.serve_standard(&serve.stack.password);
     say_ready(&serve.tun, &tun);
 
@@ -39,12 +45,29 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
 /// The TUN that the options ask for: attached to, or created.
 pub(super) fn open_tun(options: &args::Tun, mtu: u16) -> anyhow::Result<Tun> {
     let addresses = options.addr.iter().map(|own| kernel_side(*own)).collect();
-    Ok(Tun::open(&TunConfig { name: options.tun.clone(), addresses, mtu })?)
+    Ok(Tun::open(&TunConfig {
+        name: options.tun.clone(),
+        addresses,
+        mtu,
+    })?)
 }
 
 fn say_ready(options: &args::Tun, tun: &Tun) {
-    let own: Vec<String> = options.addr.iter().map(|own| std_address(own).to_string()).collect();
-    let attached = if tun.existed() { "attached to" } else { "created" };
+    let own: Vec<String> = options
+        .addr
+        .iter()
+        .map(|own| std_address(own).to_string())
+        .collect();
+    let attached = if tun.existed() {
+        "attached to"
+    } else {
+        "created"
+    };
     // Who waits for this line reads it; where nobody can, nobody waits.
-    let _ = writeln!(io::stderr(), "ready: {attached} {}, {} can be reached", tun.name(), own.join(" and "));
+    let _ = writeln!(
+        io::stderr(),
+        "ready: {attached} {}, {} can be reached",
+        tun.name(),
+        own.join(" and ")
+    );
 }

@@ -40,7 +40,15 @@ impl<'a> Session<'a> {
         clock: Clock,
         watcher: Watcher,
     ) -> Session<'a> {
-        Session { engine, tun, waiter, clock, watcher, buf: vec![0; MAX_PACKET], awaited: None }
+        Session {
+            engine,
+            tun,
+            waiter,
+            clock,
+            watcher,
+            buf: vec![0; MAX_PACKET],
+            awaited: None,
+        }
     }
 
     /// The time.
@@ -71,9 +79,18 @@ impl<'a> Session<'a> {
     ) -> anyhow::Result<Ready> {
         self.drain()?;
         self.watcher.flush();
-        let wake_at = [self.engine.poll_timeout(), deadline].into_iter().flatten().min();
+        let wake_at = [self.engine.poll_timeout(), deadline]
+            .into_iter()
+            .flatten()
+            .min();
         let now = self.clock.now();
-        let timeout = wake_at.map(|at| if at > now { (at - now).into() } else { std::time::Duration::ZERO });
+        let timeout = wake_at.map(|at| {
+            if at > now {
+                (at - now).into()
+            } else {
+                std::time::Duration::ZERO
+            }
+        });
         let stdin = io::stdin();
         let watch = Watch {
             tun: Some(self.tun.as_fd()),
@@ -102,7 +119,8 @@ impl<'a> Session<'a> {
             }
         }
         while let Some(event) = self.engine.poll_event() {
-            if let (EventKind::Closed(closed), Some((awaited, outcome))) = (&event.kind, &mut self.awaited)
+            if let (EventKind::Closed(closed), Some((awaited, outcome))) =
+                (&event.kind, &mut self.awaited)
                 && event.flow == Some(*awaited)
             {
                 *outcome = Some(closed.result.clone());
@@ -142,5 +160,8 @@ impl<'a> Session<'a> {
 /// has no memory for the packet just now.
 fn is_loss(error: &io::Error) -> bool {
     use nix::libc::{EAGAIN, EINVAL, EIO, ENOBUFS, ENOMEM};
-    matches!(error.raw_os_error(), Some(EAGAIN | EINVAL | EIO | ENOBUFS | ENOMEM))
+    matches!(
+        error.raw_os_error(),
+        Some(EAGAIN | EINVAL | EIO | ENOBUFS | ENOMEM)
+    )
 }

@@ -9,8 +9,7 @@ use crate::view::View;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
-/// The target under which events stand in the log.
-pub(super) const LOG_TARGET: &str = "tcplab::event";
+pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
 /// A terminal wider than that many columns is not made use of; what goes to a file is that wide.
 const WIDTH: usize = 100;
@@ -64,7 +63,9 @@ impl Watcher {
 
     /// Shows what was taken in: to be called when nothing more happens for now.
     pub(super) fn flush(&mut self) {
-        let Some(ladder) = &mut self.ladder else { return };
+        let Some(ladder) = &mut self.ladder else {
+            return;
+        };
         let _ = ladder.flush(&mut self.drawn);
         self.write();
     }
@@ -99,17 +100,23 @@ impl Watcher {
 /// What standard error can show.
 pub(super) fn screen() -> Screen {
     let terminal = io::stderr().is_terminal();
-    let width = terminal_size::terminal_size_of(io::stderr()).map_or(WIDTH, |(width, _)| width.0.into());
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let width =
+        terminal_size::terminal_size_of(io::stderr()).map_or(WIDTH, |(width, _)| width.0.into());
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     Screen {
         width,
         // https://no-color.org: any value that is not empty.
-        colour: terminal && set("NO_COLOR").is_none() && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        colour: terminal
+            && set("NO_COLOR").is_none()
+            && env::var_os("TERM").is_none_or(|term| term != "dumb"),
         // locale(7): the first of these that is set decides about characters.
-        unicode: ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).is_none_or(|locale| {
-            let locale = locale.to_string_lossy().to_lowercase();
-            locale.contains("utf-8") || locale.contains("utf8")
-        }),
+        unicode: ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| set(name))
+            .is_none_or(|locale| {
+                let locale = locale.to_string_lossy().to_lowercase();
+                locale.contains("utf-8") || locale.contains("utf8")
+            }),
     }
 }
 
@@ -122,5 +129,7 @@ pub(super) fn start_log(show: &Show) {
         (false, _) => "warn,tcplab::event=off",
     };
     let env = env_logger::Env::default().default_filter_or(default);
-    env_logger::Builder::from_env(env).format_timestamp_micros().init();
+    env_logger::Builder::from_env(env)
+        .format_timestamp_micros()
+        .init();
 }

@@ -144,6 +144,11 @@ impl TcpFlow {
         self.endpoint.borrow().state()
     }
 
+    /// Whether a program runs or will run.
+    pub(super) fn has_program(&self) -> bool {
+        !matches!(self.program, Stage::Over(_))
+    }
+
     /// Since when there has been nothing left to do but wait, while the program still ran.
     pub(super) fn time_wait_since(&self) -> Option<Instant> {
         self.time_wait_since

@@ -69,6 +69,11 @@ impl UdpFlow {
         }
     }
 
+    /// Whether we began.
+    pub(super) fn is_client(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// Lets the client program go on, and sets the timer. Returns whether the flow is over.
     pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, place: usize) -> bool {
         self.in_line = false;

@@ -25,6 +25,9 @@ pub struct Finding {
     pub mend: Option<String>,
 }
 
+/// The [`Finding::what`] that says whether `tcplab run` works.
+pub const PRIVATE_LAB: &str = "a private lab";
+
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -111,16 +114,15 @@ fn apparmor(limits: &Limits) -> Finding {
 }
 
 fn private_lab() -> Vec<Finding> {
-    const LAB: &str = "a private lab";
     const IPV6: &str = "IPv6 in the lab";
     let shortfalls = match try_lab() {
         Ok(shortfalls) => shortfalls,
-        Err((detail, mend)) => return vec![bad(LAB, detail, mend)],
+        Err((detail, mend)) => return vec![bad(PRIVATE_LAB, detail, mend)],
     };
     let lacking = |step| shortfalls.iter().find(|shortfall| shortfall.step() == step);
     let mut findings = vec![match lacking(Step::Names) {
-        None => good(LAB, "opened, a command run in it, closed"),
-        Some(shortfall) => limited(LAB, shortfall, None),
+        None => good(PRIVATE_LAB, "opened, a command run in it, closed"),
+        Some(shortfall) => limited(PRIVATE_LAB, shortfall, None),
     }];
     findings.push(match lacking(Step::Ipv6) {
         None => good(IPV6, "available"),

@@ -60,7 +60,10 @@ pub(super) fn run(plan: &Plan<'_>, socket: &Socket, mut command: Command, parent
     let failure = match build(plan, parent) {
         Ok((tun, namespace, shortfalls)) => {
             let ready = Message::Ready(shortfalls);
-            if socket.send(&ready, &[tun.as_fd(), namespace.as_fd()]).is_err() {
+            if socket
+                .send(&ready, &[tun.as_fd(), namespace.as_fd()])
+                .is_err()
+            {
                 return;
             }
             // From here on the TUN lives by the parent's copy alone.
@@ -120,8 +123,8 @@ fn build(plan: &Plan<'_>, parent: Pid) -> Result<(fs::File, fs::File, Vec<Shortf
     let lacking =
         tun::add_addresses(&route, link, &config.addresses).map_err(at(Step::TunAddress))?;
     shortfalls.extend(lacking.map(|errno| Shortfall(at(Step::Ipv6)(errno))));
-    let namespace = fs::File::open("/proc/self/ns/net")
-        .map_err(|error| at(Step::Namespaces)(errno(&error)))?;
+    let namespace =
+        fs::File::open("/proc/self/ns/net").map_err(|error| at(Step::Namespaces)(errno(&error)))?;
     Ok((file, namespace, shortfalls))
 }
 
