@@ -48,7 +48,7 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Refusal>
         Err(error) => refused(error, bytes)?,
     };
     match parsed {
-        None if bytes.len() < HEAD_LIMIT => return Ok(None),
+        None if bytes.len() < HEAD_LIMIT => Ok(None),
         Some(len) if len <= HEAD_LIMIT => {
             let (Some(method), Some(target), Some(minor)) =
                 (request.method, request.path, request.version)
