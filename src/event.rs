@@ -14,6 +14,11 @@
 //! State runs ahead of the wire: CLOSE makes FIN-WAIT-1 before the FIN has left. Both are told, as two
 //! events, in the order in which they happen.
 
+mod journal;
+
+pub(crate) use journal::Journal;
+pub use journal::Watch;
+
 use crate::segment::{Described, SeqNumber};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -170,6 +175,8 @@ pub enum Discard {
     NotForUs,
     /// Its source or destination is no address that a connection may have (broadcast, multicast, unspecified).
     BadAddress,
+    /// A SYN and a FIN in one segment: no connection begins like that.
+    BadFlags,
     /// A SYN, and as many connections as the backlog allows wait for the end of their handshake.
     BacklogFull,
     /// A fragment that can't be used: overlapping, too large, too late, or too many wait already.
@@ -185,6 +192,7 @@ impl Discard {
             Discard::Malformed => "malformed",
             Discard::NotForUs => "not our address",
             Discard::BadAddress => "no address for a connection",
+            Discard::BadFlags => "SYN with FIN",
             Discard::BacklogFull => "backlog full",
             Discard::Fragment => "unusable fragment",
             Discard::Unsupported => "unsupported protocol",

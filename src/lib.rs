@@ -7,3 +7,17 @@ pub mod state;
 pub mod event;
 
 pub mod service;
+
+pub mod engine;
+
+pub mod sim;
+
+pub mod view;
+
+pub mod sink;
+
+pub mod sys;
+
+mod link;
+
+mod stack;

@@ -1,1 +1,3 @@
+//! The `tcplab` program.
+
 fn main() {}

@@ -23,6 +23,19 @@ use std::ops::Range;
 /// Bytes after the end that the IP header claims are ignored, as a link may pad. A wrong checksum of the
 /// IPv4 header makes a packet malformed, because then nothing in that header can be trusted; a wrong
 /// checksum further in is told and the rest read all the same.
+///
+/// ```
+/// use tcplab::segment::{Origin, describe};
+///
+/// let packet = [
+///     0x45, 0, 0, 40, 0x35, 0xba, 0x40, 0, 64, 6, 0x81, 0x12, 192, 0, 2, 1, 192, 0, 2, 2, // IPv4
+///     0xcc, 0x2e, 0x04, 0x57, 0xe5, 0xe6, 0x9d, 0xf6, 0xff, 0xff, 0xff, 0xf1, // ports, SEG.SEQ, SEG.ACK
+///     0x50, 0x10, 0xfa, 0xf0, 0xdc, 0x8a, 0, 0, // data offset, control bits, window, checksum
+/// ];
+/// let notation = |packet| describe(packet).notation(Origin::default()).to_string();
+/// assert_eq!(notation(&packet), ". 3857096182:3857096182(0) ack 4294967281 win 64240");
+/// assert_eq!(notation(&packet[..9]), "malformed ip: header length 20 exceeds the 9 bytes present");
+/// ```
 pub fn describe(packet: &[u8]) -> Described {
     let ip = match ip::read(packet) {
         Ok(ip) => ip,
@@ -114,7 +127,7 @@ impl<'a> Upper<'a> {
         self.bytes().first_chunk().ok_or(Problem::Short(N))
     }
 
-    /// The first `length` bytes of the range: all but what `length` leaves out is ignored.
+    /// Where in the packet lies what follows a header of `header` bytes, up to `length` bytes from its start.
     fn payload(&self, header: usize, length: usize) -> Range<usize> {
         self.range.start + header..self.range.start + length
     }

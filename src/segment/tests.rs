@@ -59,23 +59,16 @@ fn fields_of_a_captured_segment() {
 
 #[test]
 fn control_bits() {
+    #[rustfmt::skip]
     let rows = [
         (0x000, "- 1:3(2) win 9", "- 1:3(2)"),
         (0x001, "F 1:3(2) win 9", "F 1:3(2)"),
         (0x002, "S 1:3(2) win 9", "S 1:3(2)"),
         (0x004, "R 1:3(2) win 9", "R 1:3(2)"),
         (0x014, "R. 1:3(2) ack 5 win 9", "R. 1:3(2) ack 5"),
-        (
-            0x030,
-            ".U 1:3(2) ack 5 win 9 urg 7",
-            ".U 1:3(2) ack 5 urg 7",
-        ),
+        (0x030, ".U 1:3(2) ack 5 win 9 urg 7", ".U 1:3(2) ack 5 urg 7"),
         (0x0d0, ".EW 1:3(2) ack 5 win 9", ".EW 1:3(2) ack 5"),
-        (
-            0x1ff,
-            "FSRP.UEWA 1:3(2) ack 5 win 9 urg 7",
-            "FSRP.UEWA 1:3(2) ack 5 urg 7",
-        ),
+        (0x1ff, "FSRP.UEWA 1:3(2) ack 5 win 9 urg 7", "FSRP.UEWA 1:3(2) ack 5 urg 7"),
         // The reserved bits have no letter.
         (0xe10, ". 1:3(2) ack 5 win 9", ". 1:3(2) ack 5"),
     ];
@@ -91,6 +84,7 @@ fn control_bits() {
 
 #[test]
 fn options() {
+    #[rustfmt::skip]
     let rows: [(&[u8], &str); 16] = [
         (&[0, 9, 9, 9], "eol"),
         (&[1, 1, 1, 0], "nop,nop,nop,eol"),
@@ -98,10 +92,7 @@ fn options() {
         (&[3, 3, 14, 1], "wscale 14,nop"),
         (&[4, 2, 1, 1], "sackOK,nop,nop"),
         (&[1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 3], "nop,nop,sack 1:3"),
-        (
-            &[1, 1, 8, 10, 0, 0, 0, 10, 0, 0, 0, 11],
-            "nop,nop,TS val 10 ecr 11",
-        ),
+        (&[1, 1, 8, 10, 0, 0, 0, 10, 0, 0, 0, 11], "nop,nop,TS val 10 ecr 11"),
         (&[30, 4, 0, 0], "kind-30 len 4"),
         (&[34, 2, 1, 1], "kind-34 len 2,nop,nop"),
         // Known kinds with a length that is not theirs.
@@ -193,64 +184,21 @@ fn checksums() {
 
 #[test]
 fn icmp_messages() {
+    #[rustfmt::skip]
     let rows: [(bool, &[u8], &str); 13] = [
-        (
-            true,
-            &[8, 0, 0, 0, 0, 5, 0, 1, 9, 9],
-            "icmp echo request id 5 seq 1 (2)",
-        ),
-        (
-            true,
-            &[0, 0, 0, 0, 0, 5, 0, 1],
-            "icmp echo reply id 5 seq 1 (0)",
-        ),
+        (true, &[8, 0, 0, 0, 0, 5, 0, 1, 9, 9], "icmp echo request id 5 seq 1 (2)"),
+        (true, &[0, 0, 0, 0, 0, 5, 0, 1], "icmp echo reply id 5 seq 1 (0)"),
         (true, &[3, 1, 0, 0, 0, 0, 0, 0], "icmp host unreachable"),
-        (
-            true,
-            &[3, 4, 0, 0, 0, 0, 5, 0xdc],
-            "icmp fragmentation needed mtu 1500",
-        ),
-        (
-            true,
-            &[11, 0, 0, 0, 0, 0, 0, 0],
-            "icmp time to live exceeded",
-        ),
-        (
-            true,
-            &[3, 99, 0, 0, 0, 0, 0, 0],
-            "icmp unknown message type 3 code 99",
-        ),
-        (
-            true,
-            &[128, 0, 0, 0, 0, 5, 0, 1],
-            "icmp unknown message type 128 code 0",
-        ),
-        (
-            false,
-            &[128, 0, 0, 0, 0, 5, 0, 1, 9],
-            "icmp echo request id 5 seq 1 (1)",
-        ),
-        (
-            false,
-            &[129, 0, 0, 0, 0, 5, 0, 1],
-            "icmp echo reply id 5 seq 1 (0)",
-        ),
+        (true, &[3, 4, 0, 0, 0, 0, 5, 0xdc], "icmp fragmentation needed mtu 1500"),
+        (true, &[11, 0, 0, 0, 0, 0, 0, 0], "icmp time to live exceeded"),
+        (true, &[3, 99, 0, 0, 0, 0, 0, 0], "icmp unknown message type 3 code 99"),
+        (true, &[128, 0, 0, 0, 0, 5, 0, 1], "icmp unknown message type 128 code 0"),
+        (false, &[128, 0, 0, 0, 0, 5, 0, 1, 9], "icmp echo request id 5 seq 1 (1)"),
+        (false, &[129, 0, 0, 0, 0, 5, 0, 1], "icmp echo reply id 5 seq 1 (0)"),
         (false, &[1, 4, 0, 0, 0, 0, 0, 0], "icmp port unreachable"),
-        (
-            false,
-            &[2, 0, 0, 0, 0, 1, 0, 0],
-            "icmp packet too big mtu 65536",
-        ),
-        (
-            false,
-            &[4, 1, 0, 0, 0, 0, 0, 0],
-            "icmp parameter problem: unrecognized next header",
-        ),
-        (
-            false,
-            &[8, 0, 0, 0, 0, 5, 0, 1],
-            "icmp unknown message type 8 code 0",
-        ),
+        (false, &[2, 0, 0, 0, 0, 1, 0, 0], "icmp packet too big mtu 65536"),
+        (false, &[4, 1, 0, 0, 0, 0, 0, 0], "icmp parameter problem: unrecognized next header"),
+        (false, &[8, 0, 0, 0, 0, 5, 0, 1], "icmp unknown message type 8 code 0"),
     ];
     for (is_v4, message, expected) in rows {
         check(
@@ -316,68 +264,41 @@ fn ip_options_and_extension_headers() {
 #[test]
 fn fragments() {
     let segment = tcp(0x10, &[1, 1, 1, 1], b"hi");
+    let echo = [8, 0, 0, 0, 0, 5, 0, 1];
     let more = 0x2000;
-    check(
-        &v4_with(6, more, &[], &segment),
-        ". 1:3(2) ack 5 win 9 <nop,nop,nop,nop> fragment id 7 offset 0 more",
-    );
-    check(
-        &v4_with(6, more, &[], &segment[..23]),
-        "fragment id 7 offset 0 more (23)",
-    );
-    check(
-        &v4_with(6, more, &[], &segment[..8]),
-        "fragment id 7 offset 0 more (8)",
-    );
-    check(
-        &v4_with(17, more, &[], &udp(1608, &[0; 16])),
-        "udp (16) fragment id 7 offset 0 more",
-    );
-    check(
-        &v4_with(1, more, &[], &[8, 0, 0, 0, 0, 5, 0, 1]),
-        "icmp echo request id 5 seq 1 (0) fragment id 7 offset 0 more",
-    );
-    check(
-        &v4_with(47, more, &[], &[0; 8]),
-        "protocol 47 (8) fragment id 7 offset 0 more",
-    );
-    check(
-        &v4_with(6, more | 185, &[], &[0; 24]),
-        "fragment id 7 offset 1480 more (24)",
-    );
-    check(
-        &v4_with(6, 185, &[], &[0; 24]),
-        "fragment id 7 offset 1480 (24)",
-    );
-
     let first = [0, 0, 0, 1, 0, 0, 0, 7];
     let middle = [0, 0, 0x05, 0xa9, 0, 0, 0, 7];
     let last = [0, 0, 0x05, 0xa8, 0, 0, 0, 7];
-    check(
-        &v6_with(&[(44, &first)], 6, &segment),
-        ". 1:3(2) ack 5 win 9 <nop,nop,nop,nop> fragment id 7 offset 0 more",
-    );
-    check(
-        &v6_with(&[(44, &first)], 6, &segment[..16]),
-        "fragment id 7 offset 0 more (16)",
-    );
-    check(
-        &v6_with(&[(0, &[0; 8]), (44, &middle)], 6, &[0; 24]),
-        "fragment id 7 offset 1448 more (24)",
-    );
-    check(
-        &v6_with(&[(44, &last)], 6, &[0; 24]),
-        "fragment id 7 offset 1448 (24)",
-    );
-    // The headers after the fragment header are part of what is cut, and count.
-    check(
-        &v6_with(&[(44, &first), (60, &[0; 8])], 6, &segment[..16]),
-        "fragment id 7 offset 0 more (24)",
-    );
-    check(
-        &v6_with(&[(44, &first), (60, &[0, 4, 0, 0, 0, 0, 0, 0])], 6, b""),
-        "fragment id 7 offset 0 more (8)",
-    );
+    let whole = ". 1:3(2) ack 5 win 9 <nop,nop,nop,nop> fragment id 7 offset 0 more";
+    #[rustfmt::skip]
+    let rows = [
+        (v4_with(6, more, &[], &segment), whole),
+        (v4_with(6, more, &[], &segment[..23]), "fragment id 7 offset 0 more (23)"),
+        (v4_with(6, more, &[], &segment[..8]), "fragment id 7 offset 0 more (8)"),
+        (v4_with(17, more, &[], &udp(1608, &[0; 16])), "udp (16) fragment id 7 offset 0 more"),
+        (v4_with(1, more, &[], &echo), "icmp echo request id 5 seq 1 (0) fragment id 7 offset 0 more"),
+        (v4_with(47, more, &[], &[0; 8]), "protocol 47 (8) fragment id 7 offset 0 more"),
+        (v4_with(6, more | 185, &[], &[0; 24]), "fragment id 7 offset 1480 more (24)"),
+        (v4_with(6, 185, &[], &[0; 24]), "fragment id 7 offset 1480 (24)"),
+        (v6_with(&[(44, &first)], 6, &segment), whole),
+        (v6_with(&[(44, &first)], 6, &segment[..16]), "fragment id 7 offset 0 more (16)"),
+        (v6_with(&[(0, &[0; 8]), (44, &middle)], 6, &[0; 24]), "fragment id 7 offset 1448 more (24)"),
+        (v6_with(&[(44, &last)], 6, &[0; 24]), "fragment id 7 offset 1448 (24)"),
+        // The headers after the fragment header are part of what is cut, and count.
+        (v6_with(&[(44, &first), (60, &[0; 8])], 6, &segment[..16]), "fragment id 7 offset 0 more (24)"),
+        (v6_with(&[(44, &first), (60, &[0, 4, 0, 0, 0, 0, 0, 0])], 6, b""), "fragment id 7 offset 0 more (8)"),
+    ];
+    for (packet, expected) in rows {
+        check(&packet, expected);
+        // Nothing of a fragment's transport checksum can be judged.
+        let last_byte = packet.len() - 1;
+        assert!(
+            !describe(&spoilt(packet, last_byte))
+                .notation(Origin::default())
+                .to_string()
+                .contains("bad")
+        );
+    }
     let described = describe(&v6_with(&[(44, &last)], 6, &[0; 24]));
     assert_eq!(
         (described.ip.unwrap().protocol, described.payload()),
@@ -395,95 +316,32 @@ fn malformed_packets() {
         packet[at] = byte;
         packet
     };
+    #[rustfmt::skip]
     let rows = [
         (vec![], "ip: empty packet"),
         (with(&good, 0, 0x55), "ip: version 5 is neither 4 nor 6"),
-        (
-            good[..19].to_vec(),
-            "ip: header length 20 exceeds the 19 bytes present",
-        ),
+        (good[..19].to_vec(), "ip: header length 20 exceeds the 19 bytes present"),
         (with(&good, 0, 0x44), "ip: header length 16 is less than 20"),
-        (
-            with(&good, 0, 0x4f),
-            "ip: header length 60 exceeds the 40 bytes present",
-        ),
-        (
-            with(&good, 10, 0x12),
-            "ip: header checksum 0x12c6 should be 0xf6c6",
-        ),
-        (
-            v4_claiming(19),
-            "ip: total length 19 is less than the header length 20",
-        ),
-        (
-            good[..39].to_vec(),
-            "ip: total length 40 exceeds the 39 bytes present",
-        ),
-        (
-            good_v6[..39].to_vec(),
-            "ip: header length 40 exceeds the 39 bytes present",
-        ),
-        (
-            good_v6[..59].to_vec(),
-            "ip: total length 60 exceeds the 59 bytes present",
-        ),
-        (
-            v6(0, b""),
-            "ip: hop-by-hop options length 8 exceeds the 0 bytes left",
-        ),
-        (
-            v6(43, &[6, 1, 0, 0, 0, 0, 0, 0]),
-            "ip: routing header length 16 exceeds the 8 bytes left",
-        ),
-        (
-            v6(60, &[6, 255]),
-            "ip: destination options length 2048 exceeds the 2 bytes left",
-        ),
-        (
-            v6(51, &[6, 4, 0, 0, 0, 0, 0, 0]),
-            "ip: authentication header length 24 exceeds the 8 bytes left",
-        ),
-        (
-            v6(44, &[6, 0, 0, 0]),
-            "ip: fragment header length 8 exceeds the 4 bytes left",
-        ),
-        (
-            v6_with(
-                &[(44, &[0, 0, 0, 1, 0, 0, 0, 7]), (44, &[0; 8])],
-                6,
-                &segment,
-            ),
-            "ip: second fragment header",
-        ),
-        (
-            v4(6, &segment[..19]),
-            "tcp: header length 20 exceeds the 19 bytes present",
-        ),
-        (
-            v4(6, &with(&segment, 12, 0x30)),
-            "tcp: header length 12 is less than 20",
-        ),
-        (
-            v6(6, &with(&segment, 12, 0xa0)),
-            "tcp: header length 40 exceeds the 20 bytes present",
-        ),
-        (
-            v4(17, &[0; 7]),
-            "udp: header length 8 exceeds the 7 bytes present",
-        ),
+        (with(&good, 0, 0x4f), "ip: header length 60 exceeds the 40 bytes present"),
+        (with(&good, 10, 0x12), "ip: header checksum 0x12c6 should be 0xf6c6"),
+        (v4_claiming(19), "ip: total length 19 is less than the header length 20"),
+        (good[..39].to_vec(), "ip: total length 40 exceeds the 39 bytes present"),
+        (good_v6[..39].to_vec(), "ip: header length 40 exceeds the 39 bytes present"),
+        (good_v6[..59].to_vec(), "ip: total length 60 exceeds the 59 bytes present"),
+        (v6(0, b""), "ip: hop-by-hop options length 8 exceeds the 0 bytes left"),
+        (v6(43, &[6, 1, 0, 0, 0, 0, 0, 0]), "ip: routing header length 16 exceeds the 8 bytes left"),
+        (v6(60, &[6, 255]), "ip: destination options length 2048 exceeds the 2 bytes left"),
+        (v6(51, &[6, 4, 0, 0, 0, 0, 0, 0]), "ip: authentication header length 24 exceeds the 8 bytes left"),
+        (v6(44, &[6, 0, 0, 0]), "ip: fragment header length 8 exceeds the 4 bytes left"),
+        (v6_with(&[(44, &[0, 0, 0, 1, 0, 0, 0, 7]), (44, &[0; 8])], 6, &segment), "ip: second fragment header"),
+        (v4(6, &segment[..19]), "tcp: header length 20 exceeds the 19 bytes present"),
+        (v4(6, &with(&segment, 12, 0x30)), "tcp: header length 12 is less than 20"),
+        (v6(6, &with(&segment, 12, 0xa0)), "tcp: header length 40 exceeds the 20 bytes present"),
+        (v4(17, &[0; 7]), "udp: header length 8 exceeds the 7 bytes present"),
         (v4(17, &udp(7, b"")), "udp: length 7 is less than 8"),
-        (
-            v6(17, &udp(11, b"hi")),
-            "udp: datagram length 11 exceeds the 10 bytes present",
-        ),
-        (
-            v4(1, &[8, 0, 0, 0]),
-            "icmp: header length 8 exceeds the 4 bytes present",
-        ),
-        (
-            v6(58, &[]),
-            "icmp: header length 8 exceeds the 0 bytes present",
-        ),
+        (v6(17, &udp(11, b"hi")), "udp: datagram length 11 exceeds the 10 bytes present"),
+        (v4(1, &[8, 0, 0, 0]), "icmp: header length 8 exceeds the 4 bytes present"),
+        (v6(58, &[]), "icmp: header length 8 exceeds the 0 bytes present"),
     ];
     for (packet, why) in rows {
         check(&packet, &format!("malformed {why}"));

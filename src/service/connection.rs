@@ -130,7 +130,7 @@ impl Connection {
                 return Poll::Pending;
             }
             let f = f.take().expect("a future is not polled after it is ready");
-            let result = socket.send(|space| f(space));
+            let result = socket.send(f);
             Poll::Ready(Ok(result.expect("the connection may send")))
         })
         .await

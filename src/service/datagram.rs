@@ -4,6 +4,7 @@ use super::Task;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
@@ -27,7 +28,17 @@ pub struct Exchange<'a> {
     pub(crate) notes: Vec<String>,
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(local: SocketAddr, peer: SocketAddr, payload: &'a [u8]) -> Exchange<'a> {
+        Exchange {
+            peer,
+            local,
+            payload,
+            replies: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// Sends `payload` back: at most 65,507 bytes over IPv4, 65,487 over IPv6 (in fragments where the MTU is
     /// smaller); more is not sent.
     pub fn reply(&mut self, payload: impl Into<Vec<u8>>) {
@@ -54,6 +65,8 @@ pub struct UdpSocket {
 pub(crate) struct Queues {
     pub(crate) arrived: VecDeque<Vec<u8>>,
     pub(crate) leaving: VecDeque<Vec<u8>>,
+    /// What an ICMP error has said, until the program is told.
+    pub(crate) error: Option<io::ErrorKind>,
 }
 
 impl UdpSocket {
@@ -78,10 +91,20 @@ impl UdpSocket {
     }
 
     /// Waits for the next datagram.
-    pub async fn recv(&self) -> Vec<u8> {
-        poll_fn(|_| match self.queues.borrow_mut().arrived.pop_front() {
-            Some(payload) => Poll::Ready(payload),
-            None => Poll::Pending,
+    ///
+    /// # Errors
+    /// `ConnectionRefused` when the peer's host says that nobody has the port.
+    pub async fn recv(&self) -> io::Result<Vec<u8>> {
+        poll_fn(|_| {
+            let mut queues = self.queues.borrow_mut();
+            match (queues.arrived.pop_front(), queues.error.take()) {
+                (Some(payload), error) => {
+                    queues.error = error;
+                    Poll::Ready(Ok(payload))
+                }
+                (None, Some(kind)) => Poll::Ready(Err(kind.into())),
+                (None, None) => Poll::Pending,
+            }
         })
         .await
     }

@@ -28,7 +28,7 @@ impl UdpService for Hello {
 /// The client: sends one datagram and prints the answer.
 ///
 /// # Errors
-/// `TimedOut` if none comes within five seconds.
+/// `TimedOut` if none comes within five seconds, `ConnectionRefused` if the peer's host says that nobody listens.
 pub async fn hello_client(socket: UdpSocket, console: Console) -> io::Result<()> {
     socket.send(GREETING);
     let Some(answer) = socket.task().timeout(PATIENCE, socket.recv()).await else {
@@ -39,7 +39,7 @@ pub async fn hello_client(socket: UdpSocket, console: Console) -> io::Result<()>
         );
         return Err(io::Error::new(io::ErrorKind::TimedOut, why));
     };
-    console.print(&answer);
+    console.print(&answer?);
     console.print(b"\n");
     Ok(())
 }

@@ -1,0 +1,485 @@
+//! The whole endpoint, without an operating system: packets, commands and time go in; packets and events come out.
+//!
+//! ```
+//! use smoltcp::time::Instant;
+//! use tcplab::engine::{Config, Engine};
+//! use tcplab::service;
+//!
+//! let mut engine = Engine::new(Config::new(["192.0.2.2/24".parse().unwrap()]));
+//! engine.serve_tcp(7, "echo", service::echo::echo);
+//!
+//! # let (now, arrived): (Instant, Option<Vec<u8>>) = (Instant::ZERO, None);
+//! // Whatever the wire brings goes in. Then everything is drained before the next packet, command or time-out.
+//! if let Some(mut packet) = arrived {
+//!     engine.handle_packet(now, &mut packet);
+//! }
+//! let mut buf = [0; 1500];
+//! while let Some(transmit) = engine.poll_transmit(now, &mut buf) {
+//!     let packet = &buf[..transmit.len]; // to the wire
+//! }
+//! while let Some(event) = engine.poll_event() {
+//!     println!("{event:?}");
+//! }
+//! let wait_until = engine.poll_timeout(); // then call handle_timeout
+//! ```
+//!
+//! The order matters: each `handle_*` is followed by [`Engine::poll_transmit`] until it gives nothing. Programs are
+//! polled in there too, after what their flow had to send has left, so that a service that writes and then
+//! closes sends data and then a FIN.
+
+mod open;
+mod packets;
+mod standard;
+mod tcp_flow;
+mod udp_flow;
+
+pub use open::ConnectError;
+pub use standard::{STANDARD_SERVICES, StandardService};
+
+use crate::event::{
+    Cause, Closed, Event, EventKind, FlowId, Journal, Timer, Transition, UserCall, Watch,
+};
+use crate::link::Link;
+use crate::service::{Connection, Program, UdpService};
+use crate::stack::fragments::Reassembler;
+use crate::stack::iss::IssGenerator;
+use crate::stack::pool::Pool;
+use crate::stack::table::{FlowKey, FlowMap, Seeded};
+use crate::stack::tcp::Tcp;
+use crate::stack::time_wait::TimeWait;
+use crate::stack::timers::{Deadline, Timers};
+use crate::state::TcpState;
+use slab::Slab;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpCidr;
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+use tcp_flow::{Rest, TcpFlow};
+use udp_flow::UdpFlow;
+
+/// How an [`Engine`] is made. Start from [`Config::new`] and change what should differ.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The stack's own addresses with their prefixes. Connections to every unicast address of these prefixes are
+    /// answered; active opens come from the first address of the right IP version.
+    pub addresses: Vec<IpCidr>,
+    /// The MTU of the wire in bytes, IP header included: 1,280 to 65,535.
+    pub mtu: usize,
+    /// Decides every choice that is a matter of chance: initial sequence numbers, ports, hashes.
+    pub seed: u64,
+    /// The wall-clock time at [`Instant::ZERO`], counted from 1970-01-01 00:00:00 UTC.
+    pub epoch: Duration,
+    /// How much is told in events.
+    pub watch: Watch,
+    /// The size of each connection's buffers in bytes, one for each direction: 1,024 to 1,073,741,824.
+    pub buffer: usize,
+    /// How many connections may wait for the end of their handshake at once; further SYNs are discarded.
+    pub backlog: usize,
+    /// How long TIME-WAIT lasts. RFC 9293 says twice the maximum segment lifetime, which it puts at two minutes; Linux
+    /// waits 60 seconds.
+    pub time_wait: Duration,
+    /// The idle time after which a keep-alive segment is sent, and the time between further ones; `None` for
+    /// none (RFC 9293, section 3.8.4).
+    pub keep_alive: Option<Duration>,
+    /// How long data or a FIN of ours may remain unacknowledged before the connection is given up; `None` for
+    /// ever (RFC 9293, section 3.8.3: at least 100 seconds).
+    pub user_timeout: Option<Duration>,
+}
+
+impl Config {
+    /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128, TIME-WAIT of 60
+    /// seconds, no keep-alive, a user timeout of 15 minutes, everything told.
+    pub fn new(addresses: impl IntoIterator<Item = IpCidr>) -> Config {
+        Config {
+            addresses: addresses.into_iter().collect(),
+            mtu: 1500,
+            seed: 0,
+            epoch: Duration::ZERO,
+            watch: Watch::default(),
+            buffer: 256 * 1024,
+            backlog: 128,
+            time_wait: Duration::from_secs(60),
+            keep_alive: None,
+            user_timeout: Some(Duration::from_secs(15 * 60)),
+        }
+    }
+}
+
+/// A TCP endpoint. See the [module](self) for how to run one.
+pub struct Engine {
+    shared: Shared,
+    flows: Slab<Flow>,
+    map: FlowMap,
+    /// Flows that may have something to send, each once.
+    line: VecDeque<usize>,
+    tcp_services: HashMap<u16, TcpService, Seeded>,
+    udp_services: HashMap<u16, UdpPort, Seeded>,
+    reassembler: Reassembler,
+    opened: u64,
+    half_open: usize,
+}
+
+/// What every flow needs while it does something.
+struct Shared {
+    config: Config,
+    tcp: Tcp,
+    link: Link,
+    journal: Journal,
+    timers: Timers,
+    pool: Pool,
+    iss: IssGenerator,
+    /// Room for the one packet that a segment that arrived may be answered with at once.
+    room: Vec<u8>,
+    fragment_id: u32,
+}
+
+enum Flow {
+    Tcp(Box<TcpFlow>),
+    TimeWait(Waiting),
+    Udp(UdpFlow),
+}
+
+/// A connection in TIME-WAIT.
+struct Waiting {
+    id: FlowId,
+    key: FlowKey,
+    record: TimeWait,
+    deadline: Deadline,
+    result: Option<Result<(), String>>,
+}
+
+struct TcpService {
+    name: &'static str,
+    start: Rc<dyn Fn(Connection) -> Program>,
+}
+
+struct UdpPort {
+    name: &'static str,
+    service: Box<dyn UdpService>,
+}
+
+/// What someone may ask of a running engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// CLOSE a connection (RFC 9293, section 3.10.4).
+    Close(FlowId),
+    /// ABORT a connection (section 3.10.5): the peer gets a RST.
+    Abort(FlowId),
+    /// ABORT all connections.
+    AbortAll,
+    /// Let the program of a flow look again: something that it waits for outside of the engine, such as
+    /// [`Console`](crate::service::Console) input, is there.
+    Wake(FlowId),
+}
+
+/// A packet that [`Engine::poll_transmit`] has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Its length in bytes.
+    pub len: usize,
+}
+
+impl Engine {
+    /// An endpoint that serves nothing yet.
+    ///
+    /// # Panics
+    /// If `config` has an MTU or a buffer size out of range.
+    pub fn new(config: Config) -> Engine {
+        assert!(
+            (1280..=65_535).contains(&config.mtu),
+            "MTU {} out of range",
+            config.mtu
+        );
+        assert!(
+            (1024..=1 << 30).contains(&config.buffer),
+            "buffer {} out of range",
+            config.buffer
+        );
+        let iss = IssGenerator::new(config.seed);
+        let hashes = Seeded(config.seed);
+        Engine {
+            shared: Shared {
+                tcp: Tcp::new(config.mtu, &config.addresses, config.seed),
+                link: Link::default(),
+                journal: Journal::new(config.watch),
+                timers: Timers::default(),
+                pool: Pool::new(config.buffer),
+                iss,
+                room: vec![0; config.mtu],
+                fragment_id: 0,
+                config,
+            },
+            flows: Slab::new(),
+            map: FlowMap::with_hasher(hashes),
+            line: VecDeque::new(),
+            tcp_services: HashMap::with_hasher(hashes),
+            udp_services: HashMap::with_hasher(hashes),
+            reassembler: Reassembler::default(),
+            opened: 0,
+            half_open: 0,
+        }
+    }
+
+    /// Serves a TCP port: `service` is called for every connection that is established.
+    ///
+    /// A second service on the same port takes the place of the first.
+    pub fn serve_tcp<F, Fut>(&mut self, port: u16, name: &'static str, service: F)
+    where
+        F: Fn(Connection) -> Fut + 'static,
+        Fut: Future<Output = io::Result<()>> + 'static,
+    {
+        let start = Rc::new(move |connection| Box::pin(service(connection)) as Program);
+        self.tcp_services.insert(port, TcpService { name, start });
+    }
+
+    /// Serves a UDP port. A second service on the same port takes the place of the first.
+    pub fn serve_udp(&mut self, port: u16, name: &'static str, service: impl UdpService + 'static) {
+        self.udp_services.insert(
+            port,
+            UdpPort {
+                name,
+                service: Box::new(service),
+            },
+        );
+    }
+
+    /// Does what someone asks. A flow that is not there any more is no error.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        let (flow, call) = match command {
+            Command::Close(flow) => (Some(flow), Some(UserCall::Close)),
+            Command::Abort(flow) => (Some(flow), Some(UserCall::Abort)),
+            Command::AbortAll => (None, Some(UserCall::Abort)),
+            Command::Wake(flow) => (Some(flow), None),
+        };
+        let places: Vec<usize> = self
+            .flows
+            .iter()
+            .filter(|(_, other)| flow.is_none_or(|flow| flow == other.id()))
+            .map(|(place, _)| place)
+            .collect();
+        for place in places {
+            match &mut self.flows[place] {
+                Flow::Tcp(flow) => flow.call(&mut self.shared, now, call),
+                Flow::Udp(flow) => flow.call(call),
+                Flow::TimeWait(_) => continue,
+            }
+            self.stand_in_line(place);
+        }
+    }
+
+    /// Lets the timers go off that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(expired) = self.shared.timers.pop(now) {
+            let Some(flow) = self.flows.get_mut(expired.place) else {
+                continue;
+            };
+            if flow.id() != expired.flow {
+                continue;
+            }
+            if !self.shared.timers.is_due(flow.deadline(), now, expired) {
+                continue;
+            }
+            if let Flow::TimeWait(waiting) = flow {
+                let id = waiting.id;
+                let cause = Cause::Timeout(Timer::TimeWait);
+                self.end_time_wait(now, expired.place, id, cause);
+            } else {
+                self.stand_in_line(expired.place);
+            }
+        }
+    }
+
+    /// Writes the next packet that is to leave into `buf`, which must have room for the MTU. To be called again until
+    /// it gives `None`; then the engine has nothing to do before the next `handle_*`.
+    ///
+    /// # Panics
+    /// If `buf` is shorter than the MTU.
+    pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        assert!(
+            buf.len() >= self.shared.config.mtu,
+            "a buffer shorter than the MTU"
+        );
+        loop {
+            if let Some(len) = self.shared.link.next_kept(buf) {
+                return Some(Transmit { len });
+            }
+            let place = *self.line.front()?;
+            if let Some(len) = self.drive(now, place, buf) {
+                // Flows take turns, one packet each.
+                self.line.rotate_left(1);
+                return Some(Transmit { len });
+            }
+            self.line.pop_front();
+        }
+    }
+
+    /// The next thing that has happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.shared.journal.fetch()
+    }
+
+    /// When to call [`handle_timeout`](Engine::handle_timeout) next, unless something else is handled before: after
+    /// that this is to be asked anew. `None` when only packets and commands can make something happen.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.shared.timers.next()
+    }
+
+    /// How many connections and exchanges there are, those in TIME-WAIT not counted.
+    pub fn active_flows(&self) -> usize {
+        self.flows
+            .iter()
+            .filter(|(_, flow)| !matches!(flow, Flow::TimeWait(_)))
+            .count()
+    }
+
+    /// The state of a connection's end, `None` for one that is over and for UDP.
+    pub fn state(&self, flow: FlowId) -> Option<TcpState> {
+        let (_, flow) = self.flows.iter().find(|(_, other)| other.id() == flow)?;
+        match flow {
+            Flow::Tcp(flow) => Some(flow.state()),
+            Flow::TimeWait(_) => Some(TcpState::TimeWait),
+            Flow::Udp(_) => None,
+        }
+    }
+
+    /// Lets one flow go on. A packet is written to `buf`, or the flow has nothing to do and was put to rest.
+    fn drive(&mut self, now: Instant, place: usize, buf: &mut [u8]) -> Option<usize> {
+        match self.flows.get_mut(place)? {
+            Flow::Tcp(flow) => {
+                let was_half_open = flow.is_half_open();
+                let len = flow.drive(&mut self.shared, now, buf);
+                if was_half_open && !flow.is_half_open() {
+                    self.half_open -= 1;
+                }
+                if len.is_some() {
+                    return len;
+                }
+                flow.in_line = false;
+                match flow.rest(&mut self.shared, now, place) {
+                    Rest::Waits => {}
+                    Rest::TimeWait(record) => self.begin_time_wait(now, place, record),
+                    Rest::Over => self.end(now, place),
+                }
+            }
+            Flow::Udp(flow) => {
+                if flow.drive(&mut self.shared, now, place) {
+                    self.end(now, place);
+                }
+            }
+            Flow::TimeWait(_) => {}
+        }
+        None
+    }
+
+    fn stand_in_line(&mut self, place: usize) {
+        let in_line = match &mut self.flows[place] {
+            Flow::Tcp(flow) => &mut flow.in_line,
+            Flow::Udp(flow) => &mut flow.in_line,
+            Flow::TimeWait(_) => return,
+        };
+        if !std::mem::replace(in_line, true) {
+            self.line.push_back(place);
+        }
+    }
+
+    fn begin_time_wait(&mut self, now: Instant, place: usize, record: TimeWait) {
+        let Flow::Tcp(flow) = self.flows.remove(place) else {
+            return;
+        };
+        let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
+        let ends = flow.time_wait_since().unwrap_or(now) + self.shared.config.time_wait;
+        let result = flow.finish(&mut self.shared);
+        let waiting = Waiting {
+            id,
+            key,
+            record,
+            deadline,
+            result,
+        };
+        // The place that was just left is the one that is given out next, so the map stays true.
+        let again = self.flows.insert(Flow::TimeWait(waiting));
+        debug_assert_eq!(place, again);
+        let Flow::TimeWait(waiting) = &mut self.flows[again] else {
+            return;
+        };
+        self.shared
+            .timers
+            .set(&mut waiting.deadline, Some(ends), id, again);
+    }
+
+    /// The peer's FIN came again: the wait begins anew.
+    fn restart_time_wait(&mut self, now: Instant, place: usize) {
+        let Flow::TimeWait(waiting) = &mut self.flows[place] else {
+            return;
+        };
+        let ends = now + self.shared.config.time_wait;
+        self.shared
+            .timers
+            .set(&mut waiting.deadline, Some(ends), waiting.id, place);
+    }
+
+    fn end_time_wait(&mut self, now: Instant, place: usize, id: FlowId, cause: Cause) {
+        let transition = Transition {
+            from: TcpState::TimeWait,
+            to: TcpState::Closed,
+            cause,
+        };
+        self.shared
+            .journal
+            .tell(now, Some(id), EventKind::Transition(transition));
+        self.end(now, place);
+    }
+
+    /// Takes a flow out.
+    fn end(&mut self, now: Instant, place: usize) {
+        let Some(flow) = self.flows.try_remove(place) else {
+            return;
+        };
+        let (id, key) = (flow.id(), flow.key());
+        if self.map.get(&key) == Some(&place) {
+            self.map.remove(&key);
+        }
+        let result = match flow {
+            Flow::Tcp(flow) => {
+                if flow.is_half_open() {
+                    self.half_open -= 1;
+                }
+                flow.finish(&mut self.shared)
+            }
+            Flow::TimeWait(waiting) => waiting.result,
+            Flow::Udp(flow) => flow.finish(),
+        };
+        self.shared
+            .journal
+            .tell(now, Some(id), EventKind::Closed(Closed { result }));
+    }
+}
+
+impl Flow {
+    fn id(&self) -> FlowId {
+        match self {
+            Flow::Tcp(flow) => flow.id,
+            Flow::TimeWait(waiting) => waiting.id,
+            Flow::Udp(flow) => flow.id,
+        }
+    }
+
+    fn key(&self) -> FlowKey {
+        match self {
+            Flow::Tcp(flow) => flow.key,
+            Flow::TimeWait(waiting) => waiting.key,
+            Flow::Udp(flow) => flow.key,
+        }
+    }
+
+    fn deadline(&mut self) -> &mut Deadline {
+        match self {
+            Flow::Tcp(flow) => &mut flow.deadline,
+            Flow::TimeWait(waiting) => &mut waiting.deadline,
+            Flow::Udp(flow) => &mut flow.deadline,
+        }
+    }
+}

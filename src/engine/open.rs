@@ -1,0 +1,176 @@
+//! Active opens: our end begins.
+
+use super::tcp_flow::TcpFlow;
+use super::udp_flow::UdpFlow;
+use super::{Engine, Flow, Shared};
+use crate::event::{Cause, EventKind, FlowId, Opening, Transition, Transport, UserCall};
+use crate::service::{Connection, Program, Task, UdpSocket};
+use crate::stack::pool::Pooled;
+use crate::stack::table::FlowKey;
+use crate::state::TcpState;
+use smoltcp::socket::tcp;
+use smoltcp::time::Instant;
+use smoltcp::wire::IpAddress;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// The ports that an active open may come from (RFC 6335, section 6: "Dynamic Ports").
+const DYNAMIC_PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
+
+/// Why a connection could not be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// There is no address of ours that could talk to the peer's.
+    #[error("no address of the stack has the IP version of {0}")]
+    NoAddress(SocketAddr),
+    /// The peer's address or port is one that nobody can have.
+    #[error("{0} can't be connected to")]
+    Unaddressable(SocketAddr),
+    /// There is such a flow already, or no port is left for another.
+    #[error("no free port for a connection to {0}")]
+    InUse(SocketAddr),
+}
+
+impl Engine {
+    /// OPEN (RFC 9293, section 3.10.1): begins a connection to `peer`. `local` is the port to come from; `None` chooses
+    /// one. `client` is called once the connection is established.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect_tcp<F, Fut>(
+        &mut self,
+        now: Instant,
+        name: &'static str,
+        local: Option<u16>,
+        peer: SocketAddr,
+        client: F,
+    ) -> Result<FlowId, ConnectError>
+    where
+        F: FnOnce(Connection) -> Fut + 'static,
+        Fut: Future<Output = io::Result<()>> + 'static,
+    {
+        let key = self.active_key(Transport::Tcp, local, peer)?;
+        let mut pooled = self.shared.pool.take();
+        self.shared.configure(&mut pooled);
+        let Pooled { sockets, handle } = &mut pooled;
+        self.shared
+            .tcp
+            .connect(sockets, *handle, key.local, peer)
+            .map_err(|_| ConnectError::Unaddressable(peer))?;
+        let id = self.tell_opened(now, key, Opening::Active, name);
+        let cause = Cause::Call(UserCall::Open);
+        let open = Transition {
+            from: TcpState::Closed,
+            to: TcpState::SynSent,
+            cause,
+        };
+        self.shared
+            .journal
+            .tell(now, Some(id), EventKind::Transition(open));
+        let iss = self.shared.iss.generate(now, &key);
+        let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
+        let task = self.shared.task();
+        let flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
+        self.start(key, Flow::Tcp(Box::new(flow)));
+        Ok(id)
+    }
+
+    /// Begins an exchange of datagrams with `peer`. `local` is the port to come from; `None` chooses one.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect_udp<F, Fut>(
+        &mut self,
+        now: Instant,
+        name: &'static str,
+        local: Option<u16>,
+        peer: SocketAddr,
+        client: F,
+    ) -> Result<FlowId, ConnectError>
+    where
+        F: FnOnce(UdpSocket) -> Fut,
+        Fut: Future<Output = io::Result<()>> + 'static,
+    {
+        let key = self.active_key(Transport::Udp, local, peer)?;
+        let id = self.tell_opened(now, key, Opening::Active, name);
+        let task = self.shared.task();
+        let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
+        let program: Program = Box::pin(client(socket));
+        let flow = UdpFlow::client(id, key, now, queues, task, program);
+        self.start(key, Flow::Udp(flow));
+        Ok(id)
+    }
+
+    fn start(&mut self, key: FlowKey, flow: Flow) {
+        let place = self.flows.insert(flow);
+        self.map.insert(key, place);
+        self.stand_in_line(place);
+    }
+
+    fn active_key(
+        &self,
+        transport: Transport,
+        local: Option<u16>,
+        peer: SocketAddr,
+    ) -> Result<FlowKey, ConnectError> {
+        let unicast = !peer.ip().is_unspecified() && !peer.ip().is_multicast() && peer.port() != 0;
+        if !unicast || local == Some(0) {
+            return Err(ConnectError::Unaddressable(peer));
+        }
+        let mut own = self
+            .shared
+            .config
+            .addresses
+            .iter()
+            .map(|prefix| match prefix.address() {
+                IpAddress::Ipv4(address) => IpAddr::V4(address),
+                IpAddress::Ipv6(address) => IpAddr::V6(address),
+            });
+        let address = own
+            .find(|address| address.is_ipv4() == peer.is_ipv4())
+            .ok_or(ConnectError::NoAddress(peer))?;
+        let key = |port| FlowKey {
+            transport,
+            local: SocketAddr::new(address, port),
+            peer,
+        };
+        let free = |key: &FlowKey| !self.map.contains_key(key);
+        let found = match local {
+            Some(port) => Some(key(port)).filter(free),
+            None => {
+                // RFC 6056, section 3.3.3: begin at a place that only the secret tells.
+                let count = u32::from(*DYNAMIC_PORTS.end() - *DYNAMIC_PORTS.start()) + 1;
+                let offset = (self.shared.iss.hash(&key(0)) % u64::from(count)) as u32;
+                (0..count)
+                    .map(|step| key(DYNAMIC_PORTS.start() + ((offset + step) % count) as u16))
+                    .find(free)
+            }
+        };
+        found.ok_or(ConnectError::InUse(peer))
+    }
+}
+
+impl Shared {
+    /// A socket that waits for the SYN which has just come for `port`.
+    pub(super) fn listening_socket(&mut self, port: u16) -> Pooled {
+        let mut pooled = self.pool.take();
+        self.configure(&mut pooled);
+        let socket = pooled.sockets.get_mut::<tcp::Socket>(pooled.handle);
+        socket
+            .listen(port)
+            .expect("a socket from the pool is closed, and the port is a service's");
+        pooled
+    }
+
+    fn configure(&self, pooled: &mut Pooled) {
+        let socket = pooled.sockets.get_mut::<tcp::Socket>(pooled.handle);
+        socket.set_keep_alive(self.config.keep_alive);
+    }
+
+    /// The clock and voice of a new program.
+    pub(super) fn task(&self) -> Task {
+        Task::new(self.config.epoch)
+    }
+}

@@ -1,0 +1,548 @@
+//! One TCP connection: its socket, its program, and everything that is watched about it.
+
+use super::Shared;
+use crate::event::{
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Timer,
+    Transition, UserCall,
+};
+use crate::link::Incoming;
+use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
+use crate::service::connection::Endpoint;
+use crate::service::{Connection, Program, Task};
+use crate::stack::iss;
+use crate::stack::pool::Pooled;
+use crate::stack::table::FlowKey;
+use crate::stack::time_wait::TimeWait;
+use crate::stack::timers::Deadline;
+use crate::state::TcpState;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{Ipv4Packet, TcpPacket};
+use std::cell::RefCell;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// More steps of a handshake than these are not kept.
+const MAX_HANDSHAKE_STEPS: usize = 16;
+/// How long we wait for the ACK of a SYN-ACK: 1 + 2 + 4 + 8 + 16 + 32 seconds, as Linux does with five
+/// retransmissions.
+const SYN_RECEIVED_TIMEOUT: Duration = Duration::from_secs(63);
+/// RFC 9293, section 3.8.3 (MUST-23): for a SYN, give up after "at least 3 minutes".
+const SYN_SENT_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long a connection that no program reads any more waits for the peer's FIN, as `tcp_fin_timeout` of Linux.
+const FIN_WAIT_2_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Makes the program of a connection once it is established.
+pub(super) type Start = Box<dyn FnOnce(Connection) -> Program>;
+
+/// A connection that has a socket.
+pub(super) struct TcpFlow {
+    pub(super) id: FlowId,
+    pub(super) key: FlowKey,
+    pub(super) deadline: Deadline,
+    /// Whether it waits in line to be driven.
+    pub(super) in_line: bool,
+    endpoint: Rc<RefCell<Endpoint>>,
+    task: Task,
+    program: Stage,
+    /// Something happened that the program has not been told.
+    woken: bool,
+    /// Our end is in LISTEN's hands until the handshake is complete: it counts against the backlog.
+    half_open: bool,
+    /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
+    shift: Option<u32>,
+    sent: Sent,
+    /// The highest number that the peer has sent, plus one; `None` before its SYN.
+    rcv_max: Option<SeqNumber>,
+    /// Since when the peer owes us an acknowledgment, and what it owed then.
+    owed: Option<(Instant, usize, TcpState)>,
+    /// Since when nobody waits for the peer's FIN any more.
+    orphaned: Option<Instant>,
+    /// Since when everything was sent and acknowledged in TIME-WAIT.
+    time_wait_since: Option<Instant>,
+}
+
+/// What our segments have said so far, in the numbers of the wire.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    /// The highest number sent, plus one.
+    max: SeqNumber,
+    /// The last acknowledgment number.
+    ack: SeqNumber,
+    /// The last window.
+    window: u16,
+}
+
+enum Stage {
+    /// Until the handshake is complete.
+    Waiting(Start),
+    Running(Program),
+    /// The program has returned, or never ran.
+    Over(Option<Result<(), String>>),
+}
+
+/// What is left of a flow when it has nothing more to do for now.
+pub(super) enum Rest {
+    /// It waits for segments and timers.
+    Waits,
+    /// It only waits in TIME-WAIT from now on.
+    TimeWait(TimeWait),
+    /// It is over.
+    Over,
+}
+
+impl TcpFlow {
+    /// A connection that begins. In a passive open, [`arrive`](TcpFlow::arrive) is to be called next with its SYN.
+    pub(super) fn new(
+        id: FlowId,
+        key: FlowKey,
+        opening: Opening,
+        iss: SeqNumber,
+        pooled: Pooled,
+        start: Start,
+        task: Task,
+    ) -> TcpFlow {
+        let handshake = Handshake {
+            flow: id,
+            local: key.local,
+            peer: key.peer,
+            opening,
+            iss,
+            irs: SeqNumber(0),
+            steps: Vec::new(),
+        };
+        let endpoint = Endpoint {
+            sockets: pooled.sockets,
+            handle: pooled.handle,
+            handshake,
+            end: None,
+            released: false,
+            transitions: Vec::new(),
+        };
+        TcpFlow {
+            id,
+            key,
+            deadline: Deadline::default(),
+            in_line: false,
+            endpoint: Rc::new(RefCell::new(endpoint)),
+            task,
+            program: Stage::Waiting(start),
+            woken: false,
+            half_open: opening == Opening::Passive,
+            shift: None,
+            sent: Sent::default(),
+            rcv_max: None,
+            owed: None,
+            orphaned: None,
+            time_wait_since: None,
+        }
+    }
+
+    /// The state of our end.
+    pub(super) fn state(&self) -> TcpState {
+        self.endpoint.borrow().state()
+    }
+
+    /// Since when there has been nothing left to do but wait, while the program still ran.
+    pub(super) fn time_wait_since(&self) -> Option<Instant> {
+        self.time_wait_since
+    }
+
+    /// Whether it counts against the backlog.
+    pub(super) fn is_half_open(&self) -> bool {
+        self.half_open
+    }
+
+    /// SEGMENT ARRIVES (RFC 9293, section 3.10.7).
+    pub(super) fn arrive(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        incoming: Incoming<'_>,
+        segment: &Segment,
+    ) -> PacketId {
+        let again =
+            segment.sequence_len() > 0 && self.rcv_max.is_some_and(|max| segment.seq.before(max));
+        if self.rcv_max.is_none() && segment.flags.contains(Flags::SYN) {
+            self.endpoint.borrow_mut().handshake.irs = segment.seq;
+            self.rcv_max = Some(segment.end());
+        }
+        let id = shared.link.arrived(
+            &mut shared.journal,
+            now,
+            Some(self.id),
+            &incoming,
+            None,
+            again,
+        );
+        self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
+        if let Some(shift) = self.shift {
+            iss::translate_in(incoming.bytes, shift);
+        }
+        let before = self.state();
+        let answer = {
+            let sockets = &mut self.endpoint.borrow_mut().sockets;
+            shared
+                .tcp
+                .ingress(now, incoming.bytes, sockets, &mut shared.room)
+        };
+        let after = self.state();
+        if before != after {
+            self.transition(shared, now, before, after, Cause::Segment(id));
+            if segment.flags.contains(Flags::RST) {
+                let refused = before == TcpState::SynSent;
+                self.endpoint.borrow_mut().end.get_or_insert(if refused {
+                    io::ErrorKind::ConnectionRefused
+                } else {
+                    io::ErrorKind::ConnectionReset
+                });
+            }
+        }
+        self.observe(now, Direction::In, || incoming.described.clone());
+        self.woken = true;
+        if let Some(len) = answer {
+            let mut room = std::mem::take(&mut shared.room);
+            self.depart(shared, now, &mut room[..len]);
+            shared.link.keep(room[..len].to_vec());
+            shared.room = room;
+        }
+        id
+    }
+
+    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`; its length is
+    /// returned. `None` when there is nothing to do any more.
+    pub(super) fn drive(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        room: &mut [u8],
+    ) -> Option<usize> {
+        self.check_timers(shared, now);
+        loop {
+            let before = self.state();
+            // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
+            let len = match self.time_wait_since {
+                Some(_) => None,
+                None => {
+                    let sockets = &mut self.endpoint.borrow_mut().sockets;
+                    shared.tcp.egress(now, sockets, room)
+                }
+            };
+            debug_assert_eq!(
+                before,
+                self.state(),
+                "smoltcp has no timer of its own that is set"
+            );
+            if let Some(len) = len {
+                self.depart(shared, now, &mut room[..len]);
+                return Some(len);
+            }
+            if !self.run_program(shared, now) {
+                return None;
+            }
+        }
+    }
+
+    /// Looks at what is left to do, after [`drive`](TcpFlow::drive) has found nothing.
+    pub(super) fn rest(&mut self, shared: &mut Shared, now: Instant, place: usize) -> Rest {
+        let state = self.state();
+        let over = matches!(self.program, Stage::Over(_));
+        if matches!(state, TcpState::Closed | TcpState::Listen) && over {
+            return Rest::Over;
+        }
+        self.note_debts(now, state);
+        let mut socket_at = {
+            let endpoint = self.endpoint.borrow();
+            shared.tcp.poll_at(now, &endpoint.sockets)
+        };
+        if state == TcpState::TimeWait {
+            // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
+            let done = socket_at.is_none_or(|at| at > now + Duration::from_secs(1));
+            if done || self.time_wait_since.is_some() {
+                self.time_wait_since.get_or_insert(now);
+                socket_at = None;
+            }
+            if over && self.time_wait_since.is_some() {
+                return Rest::TimeWait(TimeWait {
+                    local: self.key.local,
+                    peer: self.key.peer,
+                    snd_nxt: self.sent.max,
+                    rcv_nxt: self.sent.ack,
+                    window: self.sent.window,
+                });
+            }
+        }
+        // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
+        let socket_at = socket_at.map(|at| at.max(now + Duration::from_millis(1)));
+        let (own_at, _) = self.own_timer(shared).unzip();
+        let program_at = match self.program {
+            Stage::Running(_) => self.task.wake_at(),
+            _ => None,
+        };
+        let due = [socket_at, own_at, program_at].into_iter().flatten().min();
+        shared.timers.set(&mut self.deadline, due, self.id, place);
+        Rest::Waits
+    }
+
+    /// CLOSE, ABORT or nothing but a look, asked for from outside.
+    pub(super) fn call(&mut self, shared: &mut Shared, now: Instant, call: Option<UserCall>) {
+        if let Some(call) = call {
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.call(call);
+            if call == UserCall::Abort {
+                endpoint.end.get_or_insert(io::ErrorKind::ConnectionAborted);
+            }
+        }
+        self.tell_calls(shared, now);
+        self.woken = true;
+    }
+
+    /// Gives back what the flow held, and says how its program ended.
+    pub(super) fn finish(self, shared: &mut Shared) -> Option<Result<(), String>> {
+        let in_order = self.endpoint.borrow().end.is_none();
+        let result = match self.program {
+            Stage::Over(result) => result,
+            Stage::Waiting(_) | Stage::Running(_) => None,
+        };
+        if let (true, Some(endpoint)) = (in_order, Rc::into_inner(self.endpoint)) {
+            let Endpoint {
+                sockets, handle, ..
+            } = endpoint.into_inner();
+            shared.pool.put_back(Pooled { sockets, handle });
+        }
+        result
+    }
+
+    /// Starts the program once the connection is established, lets it go on when something has happened, and
+    /// closes for it when it has let go of the connection. Returns whether anything was done.
+    fn run_program(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        let state = self.state();
+        match &mut self.program {
+            Stage::Waiting(_) if state.is_synchronized() => {
+                self.half_open = false;
+                let stage = std::mem::replace(&mut self.program, Stage::Over(None));
+                let Stage::Waiting(start) = stage else {
+                    return false;
+                };
+                self.task.begin(now);
+                let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
+                self.program = Stage::Running(start(connection));
+                self.woken = true;
+                true
+            }
+            Stage::Waiting(_) => {
+                if matches!(state, TcpState::Closed | TcpState::Listen) {
+                    self.half_open = false;
+                    let end = self.endpoint.borrow().end;
+                    self.program =
+                        Stage::Over(end.map(|kind| Err(io::Error::from(kind).to_string())));
+                }
+                false
+            }
+            Stage::Running(program) => {
+                let due = self.task.wake_at().is_some_and(|at| at <= now);
+                if !(self.woken || due || self.task.has_yielded()) {
+                    return false;
+                }
+                self.woken = false;
+                self.task.begin(now);
+                let polled = program
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
+                if let Poll::Ready(result) = polled {
+                    self.program = Stage::Over(Some(result.map_err(|error| error.to_string())));
+                }
+                self.tell_calls(shared, now);
+                true
+            }
+            Stage::Over(_) => self.run_orphan(shared, now),
+        }
+    }
+
+    /// What is done for a connection that has no program any more.
+    fn run_orphan(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        let mut endpoint = self.endpoint.borrow_mut();
+        let released = std::mem::take(&mut endpoint.released);
+        if released {
+            endpoint.call(UserCall::Close);
+        }
+        // Nobody will read it; the window must not close over it.
+        let socket = endpoint.socket_mut();
+        let mut read = false;
+        while socket.can_recv() && socket.recv(|bytes| (bytes.len(), ())).is_ok() {
+            read = true;
+        }
+        drop(endpoint);
+        self.tell_calls(shared, now);
+        released || read
+    }
+
+    /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
+    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) {
+        let shift = match self.shift {
+            Some(shift) => shift,
+            None => {
+                let chosen = self.endpoint.borrow().handshake.iss;
+                let smoltcps = iss::sequence_number(packet).unwrap_or_default();
+                self.sent.max = chosen;
+                *self.shift.insert(chosen.since(smoltcps))
+            }
+        };
+        iss::translate_out(packet, shift);
+        let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
+        let header_len = match src {
+            IpAddr::V4(_) => {
+                Ipv4Packet::new_unchecked(&mut *packet).fill_checksum();
+                20
+            }
+            IpAddr::V6(_) => 40,
+        };
+        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        tcp.fill_checksum(&src.into(), &dst.into());
+        let seq = SeqNumber(tcp.seq_number().0 as u32);
+        let len = tcp.segment_len() as u32;
+        let retransmission = len > 0 && seq.before(self.sent.max);
+        self.sent.max = self.sent.max.max(seq + len);
+        if tcp.ack() {
+            self.sent.ack = SeqNumber(tcp.ack_number().0 as u32);
+            self.sent.window = tcp.window_len();
+        }
+        shared.link.departed(
+            &mut shared.journal,
+            now,
+            Some(self.id),
+            packet,
+            retransmission,
+        );
+        self.observe(now, Direction::Out, || describe(packet));
+    }
+
+    /// Notes a packet as part of the handshake, as long as that goes on.
+    fn observe(
+        &mut self,
+        now: Instant,
+        direction: Direction,
+        described: impl FnOnce() -> Described,
+    ) {
+        let mut endpoint = self.endpoint.borrow_mut();
+        let state = endpoint.state();
+        // The last packet of a handshake is the ACK of whoever began it.
+        let last = match endpoint.handshake.opening {
+            Opening::Passive => Direction::In,
+            Opening::Active => Direction::Out,
+        };
+        let steps = &mut endpoint.handshake.steps;
+        let complete = steps
+            .last()
+            .is_some_and(|step| step.state.is_synchronized() && step.direction == last);
+        if complete || steps.len() >= MAX_HANDSHAKE_STEPS {
+            return;
+        }
+        steps.push(HandshakeStep {
+            at: now,
+            direction,
+            described: described(),
+            state,
+        });
+    }
+
+    fn tell_calls(&mut self, shared: &mut Shared, now: Instant) {
+        let transitions = std::mem::take(&mut self.endpoint.borrow_mut().transitions);
+        for Transition { from, to, cause } in transitions {
+            self.transition(shared, now, from, to, cause);
+        }
+        for note in self.task.take_notes() {
+            shared
+                .journal
+                .tell(now, Some(self.id), EventKind::Note(note));
+        }
+    }
+
+    fn transition(
+        &self,
+        shared: &mut Shared,
+        now: Instant,
+        from: TcpState,
+        to: TcpState,
+        cause: Cause,
+    ) {
+        debug_assert!(
+            from.may_become(to),
+            "{from} → {to} is no edge of RFC 9293 ({cause:?})"
+        );
+        let transition = Transition { from, to, cause };
+        shared
+            .journal
+            .tell(now, Some(self.id), EventKind::Transition(transition));
+    }
+
+    /// Keeps account of what the peer owes us: an acknowledgment, or its FIN.
+    fn note_debts(&mut self, now: Instant, state: TcpState) {
+        let queue = self.endpoint.borrow().socket().send_queue();
+        let owes = queue > 0
+            || matches!(
+                state,
+                TcpState::SynSent
+                    | TcpState::SynReceived
+                    | TcpState::FinWait1
+                    | TcpState::Closing
+                    | TcpState::LastAck
+            );
+        self.owed = match self.owed {
+            _ if !owes => None,
+            Some((since, before, then)) if before <= queue && then == state => {
+                Some((since, queue, state))
+            }
+            _ => Some((now, queue, state)),
+        };
+        let orphan = state == TcpState::FinWait2 && matches!(self.program, Stage::Over(_));
+        self.orphaned = orphan.then(|| self.orphaned.unwrap_or(now));
+    }
+
+    /// The timers that are ours and not smoltcp's: when the earliest goes off, and which it is.
+    fn own_timer(&self, shared: &Shared) -> Option<(Instant, Timer)> {
+        let user = self.owed.and_then(|(since, _, state)| {
+            let limit = match state {
+                TcpState::SynReceived => Some(SYN_RECEIVED_TIMEOUT),
+                TcpState::SynSent => Some(SYN_SENT_TIMEOUT),
+                _ => shared.config.user_timeout,
+            };
+            Some((since + limit?, Timer::User))
+        });
+        let fin = self
+            .orphaned
+            .map(|since| (since + FIN_WAIT_2_TIMEOUT, Timer::FinWait2));
+        let wait = self
+            .time_wait_since
+            .map(|since| (since + shared.config.time_wait, Timer::TimeWait));
+        [user, fin, wait]
+            .into_iter()
+            .flatten()
+            .min_by_key(|&(at, _)| at)
+    }
+
+    fn check_timers(&mut self, shared: &mut Shared, now: Instant) {
+        let Some((at, timer)) = self.own_timer(shared) else {
+            return;
+        };
+        let from = self.state();
+        if at > now || from == TcpState::Closed {
+            return;
+        }
+        if timer == Timer::TimeWait {
+            // The program takes no notice; what follows is done without it.
+            self.program = Stage::Over(None);
+            return;
+        }
+        {
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.socket_mut().abort();
+            endpoint.end.get_or_insert(io::ErrorKind::TimedOut);
+        }
+        self.transition(shared, now, from, self.state(), Cause::Timeout(timer));
+        self.owed = None;
+        self.orphaned = None;
+        self.woken = true;
+    }
+}

@@ -1,0 +1,217 @@
+//! Exchanges of datagrams between the same two endpoints.
+
+use super::{Engine, Flow, Shared};
+use crate::event::{EventKind, FlowId, Opening, UserCall};
+use crate::link::Incoming;
+use crate::segment::Datagram;
+use crate::service::datagram::{Exchange, Queues};
+use crate::service::{Program, Task};
+use crate::stack::table::FlowKey;
+use crate::stack::timers::Deadline;
+use crate::stack::{fragments, reply};
+use smoltcp::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// An exchange that a service has with a peer is over when nothing was sent for so long.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An exchange.
+pub(super) struct UdpFlow {
+    pub(super) id: FlowId,
+    pub(super) key: FlowKey,
+    pub(super) deadline: Deadline,
+    /// Whether it waits in line to be driven.
+    pub(super) in_line: bool,
+    last: Instant,
+    /// Present where we began.
+    client: Option<Client>,
+}
+
+struct Client {
+    queues: Rc<RefCell<Queues>>,
+    task: Task,
+    program: Program,
+    result: Option<Result<(), String>>,
+}
+
+impl UdpFlow {
+    fn served(id: FlowId, key: FlowKey, now: Instant) -> UdpFlow {
+        UdpFlow {
+            id,
+            key,
+            deadline: Deadline::default(),
+            in_line: false,
+            last: now,
+            client: None,
+        }
+    }
+
+    pub(super) fn client(
+        id: FlowId,
+        key: FlowKey,
+        now: Instant,
+        queues: Rc<RefCell<Queues>>,
+        task: Task,
+        program: Program,
+    ) -> UdpFlow {
+        let client = Client {
+            queues,
+            task,
+            program,
+            result: None,
+        };
+        UdpFlow {
+            client: Some(client),
+            ..UdpFlow::served(id, key, now)
+        }
+    }
+
+    /// Lets the client program go on, and sets the timer. Returns whether the flow is over.
+    pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, place: usize) -> bool {
+        self.in_line = false;
+        let due = match &mut self.client {
+            Some(client) => {
+                client.task.begin(now);
+                let polled = client
+                    .program
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
+                for note in client.task.take_notes() {
+                    shared
+                        .journal
+                        .tell(now, Some(self.id), EventKind::Note(note));
+                }
+                if let Poll::Ready(result) = polled {
+                    client.result = Some(result.map_err(|error| error.to_string()));
+                }
+                client.task.wake_at()
+            }
+            None => Some(self.last + IDLE_TIMEOUT),
+        };
+        self.send_waiting(shared, now);
+        if due.is_some_and(|due| due <= now) && self.client.is_none() {
+            return true;
+        }
+        shared.timers.set(&mut self.deadline, due, self.id, place);
+        self.client
+            .as_ref()
+            .is_some_and(|client| client.result.is_some())
+    }
+
+    /// An ICMP error says that a datagram of ours did not get there.
+    pub(super) fn fail(&mut self, kind: io::ErrorKind) {
+        if let Some(client) = &self.client {
+            client.queues.borrow_mut().error = Some(kind);
+        }
+    }
+
+    /// CLOSE and ABORT end a client's exchange; there is nothing to tell the peer.
+    pub(super) fn call(&mut self, call: Option<UserCall>) {
+        if let (Some(client), Some(_)) = (&mut self.client, call) {
+            client.result.get_or_insert(Ok(()));
+        }
+    }
+
+    /// How the client program ended.
+    pub(super) fn finish(self) -> Option<Result<(), String>> {
+        self.client?.result
+    }
+
+    fn send_waiting(&mut self, shared: &mut Shared, now: Instant) {
+        let Some(client) = &self.client else { return };
+        let leaving = std::mem::take(&mut client.queues.borrow_mut().leaving);
+        for payload in leaving {
+            self.last = now;
+            shared.send_datagram(now, self.id, self.key, &payload);
+        }
+    }
+}
+
+impl Shared {
+    fn send_datagram(&mut self, now: Instant, flow: FlowId, key: FlowKey, payload: &[u8]) {
+        match reply::datagram(key.local, key.peer, payload) {
+            Some(packet) => self.send(now, Some(flow), packet),
+            None => {
+                let max = reply::max_udp_payload(key.local);
+                let note = format!(
+                    "a datagram of {} bytes is not sent: the most is {max}",
+                    payload.len()
+                );
+                self.journal.tell(now, Some(flow), EventKind::Note(note));
+            }
+        }
+    }
+
+    /// Sends a packet that no socket has made, in fragments where it is longer than the MTU.
+    pub(super) fn send(&mut self, now: Instant, flow: Option<FlowId>, packet: Vec<u8>) {
+        if packet.len() > self.config.mtu {
+            self.fragment_id = self.fragment_id.wrapping_add(1);
+        }
+        for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
+            self.link
+                .departed(&mut self.journal, now, flow, &piece, false);
+            self.link.keep(piece);
+        }
+    }
+}
+
+impl Engine {
+    /// A datagram has arrived.
+    pub(super) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming<'_>,
+        datagram: &Datagram,
+        key: FlowKey,
+    ) {
+        let port = key.local.port();
+        let place = match (self.map.get(&key), self.udp_services.get(&port)) {
+            (Some(&place), _) => place,
+            (None, Some(service)) => {
+                let id = self.tell_opened(now, key, Opening::Passive, service.name);
+                let place = self.flows.insert(Flow::Udp(UdpFlow::served(id, key, now)));
+                self.map.insert(key, place);
+                place
+            }
+            (None, None) => {
+                self.arrived(now, None, incoming, None);
+                if let Some(error) = reply::port_unreachable(incoming.bytes) {
+                    self.shared.send(now, None, error);
+                }
+                return;
+            }
+        };
+        let id = self.flows[place].id();
+        self.arrived(now, Some(id), incoming, None);
+        self.stand_in_line(place);
+        let payload = &incoming.bytes[datagram.payload.clone()];
+        let Flow::Udp(flow) = &mut self.flows[place] else {
+            return;
+        };
+        flow.last = now;
+        if let Some(client) = &flow.client {
+            client
+                .queues
+                .borrow_mut()
+                .arrived
+                .push_back(payload.to_vec());
+            return;
+        }
+        let Some(service) = self.udp_services.get_mut(&port) else {
+            return;
+        };
+        let mut exchange = Exchange::new(key.local, key.peer, payload);
+        service.service.datagram(&mut exchange);
+        for note in exchange.notes {
+            self.shared
+                .journal
+                .tell(now, Some(id), EventKind::Note(note));
+        }
+        for reply in exchange.replies {
+            self.shared.send_datagram(now, id, key, &reply);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! IP fragments: put together on the way in, cut on the way out.
+//!
+//! Both happen at the edge, so that everything behind it only knows whole packets. A reassembled packet looks as if
+//! it had never been cut: no fragment fields, no fragment header, checksums right.
+
+use crate::segment::IpHeader;
+use crate::stack::table::FlowKey;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{Ipv4Packet, Ipv6Packet, checksum};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// RFC 1122, section 3.3.2: "this timeout value MUST be … between 60 seconds and 120 seconds"; RFC 8200,
+/// section 4.5: 60 seconds.
+const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Packets that may be under way at once; the oldest makes room for a new one.
+const MAX_UNFINISHED: usize = 64;
+/// The most that 16 bits of length can say.
+const MAX_PACKET: usize = 65_535;
+
+/// Packets of which some fragments have arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Reassembler {
+    /// The oldest first.
+    unfinished: VecDeque<Unfinished>,
+}
+
+#[derive(Debug)]
+struct Unfinished {
+    key: Key,
+    expires: Instant,
+    flow: Option<FlowKey>,
+    /// The header of the first fragment as it will stand before the whole, once that fragment is here.
+    header: Option<Vec<u8>>,
+    payload: Vec<u8>,
+    /// Which parts of `payload` are there: sorted, apart from each other.
+    present: Vec<(usize, usize)>,
+    /// The length of the whole, once the last fragment is here.
+    total: Option<usize>,
+}
+
+/// What fragments of one packet have in common (RFC 791; RFC 8200, section 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    src: IpAddr,
+    dst: IpAddr,
+    id: u32,
+    protocol: Option<u8>,
+}
+
+/// What became of a fragment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// Others are missing.
+    Waiting,
+    /// It was the last one missing; this is the whole packet.
+    Whole(Vec<u8>),
+    /// It can't be used, and neither can what it belongs to: it overlaps with another, or the whole would be too large.
+    Unusable,
+}
+
+impl Reassembler {
+    /// Takes one fragment in. `flow` is what it belongs to, known only where it is the first; returned is what the
+    /// packet belongs to as far as its first fragment has arrived.
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        packet: &[u8],
+        ip: &IpHeader,
+        flow: Option<FlowKey>,
+    ) -> (Added, Option<FlowKey>) {
+        self.unfinished
+            .retain(|unfinished| unfinished.expires > now);
+        let Some((fragment, piece)) = ip.fragment.zip(Piece::read(packet, ip)) else {
+            return (Added::Unusable, flow);
+        };
+        let key = Key {
+            src: ip.src,
+            dst: ip.dst,
+            id: fragment.id,
+            protocol: ip.src.is_ipv4().then_some(ip.protocol),
+        };
+        let place = match self
+            .unfinished
+            .iter()
+            .position(|unfinished| unfinished.key == key)
+        {
+            Some(place) => place,
+            None => {
+                if self.unfinished.len() == MAX_UNFINISHED {
+                    self.unfinished.pop_front();
+                }
+                self.unfinished
+                    .push_back(Unfinished::new(key, now + REASSEMBLY_TIMEOUT));
+                self.unfinished.len() - 1
+            }
+        };
+        let unfinished = &mut self.unfinished[place];
+        unfinished.flow = unfinished.flow.or(flow);
+        let flow = unfinished.flow;
+        if unfinished
+            .add(fragment.offset, fragment.more, piece)
+            .is_err()
+        {
+            // RFC 8200, section 4.5 (after RFC 5722): with overlapping fragments, "reassembly of that packet
+            // must be abandoned and all the fragments that have been received for that packet must be discarded".
+            self.unfinished.remove(place);
+            return (Added::Unusable, flow);
+        }
+        if !unfinished.is_whole() {
+            return (Added::Waiting, flow);
+        }
+        let packet = self
+            .unfinished
+            .remove(place)
+            .and_then(Unfinished::into_packet);
+        (packet.map_or(Added::Unusable, Added::Whole), flow)
+    }
+}
+
+/// A fragment taken apart.
+struct Piece<'a> {
+    /// What stands before the payload in the whole packet, should this be the first fragment.
+    header: Vec<u8>,
+    payload: &'a [u8],
+}
+
+impl Piece<'_> {
+    fn read<'a>(packet: &'a [u8], ip: &IpHeader) -> Option<Piece<'a>> {
+        let packet = packet.get(..ip.total_len)?;
+        if ip.src.is_ipv4() {
+            let view = Ipv4Packet::new_checked(packet).ok()?;
+            let (header, payload) = packet.split_at(usize::from(view.header_len()));
+            return Some(Piece {
+                header: header.to_vec(),
+                payload,
+            });
+        }
+        // The headers up to the fragment header stay; the one that names it names what follows it instead.
+        let mut next_at = 6;
+        let mut at = 40;
+        while packet.get(next_at)? != &44 {
+            next_at = at;
+            at += (usize::from(*packet.get(at + 1)?) + 1) * 8;
+        }
+        let mut header = packet.get(..at)?.to_vec();
+        header[next_at] = *packet.get(at)?;
+        Some(Piece {
+            header,
+            payload: packet.get(at + 8..)?,
+        })
+    }
+}
+
+impl Unfinished {
+    fn new(key: Key, expires: Instant) -> Unfinished {
+        Unfinished {
+            key,
+            expires,
+            flow: None,
+            header: None,
+            payload: Vec::new(),
+            present: Vec::new(),
+            total: None,
+        }
+    }
+
+    fn add(&mut self, offset: usize, more: bool, piece: Piece<'_>) -> Result<(), ()> {
+        let end = offset + piece.payload.len();
+        if more && (piece.payload.is_empty() || !piece.payload.len().is_multiple_of(8)) {
+            return Err(());
+        }
+        if end + piece.header.len() > MAX_PACKET || self.total.is_some_and(|total| end > total) {
+            return Err(());
+        }
+        // The very same fragment may come twice; nothing else may overlap.
+        if self.present.contains(&(offset, end)) && self.payload[offset..end] == *piece.payload {
+            return Ok(());
+        }
+        if self
+            .present
+            .iter()
+            .any(|&(from, to)| offset < to && from < end)
+        {
+            return Err(());
+        }
+        if !more {
+            if self.total.is_some() || self.payload.len() > end {
+                return Err(());
+            }
+            self.total = Some(end);
+        }
+        if self.payload.len() < end {
+            self.payload.resize(end, 0);
+        }
+        self.payload[offset..end].copy_from_slice(piece.payload);
+        self.present.push((offset, end));
+        if offset == 0 {
+            self.header = Some(piece.header);
+        }
+        Ok(())
+    }
+
+    fn is_whole(&self) -> bool {
+        // Nothing overlaps, so nothing is missing when the lengths add up.
+        let present: usize = self.present.iter().map(|&(from, to)| to - from).sum();
+        self.header.is_some() && self.total == Some(present)
+    }
+
+    fn into_packet(self) -> Option<Vec<u8>> {
+        let mut packet = self.header?;
+        let header_len = packet.len();
+        packet.extend_from_slice(&self.payload);
+        let len = packet.len();
+        if self.key.src.is_ipv4() {
+            let mut view = Ipv4Packet::new_unchecked(&mut packet[..]);
+            view.set_total_len(u16::try_from(len).ok()?);
+            view.set_more_frags(false);
+            view.set_frag_offset(0);
+            // Not `fill_checksum`: it takes the header for one without options.
+            packet[10..12].fill(0);
+            let sum = checksum::data(&packet[..header_len]);
+            packet[10..12].copy_from_slice(&(!sum).to_be_bytes());
+        } else {
+            let mut view = Ipv6Packet::new_unchecked(&mut packet[..]);
+            view.set_payload_len(u16::try_from(len - 40).ok()?);
+        }
+        Some(packet)
+    }
+}
+
+/// Cuts a packet of ours into fragments of at most `mtu` bytes each; one that fits is given back as it is.
+/// `id` is the identification that the fragments share.
+pub(crate) fn cut(packet: Vec<u8>, mtu: usize, id: u32) -> Vec<Vec<u8>> {
+    if packet.len() <= mtu {
+        return vec![packet];
+    }
+    let header_len = if packet[0] >> 4 == 4 { 20 } else { 40 };
+    let (header, payload) = packet.split_at(header_len);
+    let extra = if header_len == 20 { 0 } else { 8 };
+    let room = (mtu - header_len - extra) / 8 * 8;
+    let pieces = payload.chunks(room).enumerate();
+    let last = payload.len().div_ceil(room) - 1;
+    pieces
+        .map(|(index, piece)| {
+            let mut fragment = header.to_vec();
+            let offset = index * room;
+            let more = index != last;
+            if extra == 0 {
+                let mut view = Ipv4Packet::new_unchecked(&mut fragment[..]);
+                view.set_total_len((header_len + piece.len()) as u16);
+                view.set_ident(id as u16);
+                view.set_dont_frag(false);
+                view.set_more_frags(more);
+                view.set_frag_offset(offset as u16);
+                view.fill_checksum();
+            } else {
+                // RFC 8200, section 4.5: next header, reserved, offset and the M flag, identification.
+                let next = std::mem::replace(&mut fragment[6], 44);
+                fragment[4..6].copy_from_slice(&((extra + piece.len()) as u16).to_be_bytes());
+                fragment.extend_from_slice(&[next, 0]);
+                fragment.extend_from_slice(&(offset as u16 | u16::from(more)).to_be_bytes());
+                fragment.extend_from_slice(&id.to_be_bytes());
+            }
+            fragment.extend_from_slice(piece);
+            fragment
+        })
+        .collect()
+}
+
+/// An IPv6 packet without the extension headers before its TCP segment; `None` where there are none to leave out.
+pub(crate) fn without_extensions(packet: &[u8]) -> Option<Vec<u8>> {
+    const TCP: u8 = 6;
+    if packet.first()? >> 4 != 6 || packet[6] == TCP {
+        return None;
+    }
+    let mut next = packet[6];
+    let mut at = 40;
+    while next != TCP {
+        let units = usize::from(*packet.get(at + 1)?);
+        let len = match next {
+            // Hop-by-hop options, routing, destination options: RFC 8200, sections 4.3, 4.4 and 4.6.
+            0 | 43 | 60 => (units + 1) * 8,
+            // A fragment header that belongs to a packet in one piece: RFC 6946.
+            44 => 8,
+            // Authentication: RFC 4302, section 2.2.
+            51 => (units + 2) * 4,
+            _ => return None,
+        };
+        next = *packet.get(at)?;
+        at += len;
+    }
+    let end = 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]]));
+    let mut plain = packet[..40].to_vec();
+    plain.extend_from_slice(packet.get(at..end)?);
+    let len = u16::try_from(plain.len() - 40).ok()?;
+    plain[4..6].copy_from_slice(&len.to_be_bytes());
+    plain[6] = TCP;
+    Some(plain)
+}

@@ -1,0 +1,223 @@
+//! Packets that no socket makes: resets and acknowledgments for connections that smoltcp does not know, UDP
+//! datagrams, ICMP echo replies and errors.
+//!
+//! What is written here is whole and right, checksums included; where it is longer than the MTU, it is cut
+//! into fragments on its way out.
+
+use crate::segment::{Described, Flags, Icmp, Segment, SeqNumber};
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{
+    Icmpv4DstUnreachable, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Repr, IpProtocol, IpRepr,
+    Ipv4Packet, Ipv4Repr, Ipv6Packet, Ipv6Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    UdpPacket, UdpRepr,
+};
+use std::net::{IpAddr, SocketAddr};
+
+/// The hop limit of everything we send ("the current recommended default time to live is 64", RFC 1700).
+const HOP_LIMIT: u8 = 64;
+
+/// RFC 1122, section 3.2.2 and RFC 4443, section 2.4 (c): an ICMP error holds as much of the packet it speaks
+/// of as fits into the smallest MTU that every link must carry.
+const ICMPV4_ERROR_MAX: usize = 576;
+const ICMPV6_ERROR_MAX: usize = 1280;
+
+/// The reset for a segment that no connection wants (RFC 9293, section 3.10.7.1); `None` for a segment that is
+/// a reset itself.
+pub(crate) fn reset(local: SocketAddr, peer: SocketAddr, segment: &Segment) -> Option<Vec<u8>> {
+    if segment.flags.contains(Flags::RST) {
+        return None;
+    }
+    let (seq, ack) = match segment.acknowledges() {
+        // "If the incoming segment has an ACK field, the reset takes its sequence number from the ACK field
+        // of the segment; otherwise, the reset has sequence number zero and the ACK field is set to the sum of
+        // the sequence number and segment length of the incoming segment" (section 3.5.2).
+        Some(ack) => (ack, None),
+        None => (SeqNumber(0), Some(segment.end())),
+    };
+    Some(empty_segment(local, peer, TcpControl::Rst, seq, ack, 0))
+}
+
+/// A bare acknowledgment.
+pub(crate) fn acknowledgment(
+    local: SocketAddr,
+    peer: SocketAddr,
+    seq: SeqNumber,
+    ack: SeqNumber,
+    window: u16,
+) -> Vec<u8> {
+    empty_segment(local, peer, TcpControl::None, seq, Some(ack), window)
+}
+
+fn empty_segment(
+    local: SocketAddr,
+    peer: SocketAddr,
+    control: TcpControl,
+    seq: SeqNumber,
+    ack: Option<SeqNumber>,
+    window_len: u16,
+) -> Vec<u8> {
+    let repr = TcpRepr {
+        src_port: local.port(),
+        dst_port: peer.port(),
+        control,
+        seq_number: TcpSeqNumber(seq.0 as i32),
+        ack_number: ack.map(|ack| TcpSeqNumber(ack.0 as i32)),
+        window_len,
+        window_scale: None,
+        max_seg_size: None,
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: &[],
+    };
+    packet(
+        local.ip(),
+        peer.ip(),
+        IpProtocol::Tcp,
+        repr.buffer_len(),
+        |payload| {
+            repr.emit(
+                &mut TcpPacket::new_unchecked(payload),
+                &local.ip().into(),
+                &peer.ip().into(),
+                &ChecksumCapabilities::default(),
+            );
+        },
+    )
+}
+
+/// The most bytes that a UDP datagram between `local` and a peer of the same IP version may carry.
+pub(crate) fn max_udp_payload(local: SocketAddr) -> usize {
+    // 16 bits of length: of the whole packet in IPv4 (RFC 791), of what follows the header in IPv6 (RFC 8200),
+    // where the fragment header of 8 bytes wants room too when there is one.
+    usize::from(u16::MAX) - 8 - if local.is_ipv4() { 20 } else { 8 }
+}
+
+/// A UDP datagram, or `None` where `payload` is too long for one.
+pub(crate) fn datagram(local: SocketAddr, peer: SocketAddr, payload: &[u8]) -> Option<Vec<u8>> {
+    if payload.len() > max_udp_payload(local) {
+        return None;
+    }
+    let repr = UdpRepr {
+        src_port: local.port(),
+        dst_port: peer.port(),
+    };
+    let len = repr.header_len() + payload.len();
+    Some(packet(
+        local.ip(),
+        peer.ip(),
+        IpProtocol::Udp,
+        len,
+        |room| {
+            repr.emit(
+                &mut UdpPacket::new_unchecked(room),
+                &local.ip().into(),
+                &peer.ip().into(),
+                payload.len(),
+                |room| room.copy_from_slice(payload),
+                &ChecksumCapabilities::default(),
+            );
+        },
+    ))
+}
+
+/// The reply to an echo request; `None` for every other message. `arrived` is the packet that `icmp` describes.
+pub(crate) fn echo_reply(arrived: &[u8], described: &Described, icmp: &Icmp) -> Option<Vec<u8>> {
+    let ip = described.ip?;
+    let (ident, seq_no) = icmp.echo?;
+    let data = arrived.get(icmp.payload.clone())?;
+    match (ip.dst, icmp.kind) {
+        (IpAddr::V4(_), 8) => {
+            let repr = Icmpv4Repr::EchoReply {
+                ident,
+                seq_no,
+                data,
+            };
+            Some(icmpv4(ip.dst, ip.src, &repr))
+        }
+        (IpAddr::V6(_), 128) => {
+            let repr = Icmpv6Repr::EchoReply {
+                ident,
+                seq_no,
+                data,
+            };
+            Some(icmpv6(ip.dst, ip.src, &repr))
+        }
+        _ => None,
+    }
+}
+
+/// Says that nobody has the port that a UDP datagram was sent to.
+pub(crate) fn port_unreachable(arrived: &[u8]) -> Option<Vec<u8>> {
+    match arrived.first()? >> 4 {
+        4 => {
+            let ip = Ipv4Packet::new_checked(arrived).ok()?;
+            let header = Ipv4Repr::parse(&ip, &ChecksumCapabilities::ignored()).ok()?;
+            // IP header, ICMP header, and the IP header of the packet spoken of.
+            let data = cut(ip.payload(), ICMPV4_ERROR_MAX - 20 - 8 - 20);
+            let reason = Icmpv4DstUnreachable::PortUnreachable;
+            let repr = Icmpv4Repr::DstUnreachable {
+                reason,
+                header,
+                data,
+            };
+            Some(icmpv4(
+                header.dst_addr.into(),
+                header.src_addr.into(),
+                &repr,
+            ))
+        }
+        6 => {
+            let ip = Ipv6Packet::new_checked(arrived).ok()?;
+            let header = Ipv6Repr::parse(&ip).ok()?;
+            let data = cut(ip.payload(), ICMPV6_ERROR_MAX - 40 - 8 - 40);
+            let reason = Icmpv6DstUnreachable::PortUnreachable;
+            let repr = Icmpv6Repr::DstUnreachable {
+                reason,
+                header,
+                data,
+            };
+            Some(icmpv6(
+                header.dst_addr.into(),
+                header.src_addr.into(),
+                &repr,
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn cut(data: &[u8], max: usize) -> &[u8] {
+    &data[..data.len().min(max)]
+}
+
+fn icmpv4(src: IpAddr, dst: IpAddr, repr: &Icmpv4Repr<'_>) -> Vec<u8> {
+    packet(src, dst, IpProtocol::Icmp, repr.buffer_len(), |room| {
+        let mut icmp = smoltcp::wire::Icmpv4Packet::new_unchecked(room);
+        repr.emit(&mut icmp, &ChecksumCapabilities::default());
+    })
+}
+
+fn icmpv6(src: IpAddr, dst: IpAddr, repr: &Icmpv6Repr<'_>) -> Vec<u8> {
+    let (IpAddr::V6(from), IpAddr::V6(to)) = (src, dst) else {
+        return Vec::new();
+    };
+    packet(src, dst, IpProtocol::Icmpv6, repr.buffer_len(), |room| {
+        let mut icmp = smoltcp::wire::Icmpv6Packet::new_unchecked(room);
+        repr.emit(&from, &to, &mut icmp, &ChecksumCapabilities::default());
+    })
+}
+
+fn packet(
+    src: IpAddr,
+    dst: IpAddr,
+    protocol: IpProtocol,
+    payload_len: usize,
+    write: impl FnOnce(&mut [u8]),
+) -> Vec<u8> {
+    let ip = IpRepr::new(src.into(), dst.into(), protocol, payload_len, HOP_LIMIT);
+    let mut packet = vec![0; ip.buffer_len()];
+    write(&mut packet[ip.header_len()..]);
+    ip.emit(&mut packet[..], &ChecksumCapabilities::default());
+    packet
+}
