@@ -241,6 +241,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "our own `Child` waits for it")]
     fn the_end_of_a_child_is_reported_once() {
         let waiter = Waiter::new().unwrap();
         let started = std::process::Command::new("sh")
