@@ -64,7 +64,10 @@ fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
                 text += ", discarded";
             }
             match why {
-                Discard::Malformed | Discard::BacklogFull | Discard::Fragment => Level::Warn,
+                Discard::Malformed
+                | Discard::BadFlags
+                | Discard::BacklogFull
+                | Discard::Fragment => Level::Warn,
                 // Every kernel sends such packets of its own accord.
                 Discard::NotForUs | Discard::BadAddress | Discard::Unsupported => Level::Debug,
             }
