@@ -2,6 +2,7 @@ use super::*;
 use crate::event::{FlowId, Handshake, Opening};
 use crate::segment::SeqNumber;
 use jiff::Timestamp;
+use proptest::prelude::*;
 
 /// Feeds `input` in pieces of several sizes, which must make no difference, and compares the answers.
 ///
@@ -306,6 +307,46 @@ fn heads_have_a_limit() {
     );
 }
 
+proptest! {
+    #[test]
+    fn no_input_panics_and_no_cut_matters(
+        pieces in prop::collection::vec(prop::sample::select(PIECES), 0..30),
+        noise in prop::collection::vec(any::<(prop::sample::Index, u8)>(), 0..3),
+        step in 1usize..50,
+    ) {
+        let mut input = pieces.concat().into_bytes();
+        for (at, byte) in noise {
+            if !input.is_empty() {
+                let at = at.index(input.len());
+                input[at] = byte;
+            }
+        }
+        prop_assert_eq!(answers(&input, step), answers(&input, input.len()));
+    }
+}
+
+/// What requests are made of, and what is almost that.
+const PIECES: &[&str] = &[
+    "POST /echo HTTP/1.1\r\nHost: a\r\n",
+    "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "PUT /echo HTTP/2.0\r\n",
+    "Content-Length: 3\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Expect: 100-continue\r\n",
+    "Connection: close\r\n",
+    "3\r\nabc\r\n",
+    "0\r\n",
+    "abc",
+    "\r\n",
+    "\n",
+    "\r",
+    " ",
+    ":",
+    ";",
+];
+
 /// All that is sent back, as the program does it, with a clock that stands still.
 fn answers(input: &[u8], step: usize) -> String {
     let now = Timestamp::from_second(1_795_359_016).unwrap();
@@ -333,7 +374,7 @@ fn answers(input: &[u8], step: usize) -> String {
             }
         }
     }
-    String::from_utf8(sent).unwrap()
+    String::from_utf8_lossy(&sent).into_owned()
 }
 
 fn handshake() -> Handshake {
