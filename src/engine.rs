@@ -27,6 +27,7 @@
 //! polled in there too, after what their flow had to send has left, so that a service that writes and then
 //! closes sends data and then a FIN.
 
+mod account;
 mod open;
 mod packets;
 mod standard;
@@ -37,7 +38,7 @@ pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Journal, Timer, Transition, UserCall, Watch,
+    Cause, Closed, Event, EventKind, FlowId, Journal, PeerView, Timer, Transition, UserCall, Watch,
 };
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
@@ -161,7 +162,7 @@ struct UdpPort {
 }
 
 /// What someone may ask of a running engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
     /// CLOSE a connection (RFC 9293, section 3.10.4).
@@ -173,6 +174,8 @@ pub enum Command {
     /// Let the program of a flow look again: something that it waits for outside of the engine, such as
     /// [`Console`](crate::service::Console) input, is there.
     Wake(FlowId),
+    /// Tell what the kernel of the flow's peer was heard to say.
+    Tell(FlowId, PeerView),
 }
 
 /// A packet that [`Engine::poll_transmit`] has written.
@@ -253,6 +256,12 @@ impl Engine {
             Command::Abort(flow) => (Some(flow), Some(UserCall::Abort)),
             Command::AbortAll => (None, Some(UserCall::Abort)),
             Command::Wake(flow) => (Some(flow), None),
+            Command::Tell(flow, view) => {
+                self.shared
+                    .journal
+                    .tell(now, Some(flow), EventKind::Asked(view));
+                return;
+            }
         };
         let places: Vec<usize> = self
             .flows

@@ -10,12 +10,39 @@
 //!              └───────────┘
 //! ```
 
+use crate::event::Event;
+use crate::view::View;
+use std::io;
+
 pub mod ladder;
 pub mod log;
 pub mod summary;
 
 mod paint;
 mod text;
+
+/// Something that keeps what happens, in a file or elsewhere.
+///
+/// A sink that fails is told about, taken out, and the run goes on.
+pub trait Sink {
+    /// Takes in one event. `view` has been fed with it just before.
+    ///
+    /// # Errors
+    /// Those of whatever is written to.
+    fn event(&mut self, view: &View, event: &Event) -> io::Result<()>;
+
+    /// Nothing more happens for now: what was taken in shall become visible.
+    ///
+    /// # Errors
+    /// Those of whatever is written to.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// The run is over. Nothing is called after this.
+    ///
+    /// # Errors
+    /// Those of whatever is written to.
+    fn finish(&mut self, view: &View) -> io::Result<()>;
+}
 
 /// What a terminal, or a file, can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -112,6 +112,7 @@ impl View {
                     self.totals.forgotten += 1;
                 }
             }
+            EventKind::Asked(asked) => flow.asked = Some(*asked),
             EventKind::Opened(_) | EventKind::Note(_) => {}
         }
     }

@@ -80,14 +80,15 @@ fn begin<'a>(
     waiter: &'a Waiter,
     clock: Clock,
 ) -> anyhow::Result<Session<'a>> {
+    let watcher = Watcher::new(&connect.show)?;
     let own = connect.tun.addr.clone();
-    let config = engine_config(&connect.stack, &connect.show, own, tun.mtu(), &clock)?;
+    let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
     Ok(Session::new(
         Engine::new(config),
         tun,
         waiter,
         clock,
-        Watcher::new(&connect.show),
+        watcher,
     ))
 }
 

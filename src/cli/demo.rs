@@ -104,8 +104,10 @@ fn say(show: &Show, text: &str) {
 /// The same conversation between two stacks of ours.
 fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result<u8> {
     let clock = Clock::start();
+    let mut watcher = Watcher::new(show)?;
+    let watch = watcher.wants();
     let config = |own, seed| -> anyhow::Result<_> {
-        let mut config = engine_config(stack, show, own, stack.mtu, &clock)?;
+        let mut config = engine_config(stack, watch, own, stack.mtu, &clock)?;
         config.seed = config.seed.wrapping_add(seed);
         Ok(config)
     };
@@ -113,7 +115,6 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     server.serve_standard(&stack.password);
     let client = Engine::new(config(addresses.kernel.clone(), 1)?);
     let mut sim = Sim::new(client, server, LATENCY);
-    let mut watcher = Watcher::new(show);
     let peer = SocketAddr::new(std_address(&addresses.own[0]), PORT);
 
     let console = Console::new();

@@ -1,6 +1,6 @@
 //! From what was typed to what is to be done: every value checked, with words for what is wrong.
 
-use super::args::{Show, Stack};
+use super::args::Stack;
 use crate::engine::Config;
 use crate::event::Watch;
 use crate::sys;
@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// How the engine is to be made.
 pub(super) fn engine_config(
     stack: &Stack,
-    show: &Show,
+    watch: Watch,
     addresses: Vec<IpCidr>,
     mtu: u16,
     clock: &Clock,
@@ -27,12 +27,7 @@ pub(super) fn engine_config(
         mtu: usize::from(mtu),
         seed,
         epoch: clock.wall_at_start().into(),
-        // Quiet runs still need to know when a client program of ours is done.
-        watch: if show.quiet && !events_are_logged() {
-            Watch::Transitions
-        } else {
-            Watch::Everything
-        },
+        watch,
         buffer: stack.buffer,
         backlog: stack.backlog,
         time_wait: stack.time_wait,

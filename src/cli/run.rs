@@ -87,7 +87,14 @@ pub(super) fn in_lab(
 ) -> Result<u8, RunError> {
     let waiter = Waiter::new().map_err(anyhow::Error::new)?;
     let clock = Clock::start();
-    let config = engine_config(stack, show, addresses.own.clone(), stack.mtu, &clock)?;
+    let watcher = Watcher::new(show)?;
+    let config = engine_config(
+        stack,
+        watcher.wants(),
+        addresses.own.clone(),
+        stack.mtu,
+        &clock,
+    )?;
     let mut engine = Engine::new(config);
     engine.serve_standard(&stack.password);
 
@@ -97,7 +104,7 @@ pub(super) fn in_lab(
     }
     lab.start()?;
 
-    let mut session = Session::new(engine, &lab.tun, &waiter, clock, Watcher::new(show));
+    let mut session = Session::new(engine, &lab.tun, &waiter, clock, watcher);
     let mut ended = None;
     let code = loop {
         let deadline = ended.map(|(_, at)| at + LINGER);

@@ -16,10 +16,11 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
+    let watcher = Watcher::new(&serve.show)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,
-        &serve.show,
+        watcher.wants(),
         own,
         tun.mtu(),
         &clock,
@@ -27,7 +28,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     engine.serve_standard(&serve.stack.password);
     say_ready(&serve.tun, &tun);
 
-    let mut session = Session::new(engine, &tun, &waiter, clock, Watcher::new(&serve.show));
+    let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
     loop {
         let ready = session.step(None, false, None)?;
         if !ready.signals.is_empty() {

@@ -2,9 +2,9 @@
 
 use super::args::Show;
 use super::plan::events_are_logged;
-use crate::event::Event;
+use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
-use crate::sink::{Screen, log as log_lines, summary};
+use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::view::View;
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -21,12 +21,14 @@ pub(super) struct Watcher {
     screen: Screen,
     whole: bool,
     logs: bool,
+    /// What else is kept, with the name of each for people.
+    sinks: Vec<(String, Box<dyn Sink>)>,
     /// What is drawn and not yet written.
     drawn: Vec<u8>,
 }
 
 impl Watcher {
-    pub(super) fn new(show: &Show) -> Watcher {
+    pub(super) fn new(show: &Show) -> anyhow::Result<Watcher> {
         let screen = screen();
         let options = Options {
             screen,
@@ -34,19 +36,30 @@ impl Watcher {
             explain: !show.no_explain,
             keep: show.whole,
         };
-        Watcher {
+        Ok(Watcher {
             view: View::new(),
             ladder: (!show.quiet).then(|| Ladder::new(options)),
             screen,
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
+            sinks: Vec::new(),
             drawn: Vec::new(),
+        })
+    }
+
+    /// How much it wants to be told.
+    pub(super) fn wants(&self) -> Watch {
+        if self.ladder.is_some() || events_are_logged() || !self.sinks.is_empty() {
+            Watch::Everything
+        } else {
+            // Quiet runs still need to know when a client program of ours is done.
+            Watch::Transitions
         }
     }
 
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
-        if self.ladder.is_none() && !self.logs {
+        if self.ladder.is_none() && !self.logs && self.sinks.is_empty() {
             return;
         }
         self.view.event(event);
@@ -59,10 +72,13 @@ impl Watcher {
         {
             log::log!(target: LOG_TARGET, level, "{line}");
         }
+        let view = &self.view;
+        keep_working(&mut self.sinks, |sink| sink.event(view, event));
     }
 
     /// Shows what was taken in: to be called when nothing more happens for now.
     pub(super) fn flush(&mut self) {
+        keep_working(&mut self.sinks, |sink| sink.flush());
         let Some(ladder) = &mut self.ladder else {
             return;
         };
@@ -73,6 +89,8 @@ impl Watcher {
     /// Shows the summary.
     pub(super) fn finish(mut self) {
         self.flush();
+        let view = &self.view;
+        keep_working(&mut self.sinks, |sink| sink.finish(view));
         let Some(ladder) = &self.ladder else { return };
         if self.whole && self.view.flows().len() > 1 {
             for flow in self.view.flows() {
@@ -95,6 +113,22 @@ impl Watcher {
         }
         self.drawn.clear();
     }
+}
+
+/// Lets every sink do something, and takes out those that can't any more.
+fn keep_working(
+    sinks: &mut Vec<(String, Box<dyn Sink>)>,
+    mut work: impl FnMut(&mut dyn Sink) -> io::Result<()>,
+) {
+    sinks.retain_mut(|(name, sink)| match work(sink.as_mut()) {
+        Ok(()) => true,
+        // Whoever reads from a pipe may have seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
+        Err(error) => {
+            log::error!("{name}: {error}; it is given up, the run goes on");
+            false
+        }
+    });
 }
 
 /// What standard error can show.

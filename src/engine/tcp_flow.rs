@@ -1,11 +1,12 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
 use super::Shared;
+use super::account::Account;
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Timer,
-    Transition, UserCall,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Reason,
+    Timer, Transition, UserCall, Variables,
 };
-use crate::link::Incoming;
+use crate::link::{Incoming, Remarks};
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
@@ -52,26 +53,13 @@ pub(super) struct TcpFlow {
     half_open: bool,
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
-    sent: Sent,
-    /// The highest number that the peer has sent, plus one; `None` before its SYN.
-    rcv_max: Option<SeqNumber>,
+    account: Account,
     /// Since when the peer owes us an acknowledgment, and what it owed then.
     owed: Option<(Instant, usize, TcpState)>,
     /// Since when nobody waits for the peer's FIN any more.
     orphaned: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
     time_wait_since: Option<Instant>,
-}
-
-/// What our segments have said so far, in the numbers of the wire.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
-    /// The highest number sent, plus one.
-    max: SeqNumber,
-    /// The last acknowledgment number.
-    ack: SeqNumber,
-    /// The last window.
-    window: u16,
 }
 
 enum Stage {
@@ -117,6 +105,7 @@ impl TcpFlow {
             handle: pooled.handle,
             handshake,
             end: None,
+            consumed: 0,
             released: false,
             transitions: Vec::new(),
         };
@@ -131,8 +120,7 @@ impl TcpFlow {
             woken: false,
             half_open: opening == Opening::Passive,
             shift: None,
-            sent: Sent::default(),
-            rcv_max: None,
+            account: Account::new(iss),
             owed: None,
             orphaned: None,
             time_wait_since: None,
@@ -167,31 +155,35 @@ impl TcpFlow {
         incoming: Incoming<'_>,
         segment: &Segment,
     ) -> PacketId {
-        let again =
-            segment.sequence_len() > 0 && self.rcv_max.is_some_and(|max| segment.seq.before(max));
-        if self.rcv_max.is_none() && segment.flags.contains(Flags::SYN) {
-            self.endpoint.borrow_mut().handshake.irs = segment.seq;
-            self.rcv_max = Some(segment.end());
-        }
-        let id = shared.link.arrived(
-            &mut shared.journal,
-            now,
-            Some(self.id),
-            &incoming,
-            None,
-            again,
-        );
-        self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
         if let Some(shift) = self.shift {
             iss::translate_in(incoming.bytes, shift);
         }
         let before = self.state();
+        let (received, finished) = self.endpoint.borrow().received();
         let answer = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared
                 .tcp
                 .ingress(now, incoming.bytes, sockets, &mut shared.room)
         };
+        if let Some(shift) = self.shift {
+            // What is told is what the wire carried.
+            iss::translate_in(incoming.bytes, shift.wrapping_neg());
+        }
+        let retransmission = self.account.repeats(segment);
+        self.account.arrived(now, segment, received, finished);
+        if let Some(irs) = self.account.irs() {
+            self.endpoint.borrow_mut().handshake.irs = irs;
+        }
+        let remarks = Remarks {
+            retransmission,
+            reason: None,
+            variables: self.variables(shared),
+        };
+        let flow = Some(self.id);
+        let id = shared
+            .link
+            .arrived(&mut shared.journal, now, flow, &incoming, None, remarks);
         let after = self.state();
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
@@ -269,17 +261,21 @@ impl TcpFlow {
                 socket_at = None;
             }
             if over && self.time_wait_since.is_some() {
+                let (snd_nxt, rcv_nxt, window) = self.account.end();
+                let (local, peer) = (self.key.local, self.key.peer);
                 return Rest::TimeWait(TimeWait {
-                    local: self.key.local,
-                    peer: self.key.peer,
-                    snd_nxt: self.sent.max,
-                    rcv_nxt: self.sent.ack,
-                    window: self.sent.window,
+                    local,
+                    peer,
+                    snd_nxt,
+                    rcv_nxt,
+                    window,
                 });
             }
         }
         // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
         let socket_at = socket_at.map(|at| at.max(now + Duration::from_millis(1)));
+        #[cfg(test)]
+        self.account.agrees_with(self.endpoint.borrow().socket());
         let (own_at, _) = self.own_timer(shared).unzip();
         let program_at = match self.program {
             Stage::Running(_) => self.task.wake_at(),
@@ -374,13 +370,16 @@ impl TcpFlow {
         }
         // Nobody will read it; the window must not close over it.
         let socket = endpoint.socket_mut();
-        let mut read = false;
-        while socket.can_recv() && socket.recv(|bytes| (bytes.len(), ())).is_ok() {
-            read = true;
+        let mut read = 0;
+        while socket.can_recv()
+            && let Ok(len) = socket.recv(|bytes| (bytes.len(), bytes.len()))
+        {
+            read += len as u64;
         }
+        endpoint.consumed += read;
         drop(endpoint);
         self.tell_calls(shared, now);
-        released || read
+        released || read > 0
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
@@ -390,7 +389,6 @@ impl TcpFlow {
             None => {
                 let chosen = self.endpoint.borrow().handshake.iss;
                 let smoltcps = iss::sequence_number(packet).unwrap_or_default();
-                self.sent.max = chosen;
                 *self.shift.insert(chosen.since(smoltcps))
             }
         };
@@ -405,22 +403,32 @@ impl TcpFlow {
         };
         let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
         tcp.fill_checksum(&src.into(), &dst.into());
-        let seq = SeqNumber(tcp.seq_number().0 as u32);
-        let len = tcp.segment_len() as u32;
-        let retransmission = len > 0 && seq.before(self.sent.max);
-        self.sent.max = self.sent.max.max(seq + len);
-        if tcp.ack() {
-            self.sent.ack = SeqNumber(tcp.ack_number().0 as u32);
-            self.sent.window = tcp.window_len();
+        let described = describe(packet);
+        let Some(segment) = described.tcp() else {
+            return;
+        };
+        let reason = self.account.sent(now, segment);
+        let remarks = Remarks {
+            retransmission: matches!(reason, Reason::Resent(_)),
+            reason: Some(reason),
+            variables: self.variables(shared),
+        };
+        shared
+            .link
+            .departed(&mut shared.journal, now, Some(self.id), packet, remarks);
+        self.observe(now, Direction::Out, || described.clone());
+    }
+
+    /// The variables as they are now, where anybody wants to know.
+    fn variables(&self, shared: &Shared) -> Option<Box<Variables>> {
+        if !shared.journal.wants_packets() {
+            return None;
         }
-        shared.link.departed(
-            &mut shared.journal,
-            now,
-            Some(self.id),
-            packet,
-            retransmission,
-        );
-        self.observe(now, Direction::Out, || describe(packet));
+        let endpoint = self.endpoint.borrow();
+        let socket = endpoint.socket();
+        let (received, finished) = endpoint.received();
+        let room = socket.recv_capacity() - socket.recv_queue();
+        Some(Box::new(self.account.variables(received, finished, room)))
     }
 
     /// Notes a packet as part of the handshake, as long as that goes on.

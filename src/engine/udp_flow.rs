@@ -2,7 +2,7 @@
 
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Opening, UserCall};
-use crate::link::Incoming;
+use crate::link::{Incoming, Remarks};
 use crate::segment::Datagram;
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
@@ -157,7 +157,7 @@ impl Shared {
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
             self.link
-                .departed(&mut self.journal, now, flow, &piece, false);
+                .departed(&mut self.journal, now, flow, &piece, Remarks::default());
             self.link.keep(piece);
         }
     }

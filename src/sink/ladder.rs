@@ -136,6 +136,7 @@ impl Ladder {
         match &event.kind {
             EventKind::Opened(opened) => self.opened(flow, opened, out),
             EventKind::Packet(packet) => self.packet(view, flow, time, packet, out),
+            EventKind::Asked(_) => Ok(()),
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;

@@ -30,6 +30,10 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
                 text::cause(transition.cause)
             ),
         ),
+        EventKind::Asked(asked) => (
+            Level::Debug,
+            format!("the peer's kernel says {}", asked.state),
+        ),
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
         EventKind::Closed(closed) => match &closed.result {
             Some(Err(why)) => (Level::Info, format!("over: {}", text::escape(why, true))),

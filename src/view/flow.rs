@@ -1,7 +1,7 @@
 use super::InferredPeer;
 use crate::event::{
-    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, Timer, Transition,
-    Transport, UserCall,
+    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerView, Timer,
+    Transition, Transport, UserCall,
 };
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::state::TcpState;
@@ -34,6 +34,8 @@ pub struct Flow {
     pub state: TcpState,
     /// The peer's state, inferred. It means nothing in an exchange of datagrams.
     pub peer_state: InferredPeer,
+    /// What the peer's kernel has last said of its end, where it can be asked.
+    pub asked: Option<PeerView>,
     /// Our initial sequence number, once our SYN was seen.
     pub iss: Option<SeqNumber>,
     /// The peer's initial sequence number, once its SYN was seen.
@@ -131,6 +133,7 @@ impl Flow {
             closed_at: None,
             state,
             peer_state: InferredPeer::new(opened.opening),
+            asked: None,
             iss: None,
             irs: None,
             received: Traffic::default(),

@@ -284,6 +284,8 @@ impl Script {
             bytes,
             fate,
             retransmission,
+            reason: None,
+            variables: None,
         }))
     }
 
