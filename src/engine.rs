@@ -273,7 +273,14 @@ impl Engine {
             match &mut self.flows[place] {
                 Flow::Tcp(flow) => flow.call(&mut self.shared, now, call),
                 Flow::Udp(flow) => flow.call(call),
-                Flow::TimeWait(_) => continue,
+                Flow::TimeWait(waiting) => {
+                    // RFC 9293, section 3.10.5: "delete the TCB, enter CLOSED state, and return".
+                    if call == Some(UserCall::Abort) {
+                        let id = waiting.id;
+                        self.end_time_wait(now, place, id, Cause::Call(UserCall::Abort));
+                    }
+                    continue;
+                }
             }
             self.stand_in_line(place);
         }

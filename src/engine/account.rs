@@ -19,6 +19,8 @@ pub(super) struct Account {
     una: SeqNumber,
     /// The highest number sent, plus one.
     max: SeqNumber,
+    /// The same, with the byte that asks a peer whose window is shut; smoltcp does not count that as sent.
+    probed: SeqNumber,
     /// The next number that smoltcp sends: it goes back to SND.UNA when the retransmission timeout is over.
     nxt: SeqNumber,
     /// SND.WND in bytes.
@@ -27,6 +29,8 @@ pub(super) struct Account {
     scales: [Option<u8>; 2],
     /// The last acknowledgment number and window that we have sent.
     told: (SeqNumber, u16),
+    /// Whether that was in a SYN, whose window is not scaled.
+    told_in_syn: bool,
     /// The highest number that the peer has sent, plus one.
     rcv_max: SeqNumber,
     /// Since when something that arrived is not acknowledged.
@@ -47,10 +51,12 @@ impl Account {
             irs: None,
             una: iss,
             max: iss,
+            probed: iss,
             nxt: iss,
             window: 0,
             scales: [None; 2],
             told: (SeqNumber(0), 0),
+            told_in_syn: false,
             rcv_max: SeqNumber(0),
             unacknowledged: None,
             duplicates: 0,
@@ -60,19 +66,23 @@ impl Account {
         }
     }
 
-    /// The peer's initial sequence number.
-    pub(super) fn irs(&self) -> Option<SeqNumber> {
-        self.irs
-    }
-
-    /// SND.NXT at its highest, and the acknowledgment number and window last sent.
+    /// SND.NXT at its highest, and the acknowledgment number and window last sent, as a later header says them again.
     pub(super) fn end(&self) -> (SeqNumber, SeqNumber, u16) {
-        (self.max, self.told.0, self.told.1)
+        let (ack, window) = self.told;
+        let unscaled = if self.told_in_syn { self.shift(1) } else { 0 };
+        (self.probed, ack, window >> unscaled)
     }
 
     /// Whether a segment from the peer repeats numbers that it has sent before.
     pub(super) fn repeats(&self, segment: &Segment) -> bool {
         segment.sequence_len() > 0 && self.irs.is_some() && segment.seq.before(self.rcv_max)
+    }
+
+    /// The peer's SYN has arrived, and it counts: [`arrived`](Account::arrived) follows.
+    pub(super) fn synchronize(&mut self, syn: &Segment) {
+        self.irs = Some(syn.seq);
+        self.rcv_max = syn.end();
+        self.scales[0] = syn.window_scale();
     }
 
     /// A segment has arrived. `received` counts the bytes that had arrived in order before it, `finished` says whether
@@ -85,26 +95,21 @@ impl Account {
         finished: bool,
     ) {
         let syn = segment.flags.contains(Flags::SYN);
-        if self.irs.is_none() && syn {
-            self.irs = Some(segment.seq);
-            self.rcv_max = segment.seq;
-            self.scales[0] = segment.window_scale();
-        }
         if self.irs.is_none() || segment.flags.contains(Flags::RST) {
+            return;
+        }
+        if !syn && !self.is_acceptable(segment, received, finished) {
             return;
         }
         self.rcv_max = self.rcv_max.max(segment.end());
         if segment.sequence_len() > 0 {
             self.unacknowledged.get_or_insert(now);
         }
-        if !syn && !self.is_acceptable(segment, received, finished) {
-            return;
-        }
         // RFC 7323, section 2.3: the window of a SYN is not scaled, and others only where both have offered it.
         let window = u32::from(segment.window) << if syn { 0 } else { self.shift(0) };
         if let Some(ack) = segment.acknowledges()
             && self.una.at_or_before(ack)
-            && ack.at_or_before(self.max)
+            && ack.at_or_before(self.probed)
         {
             let again = ack == self.una
                 && segment.sequence_len() == 0
@@ -120,6 +125,7 @@ impl Account {
             }
             self.una = ack;
             self.nxt = self.nxt.max(ack);
+            self.max = self.max.max(ack);
         }
         self.window = window;
     }
@@ -153,11 +159,15 @@ impl Account {
         }
     }
 
-    /// A segment leaves; returned is why.
-    pub(super) fn sent(&mut self, now: Instant, segment: &Segment) -> Reason {
+    /// A segment leaves; returned is why, and whether a part of it was sent before.
+    pub(super) fn sent(&mut self, now: Instant, segment: &Segment) -> (Reason, bool) {
+        // A reset takes its numbers from the segment that it answers.
+        if segment.flags.contains(Flags::RST) {
+            return (Reason::Reset, false);
+        }
         let len = segment.sequence_len();
-        let again = len > 0 && segment.seq.before(self.max);
-        let reason = self.reason(now, segment, again);
+        let again = len > 0 && segment.seq.before(self.probed);
+        let reason = self.reason(now, segment);
         if let Reason::Resent(resend) = reason {
             self.resent += 1;
             self.fast = false;
@@ -181,18 +191,18 @@ impl Account {
             self.nxt = self.nxt.max(segment.end());
             self.max = self.max.max(segment.end());
         }
+        self.probed = self.probed.max(segment.end());
         if let Some(ack) = segment.acknowledges() {
             self.told = (ack, segment.window);
+            self.told_in_syn = segment.flags.contains(Flags::SYN);
             self.unacknowledged = None;
         }
-        reason
+        (reason, again)
     }
 
-    fn reason(&self, now: Instant, segment: &Segment, again: bool) -> Reason {
+    fn reason(&self, now: Instant, segment: &Segment) -> Reason {
         let flags = segment.flags;
-        if flags.contains(Flags::RST) {
-            return Reason::Reset;
-        }
+        let again = segment.sequence_len() > 0 && segment.seq.before(self.max);
         let one_byte = segment.payload.len() == 1;
         if again && one_byte && self.una == self.max && segment.end() == self.max {
             return Reason::KeepAlive;
@@ -244,11 +254,11 @@ impl Account {
             iss: self.iss,
             irs: self.irs,
             snd_una: self.una,
-            snd_nxt: self.max,
+            snd_nxt: self.probed,
             snd_wnd: self.window,
             rcv_nxt: self.rcv_nxt(received, finished),
             rcv_wnd: room as u32,
-            in_flight: self.max.since(self.una),
+            in_flight: self.probed.since(self.una),
             rto: self.rtt.timeout(),
             srtt: self.rtt.smoothed(),
             duplicate_acks: self.duplicates,

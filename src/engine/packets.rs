@@ -5,7 +5,7 @@ use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
 use crate::link::{Incoming, Remarks};
 use crate::segment::{Body, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe};
-use crate::stack::fragments::{Added, without_extensions};
+use crate::stack::fragments::Added;
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict;
@@ -82,17 +82,7 @@ impl Engine {
                     local,
                     peer,
                 };
-                // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
-                match without_extensions(incoming.bytes) {
-                    Some(mut plain) => {
-                        let plain = Incoming {
-                            bytes: &mut plain,
-                            ..incoming
-                        };
-                        self.handle_segment(now, plain, segment, key);
-                    }
-                    None => self.handle_segment(now, incoming, segment, key),
-                }
+                self.handle_segment(now, incoming, segment, key);
             }
             (Body::Udp(datagram), Some((peer, local))) => {
                 let key = FlowKey {

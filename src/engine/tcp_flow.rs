@@ -10,11 +10,12 @@ use crate::link::{Incoming, Remarks};
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
-use crate::stack::iss;
+use crate::stack::fragments::without_extensions;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::Deadline;
+use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
@@ -31,6 +32,8 @@ const MAX_HANDSHAKE_STEPS: usize = 16;
 const SYN_RECEIVED_TIMEOUT: Duration = Duration::from_secs(63);
 /// RFC 9293, section 3.8.3 (MUST-23): for a SYN, give up after "at least 3 minutes".
 const SYN_SENT_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long smoltcp's own TIME-WAIT lasts.
+const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
 /// How long a connection that no program reads any more waits for the peer's FIN, as `tcp_fin_timeout` of Linux.
 const FIN_WAIT_2_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -54,10 +57,12 @@ pub(super) struct TcpFlow {
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
     account: Account,
-    /// Since when the peer owes us an acknowledgment, and what it owed then.
-    owed: Option<(Instant, usize, TcpState)>,
+    /// Since when the peer owes us an acknowledgment, and in which state.
+    owed: Option<(Instant, TcpState)>,
     /// Since when nobody waits for the peer's FIN any more.
     orphaned: Option<Instant>,
+    /// When TIME-WAIT was entered.
+    time_wait_entered: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
     time_wait_since: Option<Instant>,
 }
@@ -107,6 +112,7 @@ impl TcpFlow {
             end: None,
             consumed: 0,
             released: false,
+            close_waits: false,
             transitions: Vec::new(),
         };
         TcpFlow {
@@ -123,6 +129,7 @@ impl TcpFlow {
             account: Account::new(iss),
             owed: None,
             orphaned: None,
+            time_wait_entered: None,
             time_wait_since: None,
         }
     }
@@ -155,46 +162,76 @@ impl TcpFlow {
         incoming: Incoming<'_>,
         segment: &Segment,
     ) -> PacketId {
-        if let Some(shift) = self.shift {
-            iss::translate_in(incoming.bytes, shift);
-        }
         let before = self.state();
+        let retransmission = self.account.repeats(segment);
+        // Section 3.10.7.1. smoltcp's own answer would have numbers that mean nothing on the wire.
+        if before == TcpState::Closed {
+            let id = self.tell_arrived(shared, now, &incoming, retransmission);
+            if let Some(reset) = reply::reset(self.key.local, self.key.peer, segment) {
+                shared.send(now, Some(self.id), reset);
+            }
+            return id;
+        }
+        // Section 3.10.7.4, after RFC 5961, section 4: a SYN for a connection that exists may come from a peer that
+        // has forgotten it; the answer to this acknowledgment tells. smoltcp ignores a SYN without ACK.
+        let control = segment.flags.0 & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0);
+        if before.is_synchronized() && control == Flags::SYN.0 {
+            let id = self.tell_arrived(shared, now, &incoming, retransmission);
+            let (max, ack, window) = self.account.end();
+            let challenge = reply::acknowledgment(self.key.local, self.key.peer, max, ack, window);
+            shared.send(now, Some(self.id), challenge);
+            return id;
+        }
         let (received, finished) = self.endpoint.borrow().received();
+        let queued = self.endpoint.borrow().socket().send_queue();
+        // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
+        let mut plain = without_extensions(incoming.bytes);
+        let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
+        if let Some(shift) = self.shift {
+            iss::translate_in(packet, shift);
+        }
         let answer = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared
-                .tcp
-                .ingress(now, incoming.bytes, sockets, &mut shared.room)
+            shared.tcp.ingress(now, packet, sockets, &mut shared.room)
         };
         if let Some(shift) = self.shift {
             // What is told is what the wire carried.
-            iss::translate_in(incoming.bytes, shift.wrapping_neg());
+            iss::translate_in(packet, shift.wrapping_neg());
         }
-        let retransmission = self.account.repeats(segment);
+        if segment.flags.contains(Flags::SYN) && before != self.state() {
+            self.endpoint.borrow_mut().handshake.irs = segment.seq;
+            self.account.synchronize(segment);
+        }
         self.account.arrived(now, segment, received, finished);
-        if let Some(irs) = self.account.irs() {
-            self.endpoint.borrow_mut().handshake.irs = irs;
-        }
-        let remarks = Remarks {
-            retransmission,
-            reason: None,
-            variables: self.variables(shared),
-        };
-        let flow = Some(self.id);
-        let id = shared
-            .link
-            .arrived(&mut shared.journal, now, flow, &incoming, None, remarks);
+        let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
+        // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
+        // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
+        // connection to stay open."
+        let shut = segment.window == 0 && segment.acknowledges().is_some();
+        if shut || self.endpoint.borrow().socket().send_queue() < queued {
+            self.owed = None;
+        }
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
+            if after == TcpState::TimeWait {
+                self.time_wait_entered = Some(now);
+            }
             if segment.flags.contains(Flags::RST) {
-                let refused = before == TcpState::SynSent;
+                // Section 3.10.7.4: a reset of an active open in SYN-RECEIVED means "connection refused" too.
+                let opening = self.endpoint.borrow().handshake.opening;
+                let refused = before == TcpState::SynSent
+                    || before == TcpState::SynReceived && opening == Opening::Active;
                 self.endpoint.borrow_mut().end.get_or_insert(if refused {
                     io::ErrorKind::ConnectionRefused
                 } else {
                     io::ErrorKind::ConnectionReset
                 });
             }
+        }
+        if self.time_wait_since.is_some() && segment.flags.contains(Flags::FIN) {
+            // "Acknowledge it, and restart the 2 MSL timeout."
+            self.time_wait_since = Some(now);
         }
         self.observe(now, Direction::In, || incoming.described.clone());
         self.woken = true;
@@ -223,6 +260,9 @@ impl TcpFlow {
                 Some(_) => None,
                 None => {
                     let sockets = &mut self.endpoint.borrow_mut().sockets;
+                    // It must not end before the last ACK has left either, however late we get to it.
+                    let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
+                    let now = limit.map_or(now, |limit| now.min(limit));
                     shared.tcp.egress(now, sockets, room)
                 }
             };
@@ -330,6 +370,10 @@ impl TcpFlow {
                 let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
                 self.program = Stage::Running(start(connection));
                 self.woken = true;
+                if self.endpoint.borrow().close_waits {
+                    self.endpoint.borrow_mut().call(UserCall::Close);
+                    self.tell_calls(shared, now);
+                }
                 true
             }
             Stage::Waiting(_) => {
@@ -407,9 +451,9 @@ impl TcpFlow {
         let Some(segment) = described.tcp() else {
             return;
         };
-        let reason = self.account.sent(now, segment);
+        let (reason, retransmission) = self.account.sent(now, segment);
         let remarks = Remarks {
-            retransmission: matches!(reason, Reason::Resent(_)),
+            retransmission,
             reason: Some(reason),
             variables: self.variables(shared),
         };
@@ -417,6 +461,24 @@ impl TcpFlow {
             .link
             .departed(&mut shared.journal, now, Some(self.id), packet, remarks);
         self.observe(now, Direction::Out, || described.clone());
+    }
+
+    fn tell_arrived(
+        &self,
+        shared: &mut Shared,
+        now: Instant,
+        incoming: &Incoming<'_>,
+        retransmission: bool,
+    ) -> PacketId {
+        let remarks = Remarks {
+            retransmission,
+            reason: None,
+            variables: self.variables(shared),
+        };
+        let flow = Some(self.id);
+        shared
+            .link
+            .arrived(&mut shared.journal, now, flow, incoming, None, remarks)
     }
 
     /// The variables as they are now, where anybody wants to know.
@@ -492,6 +554,11 @@ impl TcpFlow {
 
     /// Keeps account of what the peer owes us: an acknowledgment, or its FIN.
     fn note_debts(&mut self, now: Instant, state: TcpState) {
+        if state == TcpState::Closed {
+            // What was not acknowledged stays in the send buffer, but nobody owes anything any more.
+            (self.owed, self.orphaned, self.time_wait_since) = (None, None, None);
+            return;
+        }
         let queue = self.endpoint.borrow().socket().send_queue();
         let owes = queue > 0
             || matches!(
@@ -504,10 +571,8 @@ impl TcpFlow {
             );
         self.owed = match self.owed {
             _ if !owes => None,
-            Some((since, before, then)) if before <= queue && then == state => {
-                Some((since, queue, state))
-            }
-            _ => Some((now, queue, state)),
+            Some((since, then)) if then == state => Some((since, state)),
+            _ => Some((now, state)),
         };
         let orphan = state == TcpState::FinWait2 && matches!(self.program, Stage::Over(_));
         self.orphaned = orphan.then(|| self.orphaned.unwrap_or(now));
@@ -515,7 +580,7 @@ impl TcpFlow {
 
     /// The timers that are ours and not smoltcp's: when the earliest goes off, and which it is.
     fn own_timer(&self, shared: &Shared) -> Option<(Instant, Timer)> {
-        let user = self.owed.and_then(|(since, _, state)| {
+        let user = self.owed.and_then(|(since, state)| {
             let limit = match state {
                 TcpState::SynReceived => Some(SYN_RECEIVED_TIMEOUT),
                 TcpState::SynSent => Some(SYN_SENT_TIMEOUT),
@@ -550,7 +615,8 @@ impl TcpFlow {
         }
         {
             let mut endpoint = self.endpoint.borrow_mut();
-            endpoint.socket_mut().abort();
+            // RFC 9293, section 3.10.8: "delete the TCB, enter the CLOSED state, and return"; no RST.
+            endpoint.forget();
             endpoint.end.get_or_insert(io::ErrorKind::TimedOut);
         }
         self.transition(shared, now, from, self.state(), Cause::Timeout(timer));

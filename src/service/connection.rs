@@ -221,6 +221,8 @@ pub(crate) struct Endpoint {
     pub(crate) consumed: u64,
     /// Whether the program has dropped its [`Connection`].
     pub(crate) released: bool,
+    /// Whether CLOSE waits for the end of the handshake.
+    pub(crate) close_waits: bool,
     /// The transitions that user calls have made since the engine last took them away.
     pub(crate) transitions: Vec<Transition>,
 }
@@ -251,7 +253,20 @@ impl Endpoint {
     pub(crate) fn call(&mut self, call: UserCall) {
         let from = self.state();
         match call {
+            // RFC 9293, section 3.10.4: "queue for processing after entering ESTABLISHED state". smoltcp would take the
+            // ACK of our SYN for that of a FIN.
+            UserCall::Close if from == TcpState::SynReceived => self.close_waits = true,
+            UserCall::Close if from == TcpState::SynSent => self.forget(),
             UserCall::Close => self.socket_mut().close(),
+            // Section 3.10.5: no RST where the peer knows nothing of us yet, or where both have sent their FIN.
+            UserCall::Abort
+                if matches!(
+                    from,
+                    TcpState::SynSent | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait
+                ) =>
+            {
+                self.forget();
+            }
             UserCall::Abort => self.socket_mut().abort(),
             UserCall::Open => unreachable!("a connection is open before it has an endpoint"),
         }
@@ -263,5 +278,14 @@ impl Endpoint {
                 cause: Cause::Call(call),
             });
         }
+    }
+
+    /// Deletes the connection without a word to the peer.
+    pub(crate) fn forget(&mut self) {
+        let socket = self.socket_mut();
+        // A socket that is only aborted sends a RST; one that begins to listen knows no peer any more.
+        socket.abort();
+        socket.listen(1).expect("an aborted socket may listen");
+        socket.close();
     }
 }

@@ -39,7 +39,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Sends `payload` back: at most 65,507 bytes over IPv4, 65,487 over IPv6 (in fragments where the MTU is
+    /// Sends `payload` back: at most 65,507 bytes over IPv4, 65,527 over IPv6 (in fragments where the MTU is
     /// smaller); more is not sent.
     pub fn reply(&mut self, payload: impl Into<Vec<u8>>) {
         self.replies.push(payload.into());

@@ -15,8 +15,9 @@ use std::net::IpAddr;
 const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Packets that may be under way at once; the oldest makes room for a new one.
 const MAX_UNFINISHED: usize = 64;
-/// The most that 16 bits of length can say.
-const MAX_PACKET: usize = 65_535;
+/// The most that 16 bits of length can say: of the whole packet in IPv4, of what follows the header in IPv6.
+const MAX_LENGTH: usize = 65_535;
+const IPV6_HEADER: usize = 40;
 
 /// Packets of which some fragments have arrived.
 #[derive(Debug, Default)]
@@ -170,7 +171,14 @@ impl Unfinished {
         if more && (piece.payload.is_empty() || !piece.payload.len().is_multiple_of(8)) {
             return Err(());
         }
-        if end + piece.header.len() > MAX_PACKET || self.total.is_some_and(|total| end > total) {
+        let uncounted = if self.key.src.is_ipv4() {
+            0
+        } else {
+            IPV6_HEADER
+        };
+        if end + piece.header.len() - uncounted > MAX_LENGTH
+            || self.total.is_some_and(|total| end > total)
+        {
             return Err(());
         }
         // The very same fragment may come twice; nothing else may overlap.

@@ -88,9 +88,8 @@ fn empty_segment(
 
 /// The most bytes that a UDP datagram between `local` and a peer of the same IP version may carry.
 pub(crate) fn max_udp_payload(local: SocketAddr) -> usize {
-    // 16 bits of length: of the whole packet in IPv4 (RFC 791), of what follows the header in IPv6 (RFC 8200),
-    // where the fragment header of 8 bytes wants room too when there is one.
-    usize::from(u16::MAX) - 8 - if local.is_ipv4() { 20 } else { 8 }
+    // 16 bits of length: of the whole packet in IPv4 (RFC 791), of what follows the header in IPv6 (RFC 8200).
+    usize::from(u16::MAX) - 8 - if local.is_ipv4() { 20 } else { 0 }
 }
 
 /// A UDP datagram, or `None` where `payload` is too long for one.

@@ -40,12 +40,13 @@ impl TimeWait {
     /// Judges a segment that arrived (RFC 9293, section 3.10.7.4, with what RFC 5961 and RFC 1122 changed).
     pub(crate) fn judge(&self, segment: &Segment) -> Verdict {
         if segment.flags.contains(Flags::RST) {
-            // RFC 5961, section 3.2: only a reset with exactly RCV.NXT is believed.
-            let exact = segment.seq == self.rcv_nxt;
-            return if exact {
-                Verdict::Close
-            } else {
-                Verdict::Ignore
+            // RFC 5961, section 3.2: only a reset with exactly RCV.NXT is believed, one inside the window is answered.
+            return match segment.seq.since(self.rcv_nxt) {
+                0 => Verdict::Close,
+                ahead if ahead < u32::from(self.window) => {
+                    Verdict::Acknowledge(self.acknowledgment())
+                }
+                _ => Verdict::Ignore,
             };
         }
         if segment.flags.contains(Flags::SYN) && segment.acknowledges().is_none() {
