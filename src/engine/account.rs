@@ -11,6 +11,7 @@ use smoltcp::time::{Duration, Instant};
 /// What is known of one connection, in the numbers of the wire.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
+    buffer: u32,
     /// Our initial sequence number.
     iss: SeqNumber,
     /// The peer's, once its SYN has arrived.
@@ -45,8 +46,10 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(iss: SeqNumber) -> Account {
+    /// `buffer` is the size of the receive buffer in bytes.
+    pub(super) fn new(iss: SeqNumber, buffer: usize) -> Account {
         Account {
+            buffer: buffer as u32,
             iss,
             irs: None,
             una: iss,
@@ -98,10 +101,13 @@ impl Account {
         if self.irs.is_none() || segment.flags.contains(Flags::RST) {
             return;
         }
+        // Numbers beyond the receive buffer are not the peer's, whoever has sent them.
+        if segment.end().since(self.told.0) <= self.buffer {
+            self.rcv_max = self.rcv_max.max(segment.end());
+        }
         if !syn && !self.is_acceptable(segment, received, finished) {
             return;
         }
-        self.rcv_max = self.rcv_max.max(segment.end());
         if segment.sequence_len() > 0 {
             self.unacknowledged.get_or_insert(now);
         }

@@ -3,8 +3,8 @@
 use super::Shared;
 use super::account::Account;
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Reason,
-    Timer, Transition, UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Timer,
+    Transition, UserCall, Variables,
 };
 use crate::link::{Incoming, Remarks};
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
@@ -17,6 +17,7 @@ use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::Deadline;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
+use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
 use std::cell::RefCell;
@@ -96,6 +97,10 @@ impl TcpFlow {
         start: Start,
         task: Task,
     ) -> TcpFlow {
+        let buffer = pooled
+            .sockets
+            .get::<tcp::Socket>(pooled.handle)
+            .recv_capacity();
         let handshake = Handshake {
             flow: id,
             local: key.local,
@@ -126,7 +131,7 @@ impl TcpFlow {
             woken: false,
             half_open: opening == Opening::Passive,
             shift: None,
-            account: Account::new(iss),
+            account: Account::new(iss, buffer),
             owed: None,
             orphaned: None,
             time_wait_entered: None,
@@ -445,8 +450,7 @@ impl TcpFlow {
             }
             IpAddr::V6(_) => 40,
         };
-        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
-        tcp.fill_checksum(&src.into(), &dst.into());
+        TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
         let described = describe(packet);
         let Some(segment) = described.tcp() else {
             return;
