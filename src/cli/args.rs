@@ -1,10 +1,11 @@
 //! What can be typed.
 
-use super::plan::{network_v4, network_v6, prefix, seconds, size};
+use super::plan::{listen_address, network_v4, network_v6, prefix, seconds, size};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
 ///
@@ -150,6 +151,9 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
+    /// Serve counters for Prometheus at http://ADDRESS/metrics; a port alone is one of 127.0.0.1
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -8,7 +8,7 @@ use crate::sys::clock::Clock;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// How the engine is to be made.
 pub(super) fn engine_config(
@@ -141,6 +141,16 @@ pub(super) fn prefix(text: &str) -> Result<IpCidr, String> {
     }
 }
 
+/// ADDRESS:PORT, or a port of the loopback address.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text
+        .parse()
+        .map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    port.or_else(|_| text.parse()).map_err(|_| {
+        "expected ADDRESS:PORT or a port, for example 127.0.0.1:9100 or 9100".to_owned()
+    })
+}
+
 /// An IPv4 network with room for two hosts.
 pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
     let network: Option<Ipv4Cidr> = text.parse().ok();
@@ -257,6 +267,21 @@ mod tests {
             kernel_side(prefix("192.0.2.1/24").unwrap()).to_string(),
             "192.0.2.2/24"
         );
+    }
+
+    #[test]
+    fn addresses_to_listen_to() {
+        for (text, expected) in [
+            ("9100", Some("127.0.0.1:9100")),
+            ("192.0.2.1:80", Some("192.0.2.1:80")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("65536", None),
+            ("localhost", None),
+            ("", None),
+        ] {
+            let found = listen_address(text).ok().map(|address| address.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -4,10 +4,14 @@ use super::args::Show;
 use super::plan::events_are_logged;
 use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
+use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
+use crate::sys::http::PageServer;
 use crate::view::View;
+use anyhow::Context;
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 
 pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
@@ -23,6 +27,8 @@ pub(super) struct Watcher {
     logs: bool,
     /// What else is kept, with the name of each for people.
     sinks: Vec<(String, Box<dyn Sink>)>,
+    /// Serves the metrics while it lives.
+    _metrics: Option<PageServer>,
     /// What is drawn and not yet written.
     drawn: Vec<u8>,
 }
@@ -36,13 +42,19 @@ impl Watcher {
             explain: !show.no_explain,
             keep: show.whole,
         };
+        let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
+        let metrics = show
+            .metrics
+            .map(|address| serve_metrics(address, show.quiet, &mut sinks))
+            .transpose()?;
         Ok(Watcher {
             view: View::new(),
             ladder: (!show.quiet).then(|| Ladder::new(options)),
             screen,
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
-            sinks: Vec::new(),
+            sinks,
+            _metrics: metrics,
             drawn: Vec::new(),
         })
     }
@@ -113,6 +125,23 @@ impl Watcher {
         }
         self.drawn.clear();
     }
+}
+
+fn serve_metrics(
+    address: SocketAddr,
+    quiet: bool,
+    sinks: &mut Vec<(String, Box<dyn Sink>)>,
+) -> anyhow::Result<PageServer> {
+    let metrics = Metrics::new();
+    let page = metrics.page();
+    let server = PageServer::start(address, move || page.text())
+        .with_context(|| format!("cannot serve metrics at {address}"))?;
+    if !quiet {
+        // Who can't read it knows the address that was asked for.
+        let _ = writeln!(io::stderr(), "metrics: http://{}/metrics", server.address());
+    }
+    sinks.push(("metrics".to_owned(), Box::new(metrics)));
+    Ok(server)
 }
 
 /// Lets every sink do something, and takes out those that can't any more.
