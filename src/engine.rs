@@ -27,6 +27,7 @@
 //! polled in there too, after what their flow had to send has left, so that a service that writes and then
 //! closes sends data and then a FIN.
 
+mod account;
 mod open;
 mod packets;
 mod standard;
@@ -37,7 +38,7 @@ pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Journal, Timer, Transition, UserCall, Watch,
+    Cause, Closed, Event, EventKind, FlowId, Journal, PeerView, Timer, Transition, UserCall, Watch,
 };
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
@@ -161,7 +162,7 @@ struct UdpPort {
 }
 
 /// What someone may ask of a running engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
     /// CLOSE a connection (RFC 9293, section 3.10.4).
@@ -173,6 +174,8 @@ pub enum Command {
     /// Let the program of a flow look again: something that it waits for outside of the engine, such as
     /// [`Console`](crate::service::Console) input, is there.
     Wake(FlowId),
+    /// Tell what the kernel of the flow's peer was heard to say.
+    Tell(FlowId, PeerView),
 }
 
 /// A packet that [`Engine::poll_transmit`] has written.
@@ -253,6 +256,12 @@ impl Engine {
             Command::Abort(flow) => (Some(flow), Some(UserCall::Abort)),
             Command::AbortAll => (None, Some(UserCall::Abort)),
             Command::Wake(flow) => (Some(flow), None),
+            Command::Tell(flow, view) => {
+                self.shared
+                    .journal
+                    .tell(now, Some(flow), EventKind::Asked(view));
+                return;
+            }
         };
         let places: Vec<usize> = self
             .flows
@@ -334,12 +343,22 @@ impl Engine {
         self.shared.timers.next()
     }
 
-    /// How many connections and exchanges there are, those in TIME-WAIT not counted.
-    pub fn active_flows(&self) -> usize {
-        self.flows
-            .iter()
-            .filter(|(_, flow)| !matches!(flow, Flow::TimeWait(_)))
-            .count()
+    /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
+    pub fn is_quiet(&self) -> bool {
+        self.flows.iter().all(|(_, flow)| match flow {
+            Flow::Tcp(_) => false,
+            Flow::TimeWait(_) => true,
+            Flow::Udp(flow) => !flow.is_client(),
+        })
+    }
+
+    /// Whether the program of a flow, or what waits for its connection to be established, is still there.
+    pub fn has_program(&self, flow: FlowId) -> bool {
+        self.flows.iter().any(|(_, other)| match other {
+            Flow::Tcp(other) => other.id == flow && other.has_program(),
+            Flow::TimeWait(_) => false,
+            Flow::Udp(other) => other.id == flow && other.is_client(),
+        })
     }
 
     /// The state of a connection's end, `None` for one that is over and for UDP.

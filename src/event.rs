@@ -21,7 +21,7 @@ pub use journal::Watch;
 
 use crate::segment::{Described, SeqNumber};
 use crate::state::TcpState;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -70,6 +70,8 @@ pub enum EventKind {
     Packet(Packet),
     /// The state of a connection changed.
     Transition(Transition),
+    /// The peer's kernel was asked about its end, just after the packet that was told before.
+    Asked(PeerView),
     /// A service says something, for example who sent a datagram.
     Note(String),
     /// A flow is over and everything it held is given back. No event of this flow follows.
@@ -134,6 +136,80 @@ pub struct Packet {
     pub fate: Fate,
     /// Whether it is a TCP segment of which a part occupies sequence numbers that have been sent before.
     pub retransmission: bool,
+    /// Why our TCP has sent it; `None` for what arrives, and for what is no segment of a connection.
+    pub reason: Option<Reason>,
+    /// The variables of its connection after it has left, or after it has arrived and was dealt with; `None` for what is
+    /// no segment of a connection.
+    pub variables: Option<Box<Variables>>,
+}
+
+/// Why our TCP sends a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It opens the connection.
+    Syn,
+    /// It answers a SYN.
+    SynAck,
+    /// It carries data that was never sent before.
+    Data,
+    /// It carries our FIN, perhaps with data before it.
+    Fin,
+    /// It acknowledges what has arrived just now.
+    Ack,
+    /// It acknowledges what arrived so long ago: we waited for data to send along (RFC 9293, section 3.8.6.3).
+    DelayedAck(Duration),
+    /// It says again what was said before: something unexpected has arrived (RFC 5681, section 4.2).
+    DuplicateAck,
+    /// It tells that there is room again.
+    WindowUpdate,
+    /// It asks a peer whose window is shut whether it still is (RFC 9293, section 3.8.6.1).
+    WindowProbe,
+    /// It asks a peer that has long been silent whether it is still there (section 3.8.4).
+    KeepAlive,
+    /// It ends the connection at once.
+    Reset,
+    /// It was sent before.
+    Resent(Resend),
+}
+
+/// Why a segment is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resend {
+    /// The retransmission timeout is over (RFC 6298, section 5).
+    Timeout,
+    /// Three duplicate acknowledgments have arrived (RFC 5681, section 3.2).
+    DuplicateAcks,
+}
+
+/// The variables of a connection (RFC 9293, section 3.3.1), numbers as on the wire. They are derived from what crosses
+/// the link, as smoltcp does not show its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variables {
+    /// Our initial sequence number.
+    pub iss: SeqNumber,
+    /// The peer's, once its SYN has arrived.
+    pub irs: Option<SeqNumber>,
+    /// SND.UNA: the oldest number that is not acknowledged.
+    pub snd_una: SeqNumber,
+    /// SND.NXT: the next number to send. After a retransmission timeout it stays at its highest.
+    pub snd_nxt: SeqNumber,
+    /// SND.WND in bytes: what the peer takes beyond SND.UNA.
+    pub snd_wnd: u32,
+    /// RCV.NXT: the next number awaited; `None` before the peer's SYN.
+    pub rcv_nxt: Option<SeqNumber>,
+    /// RCV.WND in bytes: the free room in our receive buffer.
+    pub rcv_wnd: u32,
+    /// Sent and not acknowledged: SND.NXT - SND.UNA, a SYN and a FIN counting one each.
+    pub in_flight: u32,
+    /// The retransmission timeout in force (RFC 6298).
+    pub rto: Duration,
+    /// The smoothed round-trip time, in whole milliseconds, once one was measured.
+    pub srtt: Option<Duration>,
+    /// How many duplicate acknowledgments have arrived in a row.
+    pub duplicate_acks: u8,
+    /// How many segments were sent again so far.
+    pub resent: u32,
 }
 
 /// Seen from our stack.
@@ -264,6 +340,32 @@ impl Timer {
             Timer::FinWait2 => "FIN-WAIT-2 timeout",
         }
     }
+}
+
+/// What the peer's kernel says of its own end (sock_diag(7)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerView {
+    /// The true state.
+    pub state: TcpState,
+    /// What TCP_INFO says (tcp(7)); the kernel has none in TIME-WAIT and SYN-RECEIVED.
+    pub info: Option<PeerInfo>,
+}
+
+/// The part of the kernel's TCP_INFO that is shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerInfo {
+    /// The smoothed round-trip time.
+    pub rtt: Duration,
+    /// Its variance.
+    pub rttvar: Duration,
+    /// The retransmission timeout in force.
+    pub rto: Duration,
+    /// The congestion window in segments.
+    pub cwnd: u32,
+    /// How often the oldest segment that is not acknowledged was sent again.
+    pub retransmits: u8,
+    /// How many segments were sent again so far.
+    pub total_retransmits: u32,
 }
 
 /// How a flow ended.

@@ -12,6 +12,14 @@ pub mod engine;
 
 pub mod sim;
 
+pub mod view;
+
+pub mod sink;
+
+pub mod sys;
+
+pub mod cli;
+
 mod link;
 
 mod stack;

@@ -8,7 +8,9 @@
 //! Packets that could not be written into a caller's buffer when they were made wait here until the caller
 //! comes with one.
 
-use crate::event::{Direction, Discard, EventKind, Fate, FlowId, Journal, Packet, PacketId};
+use crate::event::{
+    Direction, Discard, EventKind, Fate, FlowId, Journal, Packet, PacketId, Reason, Variables,
+};
 use crate::segment::{Described, describe};
 use smoltcp::time::Instant;
 use std::collections::VecDeque;
@@ -30,6 +32,14 @@ pub(crate) struct Incoming<'a> {
     pub(crate) told: Option<PacketId>,
 }
 
+/// What a connection knows about a segment of its own. The default is for packets that are none.
+#[derive(Debug, Default)]
+pub(crate) struct Remarks {
+    pub(crate) retransmission: bool,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) variables: Option<Box<Variables>>,
+}
+
 impl Link {
     /// A packet has come in and is handed to the stack, or is discarded before any connection sees it.
     pub(crate) fn arrived(
@@ -39,7 +49,7 @@ impl Link {
         flow: Option<FlowId>,
         incoming: &Incoming<'_>,
         discard: Option<Discard>,
-        retransmission: bool,
+        remarks: Remarks,
     ) -> PacketId {
         if let Some(told) = incoming.told {
             return told;
@@ -52,7 +62,9 @@ impl Link {
                 described: incoming.described.clone(),
                 bytes: incoming.bytes.to_vec(),
                 fate: discard.map_or(Fate::Delivered, Fate::Discarded),
-                retransmission,
+                retransmission: remarks.retransmission,
+                reason: remarks.reason,
+                variables: remarks.variables,
             };
             journal.tell(now, flow, EventKind::Packet(packet));
         }
@@ -66,7 +78,7 @@ impl Link {
         now: Instant,
         flow: Option<FlowId>,
         bytes: &[u8],
-        retransmission: bool,
+        remarks: Remarks,
     ) {
         let id = self.next_id();
         if journal.wants_packets() {
@@ -76,7 +88,9 @@ impl Link {
                 described: describe(bytes),
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
-                retransmission,
+                retransmission: remarks.retransmission,
+                reason: remarks.reason,
+                variables: remarks.variables,
             };
             journal.tell(now, flow, EventKind::Packet(packet));
         }

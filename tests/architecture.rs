@@ -25,8 +25,14 @@ const LAYERS: [(&str, u8); 15] = [
     ("cli", 5),
 ];
 
-/// Within a layer, who may use whom: the vocabulary of events is made of segments and states, the link asks the rules.
-const NEIGHBOURS: [(&str, &str); 3] = [("event", "segment"), ("event", "state"), ("link", "fault")];
+/// Within a layer, who may use whom: the vocabulary of events is made of segments and states, the link asks the rules,
+/// and what sinks write is drawn from views.
+const NEIGHBOURS: [(&str, &str); 4] = [
+    ("event", "segment"),
+    ("event", "state"),
+    ("link", "fault"),
+    ("sink", "view"),
+];
 
 /// The highest layer that must not know the operating system.
 const HIGHEST_PURE: u8 = 3;

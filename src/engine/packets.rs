@@ -3,7 +3,7 @@
 use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
-use crate::link::Incoming;
+use crate::link::{Incoming, Remarks};
 use crate::segment::{Body, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe};
 use crate::stack::fragments::Added;
 use crate::stack::reply;
@@ -162,7 +162,10 @@ impl Engine {
                     Some(id),
                     &incoming,
                     None,
-                    again,
+                    Remarks {
+                        retransmission: again,
+                        ..Remarks::default()
+                    },
                 );
                 match verdict {
                     Verdict::Acknowledge(reply) => self.shared.send(now, Some(id), reply),
@@ -280,7 +283,7 @@ impl Engine {
             flow,
             incoming,
             discard,
-            false,
+            Remarks::default(),
         )
     }
 

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::event::Transport;
 use crate::service::echo::UdpEcho;
 use crate::service::hello::Hello;
-use crate::service::{chargen, daytime, discard, echo, password};
+use crate::service::{chargen, daytime, discard, echo, http, password};
 
 /// A service with its well-known port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct StandardService {
 }
 
 /// What [`Engine::serve_standard`] serves.
-pub const STANDARD_SERVICES: [StandardService; 7] = [
+pub const STANDARD_SERVICES: [StandardService; 8] = [
     tcp(
         "password",
         1111,
@@ -32,6 +32,11 @@ pub const STANDARD_SERVICES: [StandardService; 7] = [
     tcp("discard", 9, "throws away what it gets (RFC 863)"),
     tcp("daytime", 13, "tells the time and closes (RFC 867)"),
     tcp("chargen", 19, "sends characters without end (RFC 864)"),
+    tcp(
+        "http",
+        80,
+        "shows the handshake of the connection that asks (RFC 9112)",
+    ),
 ];
 
 const fn tcp(name: &'static str, port: u16, about: &'static str) -> StandardService {
@@ -65,6 +70,7 @@ impl Engine {
         self.serve_tcp(9, "discard", discard::discard);
         self.serve_tcp(13, "daytime", daytime::daytime);
         self.serve_tcp(19, "chargen", chargen::chargen);
+        self.serve_tcp(80, "http", http::http);
     }
 }
 

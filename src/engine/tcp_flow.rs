@@ -3,11 +3,12 @@
 mod timers;
 
 use super::Shared;
+use super::account::Account;
 use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
-    UserCall,
+    UserCall, Variables,
 };
-use crate::link::Incoming;
+use crate::link::{Incoming, Remarks};
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
@@ -18,6 +19,7 @@ use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::Deadline;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
+use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
 use std::cell::RefCell;
@@ -50,9 +52,7 @@ pub(super) struct TcpFlow {
     half_open: bool,
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
-    sent: Sent,
-    /// The highest number that the peer has sent, plus one; `None` before its SYN.
-    rcv_max: Option<SeqNumber>,
+    account: Account,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -63,17 +63,6 @@ pub(super) struct TcpFlow {
     time_wait_entered: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
     time_wait_since: Option<Instant>,
-}
-
-/// What our segments have said so far, in the numbers of the wire.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
-    /// The highest number sent, plus one.
-    max: SeqNumber,
-    /// The last acknowledgment number.
-    ack: SeqNumber,
-    /// The last window.
-    window: u16,
 }
 
 enum Stage {
@@ -105,6 +94,10 @@ impl TcpFlow {
         start: Start,
         task: Task,
     ) -> TcpFlow {
+        let buffer = pooled
+            .sockets
+            .get::<tcp::Socket>(pooled.handle)
+            .recv_capacity();
         let handshake = Handshake {
             flow: id,
             local: key.local,
@@ -119,6 +112,7 @@ impl TcpFlow {
             handle: pooled.handle,
             handshake,
             end: None,
+            consumed: 0,
             released: false,
             close_waits: false,
             transitions: Vec::new(),
@@ -134,8 +128,7 @@ impl TcpFlow {
             woken: false,
             half_open: opening == Opening::Passive,
             shift: None,
-            sent: Sent::default(),
-            rcv_max: None,
+            account: Account::new(iss, buffer),
             owed: None,
             excused: false,
             orphaned: None,
@@ -147,6 +140,11 @@ impl TcpFlow {
     /// The state of our end.
     pub(super) fn state(&self) -> TcpState {
         self.endpoint.borrow().state()
+    }
+
+    /// Whether a program runs or will run.
+    pub(super) fn has_program(&self) -> bool {
+        !matches!(self.program, Stage::Over(_))
     }
 
     /// Since when there has been nothing left to do but wait, while the program still ran.
@@ -167,24 +165,11 @@ impl TcpFlow {
         incoming: Incoming<'_>,
         segment: &Segment,
     ) -> PacketId {
-        let again =
-            segment.sequence_len() > 0 && self.rcv_max.is_some_and(|max| segment.seq.before(max));
-        let id = shared.link.arrived(
-            &mut shared.journal,
-            now,
-            Some(self.id),
-            &incoming,
-            None,
-            again,
-        );
-        // Numbers beyond the window are not the peer's, whoever has sent them.
-        let ahead = segment.end().since(self.sent.ack) as usize;
-        if ahead <= shared.config.buffer {
-            self.rcv_max = self.rcv_max.map(|max| max.max(segment.end()));
-        }
         let before = self.state();
+        let retransmission = self.account.repeats(segment);
+        // Section 3.10.7.1. smoltcp's own answer would have numbers that mean nothing on the wire.
         if before == TcpState::Closed {
-            // Section 3.10.7.1. smoltcp's own answer would have numbers that mean nothing on the wire.
+            let id = self.tell_arrived(shared, now, &incoming, retransmission);
             if let Some(reset) = reply::reset(self.key.local, self.key.peer, segment) {
                 shared.send(now, Some(self.id), reset);
             }
@@ -194,22 +179,34 @@ impl TcpFlow {
         // has forgotten it; the answer to this acknowledgment tells. smoltcp ignores a SYN without ACK.
         let control = segment.flags.0 & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0);
         if before.is_synchronized() && control == Flags::SYN.0 {
-            let Sent { max, ack, window } = self.sent;
+            let id = self.tell_arrived(shared, now, &incoming, retransmission);
+            let (max, ack, window) = self.account.end();
             let challenge = reply::acknowledgment(self.key.local, self.key.peer, max, ack, window);
             shared.send(now, Some(self.id), challenge);
             return id;
         }
+        let (received, finished) = self.endpoint.borrow().received();
+        let queued = self.endpoint.borrow().socket().send_queue();
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
         let mut plain = without_extensions(incoming.bytes);
         let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
         if let Some(shift) = self.shift {
             iss::translate_in(packet, shift);
         }
-        let queued = self.endpoint.borrow().socket().send_queue();
         let answer = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared.tcp.ingress(now, packet, sockets, &mut shared.room)
         };
+        if let Some(shift) = self.shift {
+            // What is told is what the wire carried.
+            iss::translate_in(packet, shift.wrapping_neg());
+        }
+        if segment.flags.contains(Flags::SYN) && before != self.state() {
+            self.endpoint.borrow_mut().handshake.irs = segment.seq;
+            self.account.synchronize(segment);
+        }
+        self.account.arrived(now, segment, received, finished);
+        let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
         // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
@@ -223,10 +220,6 @@ impl TcpFlow {
             self.transition(shared, now, before, after, Cause::Segment(id));
             if after == TcpState::TimeWait {
                 self.time_wait_entered = Some(now);
-            }
-            if segment.flags.contains(Flags::SYN) {
-                self.endpoint.borrow_mut().handshake.irs = segment.seq;
-                self.rcv_max = Some(segment.end());
             }
             if segment.flags.contains(Flags::RST) {
                 // Section 3.10.7.4: a reset of an active open in SYN-RECEIVED means "connection refused" too.
@@ -312,17 +305,21 @@ impl TcpFlow {
                 socket_at = None;
             }
             if over && self.time_wait_since.is_some() {
+                let (snd_nxt, rcv_nxt, window) = self.account.end();
+                let (local, peer) = (self.key.local, self.key.peer);
                 return Rest::TimeWait(TimeWait {
-                    local: self.key.local,
-                    peer: self.key.peer,
-                    snd_nxt: self.sent.max,
-                    rcv_nxt: self.sent.ack,
-                    window: self.sent.window,
+                    local,
+                    peer,
+                    snd_nxt,
+                    rcv_nxt,
+                    window,
                 });
             }
         }
         // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
         let socket_at = socket_at.map(|at| at.max(now + Duration::from_millis(1)));
+        #[cfg(test)]
+        self.account.agrees_with(self.endpoint.borrow().socket());
         let (own_at, _) = self.own_timer(shared).unzip();
         let program_at = match self.program {
             Stage::Running(_) => self.task.wake_at(),
@@ -421,13 +418,16 @@ impl TcpFlow {
         }
         // Nobody will read it; the window must not close over it.
         let socket = endpoint.socket_mut();
-        let mut read = false;
-        while socket.can_recv() && socket.recv(|bytes| (bytes.len(), ())).is_ok() {
-            read = true;
+        let mut read = 0;
+        while socket.can_recv()
+            && let Ok(len) = socket.recv(|bytes| (bytes.len(), bytes.len()))
+        {
+            read += len as u64;
         }
+        endpoint.consumed += read;
         drop(endpoint);
         self.tell_calls(shared, now);
-        released || read
+        released || read > 0
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
@@ -437,7 +437,6 @@ impl TcpFlow {
             None => {
                 let chosen = self.endpoint.borrow().handshake.iss;
                 let smoltcps = iss::sequence_number(packet).unwrap_or_default();
-                self.sent.max = chosen;
                 *self.shift.insert(chosen.since(smoltcps))
             }
         };
@@ -450,37 +449,52 @@ impl TcpFlow {
             }
             IpAddr::V6(_) => 40,
         };
-        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
-        tcp.fill_checksum(&src.into(), &dst.into());
-        let seq = SeqNumber(tcp.seq_number().0 as u32);
-        let len = tcp.segment_len() as u32;
-        // A reset takes its numbers from the segment that it answers.
-        let resets = tcp.rst();
-        self.excused &= len == 0;
-        let retransmission = len > 0 && seq.before(self.sent.max);
-        if !resets {
-            self.sent.max = self.sent.max.max(seq + len);
-        }
-        if tcp.ack() && !resets {
-            let window = tcp.window_len();
-            self.sent.ack = SeqNumber(tcp.ack_number().0 as u32);
-            // The window of a SYN is not scaled, but the windows that take its place later are.
-            let syn = tcp.syn();
-            let unscaled = if syn {
-                describe(packet).tcp().and_then(Segment::window_scale)
-            } else {
-                None
-            };
-            self.sent.window = window >> unscaled.unwrap_or(0);
-        }
-        shared.link.departed(
-            &mut shared.journal,
-            now,
-            Some(self.id),
-            packet,
+        TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
+        let described = describe(packet);
+        let Some(segment) = described.tcp() else {
+            return;
+        };
+        self.excused &= segment.sequence_len() == 0;
+        let (reason, retransmission) = self.account.sent(now, segment);
+        let remarks = Remarks {
             retransmission,
-        );
-        self.observe(now, Direction::Out, || describe(packet));
+            reason: Some(reason),
+            variables: self.variables(shared),
+        };
+        shared
+            .link
+            .departed(&mut shared.journal, now, Some(self.id), packet, remarks);
+        self.observe(now, Direction::Out, || described.clone());
+    }
+
+    fn tell_arrived(
+        &self,
+        shared: &mut Shared,
+        now: Instant,
+        incoming: &Incoming<'_>,
+        retransmission: bool,
+    ) -> PacketId {
+        let remarks = Remarks {
+            retransmission,
+            reason: None,
+            variables: self.variables(shared),
+        };
+        let flow = Some(self.id);
+        shared
+            .link
+            .arrived(&mut shared.journal, now, flow, incoming, None, remarks)
+    }
+
+    /// The variables as they are now, where anybody wants to know.
+    fn variables(&self, shared: &Shared) -> Option<Box<Variables>> {
+        if !shared.journal.wants_packets() {
+            return None;
+        }
+        let endpoint = self.endpoint.borrow();
+        let socket = endpoint.socket();
+        let (received, finished) = endpoint.received();
+        let room = socket.recv_capacity() - socket.recv_queue();
+        Some(Box::new(self.account.variables(received, finished, room)))
     }
 
     /// Notes a packet as part of the handshake, as long as that goes on.

@@ -2,7 +2,7 @@
 
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Opening, UserCall};
-use crate::link::Incoming;
+use crate::link::{Incoming, Remarks};
 use crate::segment::Datagram;
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
@@ -67,6 +67,11 @@ impl UdpFlow {
             client: Some(client),
             ..UdpFlow::served(id, key, now)
         }
+    }
+
+    /// Whether we began.
+    pub(super) fn is_client(&self) -> bool {
+        self.client.is_some()
     }
 
     /// Lets the client program go on, and sets the timer. Returns whether the flow is over.
@@ -152,7 +157,7 @@ impl Shared {
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
             self.link
-                .departed(&mut self.journal, now, flow, &piece, false);
+                .departed(&mut self.journal, now, flow, &piece, Remarks::default());
             self.link.keep(piece);
         }
     }

@@ -76,8 +76,13 @@ impl Connection {
                 };
             }
             let f = f.take().expect("a future is not polled after it is ready");
-            let result = socket.recv(|arrived| f(arrived));
-            Poll::Ready(Ok(Some(result.expect("there is something to receive"))))
+            let result = socket.recv(|arrived| {
+                let (len, result) = f(arrived);
+                (len, (len, result))
+            });
+            let (len, result) = result.expect("there is something to receive");
+            endpoint.consumed += len as u64;
+            Poll::Ready(Ok(Some(result)))
         })
         .await
     }
@@ -212,6 +217,8 @@ pub(crate) struct Endpoint {
     pub(crate) handshake: Handshake,
     /// Why the connection was taken away from the program, once it was.
     pub(crate) end: Option<io::ErrorKind>,
+    /// How many bytes the program has read.
+    pub(crate) consumed: u64,
     /// Whether the program has dropped its [`Connection`].
     pub(crate) released: bool,
     /// Whether CLOSE waits for the end of the handshake.
@@ -231,6 +238,15 @@ impl Endpoint {
 
     pub(crate) fn state(&self) -> TcpState {
         self.socket().state().into()
+    }
+
+    /// How many bytes have arrived in order, and whether the peer's FIN has.
+    pub(crate) fn received(&self) -> (u64, bool) {
+        let finished = matches!(
+            self.state(),
+            TcpState::CloseWait | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait
+        );
+        (self.consumed + self.socket().recv_queue() as u64, finished)
     }
 
     /// Makes a user call and looks at the state after it.

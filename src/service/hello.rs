@@ -7,7 +7,7 @@ use smoltcp::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 
-/// What the client sends, byte for byte as the program sends it that this one stands for.
+/// What the client sends; the spelling is that of the program whose place it takes.
 const GREETING: &[u8] = b"Hello Sever";
 const ANSWER: &[u8] = b"Hello";
 

@@ -1,0 +1,61 @@
+//! The command line: arguments as they were typed, a plan that was checked, and carrying it out.
+//!
+//! ```text
+//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, doctor ──▶ exit code
+//!                                                          │
+//!                                     session: TUN ◀──▶ Engine ──▶ watcher ──▶ stderr
+//! ```
+//!
+//! Exit codes: 0 when all went well, 1 when what was asked for failed, 2 when it could not be tried; `run` exits
+//! with the code of its command.
+
+mod args;
+mod connect;
+mod demo;
+mod doctor;
+mod plan;
+mod run;
+mod serve;
+mod session;
+mod watcher;
+
+use args::{Args, Command};
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// It could not be tried.
+const CANNOT: u8 = 2;
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // What can't be printed can't be reported either.
+            let _ = error.print();
+            let asked_for = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
+            return ExitCode::from(if asked_for { 0 } else { CANNOT });
+        }
+    };
+    let result = match args.command.unwrap_or_default() {
+        Command::Demo(demo) => demo::demo(&demo),
+        Command::DemoClient(client) => demo::client(&client),
+        Command::Run(run) => run::run(run),
+        Command::Serve(serve) => serve::serve(&serve),
+        Command::Connect(connect) => connect::connect(connect),
+        Command::Doctor => doctor::doctor(),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // Each error says what failed; its causes follow, each on the same line.
+            let _ = writeln!(io::stderr(), "tcplab: {error:#}");
+            ExitCode::from(CANNOT)
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What can be typed.
+
+use super::plan::{listen_address, network_v4, network_v6, prefix, seconds, size};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use smoltcp::time::Duration;
+use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+/// Watch a real TCP from the inside: every segment, every state transition, and why.
+///
+/// tcplab is a TCP endpoint made of glass: a TCP/IP stack of its own, behind a TUN device, to which unmodified programs
+/// connect. Without a command it shows what it does: `tcplab demo`.
+#[derive(Debug, Parser)]
+#[command(name = "tcplab", version, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show a whole conversation: handshake, data and teardown of TCP, then UDP
+    ///
+    /// Opens a private lab in which a client of the kernel's TCP talks to the password service of tcplab's own TCP, then
+    /// to its UDP hello service. Where this machine allows no lab, both ends are simulated.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(Demo),
+    #[command(hide = true)]
+    DemoClient(DemoClient),
+    /// Run a command in a private lab and watch its connections to tcplab
+    ///
+    /// The lab is a user, network and mount namespace of its own: no root is needed, nothing outside is touched, and
+    /// nothing is left behind. Inside, the name lab.test leads to tcplab. The exit code is the command's own (128 plus the
+    /// signal's number if a signal killed it).
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+    /// Serve on a TUN device in the current network namespace
+    ///
+    /// A TUN that exists, such as one that `setup/tun.sh up` made for this user, is attached to and keeps its addresses. One
+    /// that doesn't is created, which needs CAP_NET_ADMIN, and is gone when tcplab ends. A line that begins with
+    /// `ready` appears on standard error once clients can connect.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(Serve),
+    /// Be the client of a server that uses the kernel's TCP
+    ///
+    /// Without a command, a TUN is used as by `tcplab serve`. With one, the server is started in a private lab (see `tcplab
+    /// run`) and ended when the client is done.
+    #[command(after_help = CONNECT_EXAMPLES)]
+    Connect(Connect),
+    /// Say what this machine allows, and what mends what it doesn't
+    Doctor,
+}
+
+impl Default for Command {
+    fn default() -> Command {
+        Command::Demo(Demo::default())
+    }
+}
+
+#[derive(Debug, Parser)]
+pub(super) struct Demo {
+    #[command(flatten)]
+    pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+    /// Simulate both ends, even where a lab could be opened
+    #[arg(long)]
+    pub(super) simulate: bool,
+}
+
+impl Default for Demo {
+    fn default() -> Demo {
+        Demo::parse_from(["tcplab demo"])
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DemoClient {
+    /// The address of the services
+    pub(super) address: std::net::IpAddr,
+    /// The password to try
+    pub(super) password: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) cmd: Vec<OsString>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) tun: Tun,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Connect {
+    #[command(flatten)]
+    pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) tun: Tun,
+    /// What the client speaks
+    pub(super) service: Client,
+    /// Where the server is; an IPv6 address stands in brackets
+    #[arg(value_name = "HOST:PORT")]
+    pub(super) peer: String,
+    /// A server to start in a private lab; there the kernel's side is 192.0.2.1 and 2001:db8::1
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) cmd: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Client {
+    /// TCP: prints what the server asks, sends a line of standard input as the password
+    Password,
+    /// UDP: sends one datagram and prints the answer
+    Hello,
+    /// TCP: sends standard input line by line and prints what comes back
+    Echo,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "What is shown")]
+pub(super) struct Show {
+    /// Show nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Show more: packets without flow; twice: windows and options of every segment too
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Don't say in words what happens for the first time
+    #[arg(long)]
+    pub(super) no_explain: bool,
+    /// When several flows were interleaved, print each of them whole at the end
+    #[arg(long)]
+    pub(super) whole: bool,
+    /// Serve counters for Prometheus at http://ADDRESS/metrics; a port alone is one of 127.0.0.1
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+    pub(super) metrics: Option<SocketAddr>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "The stack")]
+pub(super) struct Stack {
+    /// The right answer to the password service
+    #[arg(long, value_name = "TEXT", default_value = "123")]
+    pub(super) password: String,
+    /// Make every choice that is a matter of chance, such as initial sequence numbers, follow from N; two runs with the
+    /// same seed can be compared. Without it nobody can foresee them
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// The MTU in bytes, 1280 to 65535
+    #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u16).range(1280..))]
+    pub(super) mtu: u16,
+    /// The size of each connection's buffers, one each way: bytes, or with K or M
+    #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
+    pub(super) buffer: usize,
+    /// How many connections may wait for the end of their handshake at once
+    #[arg(long, value_name = "N", default_value = "128")]
+    pub(super) backlog: usize,
+    /// How long TIME-WAIT lasts, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(super) time_wait: Duration,
+    /// Send a keep-alive segment after so many idle seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(super) keep_alive: Option<Duration>,
+    /// Give up when nothing was acknowledged for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    pub(super) user_timeout: Duration,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "The lab")]
+pub(super) struct Lab {
+    /// The IPv4 network: its first address is the kernel's, its second tcplab's
+    #[arg(long, value_name = "PREFIX", default_value = "192.0.2.0/24", value_parser = network_v4)]
+    pub(super) net: Ipv4Cidr,
+    /// The IPv6 network, likewise
+    #[arg(long, value_name = "PREFIX", default_value = "2001:db8::/64", value_parser = network_v6)]
+    pub(super) net6: Ipv6Cidr,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "The TUN device")]
+pub(super) struct Tun {
+    /// The name of the TUN device
+    #[arg(long, value_name = "NAME", default_value = "tcplab0")]
+    pub(super) tun: String,
+    /// An address of tcplab with its prefix, all of whose addresses answer; repeatable
+    #[arg(long, value_name = "ADDRESS/PREFIX", default_values = ["192.0.2.2/24", "2001:db8::2/64"], value_parser = prefix)]
+    pub(super) addr: Vec<IpCidr>,
+}
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  tcplab                        the demonstration
+  tcplab demo --password 456    the client's password is wrong";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  tcplab run -- curl http://lab.test/            the page shows the handshake of its own connection
+  tcplab run -- nc lab.test 1111                 the password service, by hand
+  printf '123\\n' | tcplab run --quiet -- nc -w 5 lab.test 1111
+  tcplab run -v -- ping -c 1 lab.test            packets without flow are shown too
+  tcplab run --seed 1 -- curl -s lab.test        the same sequence numbers every time
+
+Services at lab.test and every other address of the lab's networks:
+  password tcp 1111, hello udp 1111, echo tcp and udp 7, discard tcp 9, daytime tcp 13,
+  chargen tcp 19, http tcp 80";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  sudo tcplab serve                               192.0.2.2 and 2001:db8::2 answer
+  sudo setup/tun.sh up && tcplab serve            as an unprivileged user
+  sudo tcplab serve --tun lab1 --addr 198.51.100.2/24
+
+Ctrl-C ends it: open connections are reset.";
+
+const CONNECT_EXAMPLES: &str = "\
+Examples:
+  tcplab connect password 192.0.2.1:1111 -- python3 server.py
+  echo hi | tcplab connect echo '[2001:db8::1]:7000' -- nc -l 2001:db8::1 7000
+  sudo tcplab connect hello 192.0.2.1:1111        the server runs outside, bound to any address
+
+The kernel's side of the TUN is the first address of each prefix: 192.0.2.1 and 2001:db8::1.";

@@ -1,0 +1,246 @@
+//! `tcplab connect`: our stack is the client of a kernel-side server.
+
+use super::args::{self, Client};
+use super::plan::{engine_config, kernel_side, std_address};
+use super::run::LAB_TUN;
+use super::serve::open_tun;
+use super::session::Session;
+use super::watcher::{Watcher, start_log};
+use crate::engine::{Command, Engine};
+use crate::event::{FlowId, Transport};
+use crate::service::Console;
+use crate::service::echo::echo_client;
+use crate::service::hello::hello_client;
+use crate::service::password::password_client;
+use crate::sys::clock::Clock;
+use crate::sys::lab::{Lab, LabConfig};
+use crate::sys::tun::{Tun, TunConfig};
+use crate::sys::wait::{Signal, Waiter};
+use anyhow::{Context, bail};
+use smoltcp::time::{Duration, Instant};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process;
+
+/// How long a server that was just started may take until it can be connected to.
+const START_UP: Duration = Duration::from_secs(10);
+/// How often is looked whether it can.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long the end of the connection may take once the client is done.
+const LINGER: Duration = Duration::from_secs(2);
+/// So much of standard input is read at once.
+const INPUT: usize = 4096;
+
+/// Talks to the server. The code is 0 when the client got what it asked for, and 1 when not.
+pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
+    start_log(&connect.show);
+    let waiter = Waiter::new()?;
+    let clock = Clock::start();
+    let peer = resolve(&connect.peer, &connect.tun)?;
+    if connect.cmd.is_empty() {
+        let tun = open_tun(&connect.tun, connect.stack.mtu)?;
+        let session = begin(&connect, &tun, &waiter, clock)?;
+        return talk(session, &connect, peer, None);
+    }
+
+    let mut words = connect.cmd.iter();
+    let mut command = process::Command::new(words.next().context("no command")?);
+    // Standard input is the client's.
+    command.args(words).stdin(process::Stdio::null());
+    let addresses = connect
+        .tun
+        .addr
+        .iter()
+        .map(|own| kernel_side(*own))
+        .collect();
+    let tun = TunConfig {
+        name: LAB_TUN.to_owned(),
+        addresses,
+        mtu: connect.stack.mtu,
+    };
+    let mut lab = Lab::open(
+        &LabConfig {
+            tun,
+            hosts: Vec::new(),
+        },
+        command,
+    )?;
+    for shortfall in &lab.shortfalls {
+        log::warn!("{shortfall}");
+    }
+    lab.start()?;
+    let Lab { tun, child, .. } = &mut lab;
+    let session = begin(&connect, tun, &waiter, clock)?;
+    talk(session, &connect, peer, Some(child))
+}
+
+fn begin<'a>(
+    connect: &args::Connect,
+    tun: &'a Tun,
+    waiter: &'a Waiter,
+    clock: Clock,
+) -> anyhow::Result<Session<'a>> {
+    let watcher = Watcher::new(&connect.show)?;
+    let own = connect.tun.addr.clone();
+    let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
+    Ok(Session::new(
+        Engine::new(config),
+        tun,
+        waiter,
+        clock,
+        watcher,
+    ))
+}
+
+/// Everything from the server's start to its end.
+fn talk(
+    mut session: Session<'_>,
+    connect: &args::Connect,
+    peer: SocketAddr,
+    mut server: Option<&mut crate::sys::child::Child>,
+) -> anyhow::Result<u8> {
+    if let Some(server) = server.as_deref_mut() {
+        await_server(&mut session, server, transport(connect.service), peer)?;
+    }
+    let console = Console::new();
+    let flow = open(&mut session, connect.service, peer, &console)?;
+    session.await_end(flow);
+    let mut interrupted = None;
+    let mut done_at: Option<Instant> = None;
+    loop {
+        let deadline = done_at.map(|at| at + LINGER);
+        let ready = session.step(server.as_deref_mut(), console.wants_input(), deadline)?;
+        let now = session.now();
+        if ready.input {
+            type_in(&console)?;
+            session.engine.handle_command(now, Command::Wake(flow));
+            session.drain()?;
+        }
+        io::stdout().write_all(&console.take_output())?;
+        io::stdout().flush()?;
+        if let Some(caught) = ready.signals.first() {
+            interrupted = Some(caught.signal);
+            session.engine.handle_command(now, Command::Abort(flow));
+            session.drain()?;
+            break;
+        }
+        if session.engine.is_quiet() {
+            break;
+        }
+        if session.engine.has_program(flow) {
+            continue;
+        }
+        if now >= *done_at.get_or_insert(now) + LINGER {
+            break;
+        }
+    }
+    let outcome = session.outcome().cloned().flatten();
+    if let Some(server) = server {
+        server.kill(Signal::SIGTERM)?;
+    }
+    session.finish();
+    match (interrupted, outcome) {
+        (Some(signal), _) => Ok(128 + signal as u8),
+        (None, Some(Err(error))) => {
+            let _ = writeln!(io::stderr(), "tcplab: {peer}: {error}");
+            Ok(1)
+        }
+        (None, _) => Ok(0),
+    }
+}
+
+fn open(
+    session: &mut Session<'_>,
+    service: Client,
+    peer: SocketAddr,
+    console: &Console,
+) -> anyhow::Result<FlowId> {
+    let (now, console) = (session.now(), console.clone());
+    let engine = &mut session.engine;
+    Ok(match service {
+        Client::Password => engine.connect_tcp(now, "password", None, peer, |conn| {
+            password_client(conn, console)
+        })?,
+        Client::Echo => {
+            engine.connect_tcp(now, "echo", None, peer, |conn| echo_client(conn, console))?
+        }
+        Client::Hello => engine.connect_udp(now, "hello", None, peer, |socket| {
+            hello_client(socket, console)
+        })?,
+    })
+}
+
+fn transport(service: Client) -> Transport {
+    match service {
+        Client::Password | Client::Echo => Transport::Tcp,
+        Client::Hello => Transport::Udp,
+    }
+}
+
+/// Waits until the server has its port, so that it is not asked too early.
+fn await_server(
+    session: &mut Session<'_>,
+    server: &mut crate::sys::child::Child,
+    transport: Transport,
+    peer: SocketAddr,
+) -> anyhow::Result<()> {
+    let end = session.now() + START_UP;
+    while !crate::sys::sockets::has_port(server.id(), transport, peer.port())? {
+        let now = session.now();
+        if now >= end {
+            bail!(
+                "the server has not opened {} port {} within {} seconds",
+                transport.name(),
+                peer.port(),
+                START_UP.secs()
+            );
+        }
+        let ready = session.step(Some(server), false, Some(now + LOOK_AGAIN))?;
+        if let Some(status) = ready.child_exited {
+            bail!(
+                "the server has ended before it opened {} port {}: {status}",
+                transport.name(),
+                peer.port()
+            );
+        }
+        if let Some(caught) = ready.signals.first() {
+            bail!("ended by {}", caught.signal);
+        }
+    }
+    Ok(())
+}
+
+/// Moves what is there of standard input to the client's console.
+fn type_in(console: &Console) -> anyhow::Result<()> {
+    let mut input = [0; INPUT];
+    let len = io::stdin()
+        .lock()
+        .read(&mut input)
+        .context("cannot read standard input")?;
+    match len {
+        0 => console.end_input(),
+        len => console.feed(&input[..len]),
+    }
+    Ok(())
+}
+
+fn resolve(peer: &str, tun: &args::Tun) -> anyhow::Result<SocketAddr> {
+    let found: Vec<SocketAddr> = peer
+        .to_socket_addrs()
+        .with_context(|| {
+            format!("{peer}: expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111")
+        })?
+        .collect();
+    // Of a name with several addresses, one that we have an address to talk to.
+    let own = |peer: &&SocketAddr| {
+        tun.addr
+            .iter()
+            .any(|own| std_address(own).is_ipv4() == peer.is_ipv4())
+    };
+    found
+        .iter()
+        .find(own)
+        .or(found.first())
+        .copied()
+        .with_context(|| format!("{peer} has no address"))
+}

@@ -1,0 +1,306 @@
+//! From what was typed to what is to be done: every value checked, with words for what is wrong.
+
+use super::args::Stack;
+use crate::engine::Config;
+use crate::event::Watch;
+use crate::sys;
+use crate::sys::clock::Clock;
+use anyhow::Context;
+use smoltcp::time::Duration;
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// How the engine is to be made.
+pub(super) fn engine_config(
+    stack: &Stack,
+    watch: Watch,
+    addresses: Vec<IpCidr>,
+    mtu: u16,
+    clock: &Clock,
+) -> anyhow::Result<Config> {
+    let seed = match stack.seed {
+        Some(seed) => seed,
+        None => sys::random_seed().context("no seed from /dev/urandom")?,
+    };
+    let defaults = Config::new(addresses);
+    Ok(Config {
+        mtu: usize::from(mtu),
+        seed,
+        epoch: clock.wall_at_start().into(),
+        watch,
+        buffer: stack.buffer,
+        backlog: stack.backlog,
+        time_wait: stack.time_wait,
+        keep_alive: stack.keep_alive,
+        user_timeout: Some(stack.user_timeout),
+        ..defaults
+    })
+}
+
+/// Whether `RUST_LOG` asks for events.
+pub(super) fn events_are_logged() -> bool {
+    log::log_enabled!(target: super::watcher::LOG_TARGET, log::Level::Info)
+}
+
+/// The kernel's address and ours in an IPv4 network: its first host and its second.
+pub(super) fn hosts_v4(network: Ipv4Cidr) -> (IpCidr, IpCidr) {
+    let first = u32::from(network.network().address());
+    let host = |number| {
+        IpCidr::new(
+            IpAddress::from(Ipv4Address::from(first + number)),
+            network.prefix_len(),
+        )
+    };
+    (host(1), host(2))
+}
+
+/// The same in an IPv6 network.
+pub(super) fn hosts_v6(network: Ipv6Cidr) -> (IpCidr, IpCidr) {
+    let bits = 128 - u32::from(network.prefix_len());
+    let first = u128::from(network.address()) >> bits << bits;
+    let host = |number| {
+        IpCidr::new(
+            IpAddress::from(Ipv6Addr::from(first + number)),
+            network.prefix_len(),
+        )
+    };
+    (host(1), host(2))
+}
+
+/// The kernel's address in a network in which `own` is ours: its first host that is not `own`.
+pub(super) fn kernel_side(own: IpCidr) -> IpCidr {
+    let (first, second) = match own {
+        IpCidr::Ipv4(own) => hosts_v4(own),
+        IpCidr::Ipv6(own) => hosts_v6(own),
+    };
+    if first.address() == own.address() {
+        second
+    } else {
+        first
+    }
+}
+
+/// An address as the standard library has it.
+pub(super) fn std_address(prefix: &IpCidr) -> IpAddr {
+    match prefix.address() {
+        IpAddress::Ipv4(address) => IpAddr::V4(address),
+        IpAddress::Ipv6(address) => IpAddr::V6(address),
+    }
+}
+
+/// Bytes, or with K or M: what `--buffer` takes.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => match text.strip_suffix(['M', 'm']) {
+            Some(digits) => (digits, 1 << 20),
+            None => (text, 1),
+        },
+    };
+    let bytes: Option<usize> = digits
+        .parse()
+        .ok()
+        .and_then(|count: usize| count.checked_mul(unit));
+    bytes
+        .filter(|bytes| (1 << 10..=1 << 30).contains(bytes))
+        .ok_or_else(|| "expected 1K to 1024M, for example 65536, 64K or 1M".to_owned())
+}
+
+/// Seconds, with or without a fraction.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .filter(|seconds| (0.0..=1e9).contains(seconds))
+        .map(|seconds| Duration::from_micros((seconds * 1e6).round() as u64))
+        .ok_or_else(|| "expected a number of seconds, for example 60 or 0.5".to_owned())
+}
+
+/// An address with its prefix, which must be one that a host can have.
+pub(super) fn prefix(text: &str) -> Result<IpCidr, String> {
+    let expected = "expected ADDRESS/PREFIX, for example 192.0.2.2/24 or 2001:db8::2/64";
+    let prefix: IpCidr = text.parse().map_err(|()| expected.to_owned())?;
+    if !prefix.address().is_unicast() {
+        return Err(format!(
+            "{} is no address that a host can have",
+            prefix.address()
+        ));
+    }
+    match prefix {
+        IpCidr::Ipv4(v4) if v4.prefix_len() < 31 && v4.address() == v4.network().address() => Err(
+            format!("{} is the network itself, not a host in it", v4.address()),
+        ),
+        IpCidr::Ipv4(v4) if v4.prefix_len() < 31 && Some(v4.address()) == v4.broadcast() => {
+            Err(format!(
+                "{} is the broadcast address of {}",
+                v4.address(),
+                v4.network()
+            ))
+        }
+        _ if room(prefix) < 2 => Err("a prefix needs room for the kernel's address too".to_owned()),
+        _ => Ok(prefix),
+    }
+}
+
+/// ADDRESS:PORT, or a port of the loopback address.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text
+        .parse()
+        .map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    port.or_else(|_| text.parse()).map_err(|_| {
+        "expected ADDRESS:PORT or a port, for example 127.0.0.1:9100 or 9100".to_owned()
+    })
+}
+
+/// An IPv4 network with room for two hosts.
+pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
+    let network: Option<Ipv4Cidr> = text.parse().ok();
+    network
+        .filter(|network| {
+            network.prefix_len() <= 30 && network.address() == network.network().address()
+        })
+        .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
+        .ok_or_else(|| {
+            "expected an IPv4 network of 30 bits or less, for example 192.0.2.0/24".to_owned()
+        })
+}
+
+/// An IPv6 network with room for two hosts.
+pub(super) fn network_v6(text: &str) -> Result<Ipv6Cidr, String> {
+    let network: Option<Ipv6Cidr> = text.parse().ok();
+    network
+        .filter(|network| (1..=126).contains(&network.prefix_len()))
+        .filter(|network| {
+            let host_bits = 128 - u32::from(network.prefix_len());
+            u128::from(network.address()).trailing_zeros() >= host_bits
+        })
+        .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
+        .ok_or_else(|| {
+            "expected an IPv6 network of 126 bits or less, for example 2001:db8::/64".to_owned()
+        })
+}
+
+/// How many bits of a prefix are left for hosts.
+fn room(prefix: IpCidr) -> u8 {
+    match prefix {
+        IpCidr::Ipv4(prefix) => 32 - prefix.prefix_len(),
+        IpCidr::Ipv6(prefix) => 128 - prefix.prefix_len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in [
+            ("1024", Some(1024)),
+            ("64K", Some(65_536)),
+            ("1m", Some(1 << 20)),
+            ("1024M", Some(1 << 30)),
+            ("1025M", None),
+            ("100", None),
+            ("", None),
+            ("K", None),
+            ("-1K", None),
+            ("99999999999999999999M", None),
+        ] {
+            assert_eq!(size(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_with_fractions() {
+        for (text, expected) in [
+            ("60", Some(60_000_000)),
+            ("0.5", Some(500_000)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("NaN", None),
+            ("inf", None),
+            ("1e12", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                seconds(text).ok(),
+                expected.map(Duration::from_micros),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn prefixes_are_of_hosts() {
+        for (text, fine) in [
+            ("192.0.2.2/24", true),
+            ("2001:db8::2/64", true),
+            ("192.0.2.0/24", false),
+            ("192.0.2.255/24", false),
+            ("192.0.2.2/32", false),
+            ("192.0.2.2", false),
+            ("224.0.0.1/24", false),
+            ("0.0.0.0/0", false),
+            ("2001:db8::2/128", false),
+            ("lab.test/24", false),
+        ] {
+            assert_eq!(prefix(text).is_ok(), fine, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_host_is_the_kernels_and_the_second_ours() {
+        let v4 = hosts_v4(network_v4("198.51.100.64/28").unwrap());
+        assert_eq!(
+            format!("{} {}", v4.0, v4.1),
+            "198.51.100.65/28 198.51.100.66/28"
+        );
+        let v6 = hosts_v6(network_v6("2001:db8:1::/64").unwrap());
+        assert_eq!(
+            format!("{} {}", v6.0, v6.1),
+            "2001:db8:1::1/64 2001:db8:1::2/64"
+        );
+        assert_eq!(
+            kernel_side(prefix("192.0.2.2/24").unwrap()).to_string(),
+            "192.0.2.1/24"
+        );
+        assert_eq!(
+            kernel_side(prefix("192.0.2.1/24").unwrap()).to_string(),
+            "192.0.2.2/24"
+        );
+    }
+
+    #[test]
+    fn addresses_to_listen_to() {
+        for (text, expected) in [
+            ("9100", Some("127.0.0.1:9100")),
+            ("192.0.2.1:80", Some("192.0.2.1:80")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("65536", None),
+            ("localhost", None),
+            ("", None),
+        ] {
+            let found = listen_address(text).ok().map(|address| address.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        for (text, fine) in [
+            ("192.0.2.0/24", true),
+            ("192.0.2.1/24", false),
+            ("192.0.2.0/31", false),
+            ("2001:db8::/64", false),
+        ] {
+            assert_eq!(network_v4(text).is_ok(), fine, "{text}");
+        }
+        for (text, fine) in [
+            ("2001:db8::/64", true),
+            ("2001:db8::1/64", false),
+            ("2001:db8::/127", false),
+            ("::/0", false),
+        ] {
+            assert_eq!(network_v6(text).is_ok(), fine, "{text}");
+        }
+    }
+}

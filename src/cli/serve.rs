@@ -1,0 +1,74 @@
+//! `tcplab serve`: the services on a TUN in the current network namespace.
+
+use super::args;
+use super::plan::{engine_config, kernel_side, std_address};
+use super::session::Session;
+use super::watcher::{Watcher, start_log};
+use crate::engine::{Command, Engine};
+use crate::sys::clock::Clock;
+use crate::sys::tun::{Tun, TunConfig};
+use crate::sys::wait::Waiter;
+use std::io::{self, Write};
+
+/// Serves until a signal comes.
+pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
+    start_log(&serve.show);
+    let waiter = Waiter::new()?;
+    let clock = Clock::start();
+    let tun = open_tun(&serve.tun, serve.stack.mtu)?;
+    let watcher = Watcher::new(&serve.show)?;
+    let own = serve.tun.addr.clone();
+    let mut engine = Engine::new(engine_config(
+        &serve.stack,
+        watcher.wants(),
+        own,
+        tun.mtu(),
+        &clock,
+    )?);
+    engine.serve_standard(&serve.stack.password);
+    say_ready(&serve.tun, &tun);
+
+    let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
+    loop {
+        let ready = session.step(None, false, None)?;
+        if !ready.signals.is_empty() {
+            break;
+        }
+    }
+    // Those who are connected learn that nobody is here any more.
+    let now = session.now();
+    session.engine.handle_command(now, Command::AbortAll);
+    session.drain()?;
+    session.finish();
+    Ok(0)
+}
+
+/// The TUN that the options ask for: attached to, or created.
+pub(super) fn open_tun(options: &args::Tun, mtu: u16) -> anyhow::Result<Tun> {
+    let addresses = options.addr.iter().map(|own| kernel_side(*own)).collect();
+    Ok(Tun::open(&TunConfig {
+        name: options.tun.clone(),
+        addresses,
+        mtu,
+    })?)
+}
+
+fn say_ready(options: &args::Tun, tun: &Tun) {
+    let own: Vec<String> = options
+        .addr
+        .iter()
+        .map(|own| std_address(own).to_string())
+        .collect();
+    let attached = if tun.existed() {
+        "attached to"
+    } else {
+        "created"
+    };
+    // Who waits for this line reads it; where nobody can, nobody waits.
+    let _ = writeln!(
+        io::stderr(),
+        "ready: {attached} {}, {} can be reached",
+        tun.name(),
+        own.join(" and ")
+    );
+}

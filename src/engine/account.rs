@@ -1,0 +1,415 @@
+//! The variables of a connection (RFC 9293, section 3.3.1), kept from what crosses the link.
+//!
+//! smoltcp keeps its own to itself. What is told of them is therefore derived: from the segments that left and
+//! arrived, from what the program has read, and, for the retransmission timeout, by the same arithmetic that
+//! smoltcp does on the same segments. A test holds it against smoltcp's own words.
+
+use crate::event::{Reason, Resend, Variables};
+use crate::segment::{Flags, Segment, SeqNumber};
+use smoltcp::time::{Duration, Instant};
+
+/// What is known of one connection, in the numbers of the wire.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    buffer: u32,
+    /// Our initial sequence number.
+    iss: SeqNumber,
+    /// The peer's, once its SYN has arrived.
+    irs: Option<SeqNumber>,
+    /// SND.UNA.
+    una: SeqNumber,
+    /// The highest number sent, plus one.
+    max: SeqNumber,
+    /// The same, with the byte that asks a peer whose window is shut; smoltcp does not count that as sent.
+    probed: SeqNumber,
+    /// The next number that smoltcp sends: it goes back to SND.UNA when the retransmission timeout is over.
+    nxt: SeqNumber,
+    /// SND.WND in bytes.
+    window: u32,
+    /// The shift counts of the peer's windows and of ours, while only offered.
+    scales: [Option<u8>; 2],
+    /// The last acknowledgment number and window that we have sent.
+    told: (SeqNumber, u16),
+    /// Whether that was in a SYN, whose window is not scaled.
+    told_in_syn: bool,
+    /// The highest number that the peer has sent, plus one.
+    rcv_max: SeqNumber,
+    /// Since when something that arrived is not acknowledged.
+    unacknowledged: Option<Instant>,
+    /// Acknowledgments in a row that say the same while something is in flight.
+    duplicates: u8,
+    /// The third of them has just arrived: what is sent again next is due to that.
+    fast: bool,
+    /// What was sent again so far.
+    resent: u32,
+    rtt: RttEstimator,
+}
+
+impl Account {
+    /// `buffer` is the size of the receive buffer in bytes.
+    pub(super) fn new(iss: SeqNumber, buffer: usize) -> Account {
+        Account {
+            buffer: buffer as u32,
+            iss,
+            irs: None,
+            una: iss,
+            max: iss,
+            probed: iss,
+            nxt: iss,
+            window: 0,
+            scales: [None; 2],
+            told: (SeqNumber(0), 0),
+            told_in_syn: false,
+            rcv_max: SeqNumber(0),
+            unacknowledged: None,
+            duplicates: 0,
+            fast: false,
+            resent: 0,
+            rtt: RttEstimator::default(),
+        }
+    }
+
+    /// SND.NXT at its highest, and the acknowledgment number and window last sent, as a later header says them again.
+    pub(super) fn end(&self) -> (SeqNumber, SeqNumber, u16) {
+        let (ack, window) = self.told;
+        let unscaled = if self.told_in_syn { self.shift(1) } else { 0 };
+        (self.probed, ack, window >> unscaled)
+    }
+
+    /// Whether a segment from the peer repeats numbers that it has sent before.
+    pub(super) fn repeats(&self, segment: &Segment) -> bool {
+        segment.sequence_len() > 0 && self.irs.is_some() && segment.seq.before(self.rcv_max)
+    }
+
+    /// The peer's SYN has arrived, and it counts: [`arrived`](Account::arrived) follows.
+    pub(super) fn synchronize(&mut self, syn: &Segment) {
+        self.irs = Some(syn.seq);
+        self.rcv_max = syn.end();
+        self.scales[0] = syn.window_scale();
+    }
+
+    /// A segment has arrived. `received` counts the bytes that had arrived in order before it, `finished` says whether
+    /// the peer's FIN had.
+    pub(super) fn arrived(
+        &mut self,
+        now: Instant,
+        segment: &Segment,
+        received: u64,
+        finished: bool,
+    ) {
+        let syn = segment.flags.contains(Flags::SYN);
+        if self.irs.is_none() || segment.flags.contains(Flags::RST) {
+            return;
+        }
+        // Numbers beyond the receive buffer are not the peer's, whoever has sent them.
+        if segment.end().since(self.told.0) <= self.buffer {
+            self.rcv_max = self.rcv_max.max(segment.end());
+        }
+        if !syn && !self.is_acceptable(segment, received, finished) {
+            return;
+        }
+        if segment.sequence_len() > 0 {
+            self.unacknowledged.get_or_insert(now);
+        }
+        // RFC 7323, section 2.3: the window of a SYN is not scaled, and others only where both have offered it.
+        let window = u32::from(segment.window) << if syn { 0 } else { self.shift(0) };
+        if let Some(ack) = segment.acknowledges()
+            && self.una.at_or_before(ack)
+            && ack.at_or_before(self.probed)
+        {
+            let again = ack == self.una
+                && segment.sequence_len() == 0
+                && self.una != self.nxt
+                && window == self.window;
+            if again {
+                self.duplicates = self.duplicates.saturating_add(1);
+                self.fast = self.duplicates == 3;
+            } else {
+                self.duplicates = 0;
+                self.fast = false;
+                self.rtt.on_ack(now, ack);
+            }
+            self.una = ack;
+            self.nxt = self.nxt.max(ack);
+            self.max = self.max.max(ack);
+        }
+        self.window = window;
+    }
+
+    /// RFC 9293, section 3.10.7.4, "First, check sequence number": of a segment that is not acceptable, nothing counts.
+    fn is_acceptable(&self, segment: &Segment, received: u64, finished: bool) -> bool {
+        let Some(rcv_nxt) = self.rcv_nxt(received, finished) else {
+            return true;
+        };
+        let end = self.told.0 + (u32::from(self.told.1) << self.shift(1));
+        let (first, after) = (segment.seq, segment.seq + segment.payload.len() as u32);
+        let inside = rcv_nxt.at_or_before(first) && first.before(end);
+        match (first == after, rcv_nxt == end) {
+            (true, true) => first == rcv_nxt,
+            (true, false) => inside,
+            (false, true) => false,
+            (false, false) => inside || (rcv_nxt.before(after) && after.at_or_before(end)),
+        }
+    }
+
+    fn rcv_nxt(&self, received: u64, finished: bool) -> Option<SeqNumber> {
+        self.irs
+            .map(|irs| irs + 1 + received as u32 + u32::from(finished))
+    }
+
+    /// The shift count in force for the windows of the peer (0) or for ours (1).
+    fn shift(&self, whose: usize) -> u8 {
+        match self.scales {
+            [Some(_), Some(_)] => self.scales[whose].unwrap_or(0).min(14),
+            _ => 0,
+        }
+    }
+
+    /// A segment leaves; returned is why, and whether a part of it was sent before.
+    pub(super) fn sent(&mut self, now: Instant, segment: &Segment) -> (Reason, bool) {
+        // A reset takes its numbers from the segment that it answers.
+        if segment.flags.contains(Flags::RST) {
+            return (Reason::Reset, false);
+        }
+        let len = segment.sequence_len();
+        let again = len > 0 && segment.seq.before(self.probed);
+        let reason = self.reason(now, segment);
+        if let Reason::Resent(resend) = reason {
+            self.resent += 1;
+            self.fast = false;
+            // What follows the first segment after a timeout is due to the same timeout.
+            if segment.seq.before(self.nxt) {
+                if resend == Resend::Timeout {
+                    self.rtt.on_timeout();
+                    self.nxt = self.una;
+                }
+                self.rtt.on_resend();
+            }
+        }
+        // A keep-alive and a probe carry a byte that smoltcp does not count as sent.
+        if len > 0 && !matches!(reason, Reason::KeepAlive | Reason::WindowProbe) {
+            self.rtt.on_send(now, segment.end());
+        }
+        if segment.flags.contains(Flags::SYN) {
+            self.scales[1] = segment.window_scale();
+        }
+        if !matches!(reason, Reason::WindowProbe) {
+            self.nxt = self.nxt.max(segment.end());
+            self.max = self.max.max(segment.end());
+        }
+        self.probed = self.probed.max(segment.end());
+        if let Some(ack) = segment.acknowledges() {
+            self.told = (ack, segment.window);
+            self.told_in_syn = segment.flags.contains(Flags::SYN);
+            self.unacknowledged = None;
+        }
+        (reason, again)
+    }
+
+    fn reason(&self, now: Instant, segment: &Segment) -> Reason {
+        let flags = segment.flags;
+        let again = segment.sequence_len() > 0 && segment.seq.before(self.max);
+        let one_byte = segment.payload.len() == 1;
+        if again && one_byte && self.una == self.max && segment.end() == self.max {
+            return Reason::KeepAlive;
+        }
+        if one_byte && self.window == 0 && segment.seq == self.max {
+            return Reason::WindowProbe;
+        }
+        if again {
+            return Reason::Resent(if self.fast && segment.seq == self.una {
+                Resend::DuplicateAcks
+            } else {
+                Resend::Timeout
+            });
+        }
+        if flags.contains(Flags::SYN) {
+            return if flags.contains(Flags::ACK) {
+                Reason::SynAck
+            } else {
+                Reason::Syn
+            };
+        }
+        if flags.contains(Flags::FIN) {
+            return Reason::Fin;
+        }
+        if !segment.payload.is_empty() {
+            return Reason::Data;
+        }
+        match self.unacknowledged {
+            _ if segment.ack != self.told.0 => {
+                let waited = self
+                    .unacknowledged
+                    .map_or(Duration::ZERO, |since| now - since);
+                if waited > Duration::ZERO {
+                    Reason::DelayedAck(waited)
+                } else {
+                    Reason::Ack
+                }
+            }
+            Some(_) => Reason::DuplicateAck,
+            None if segment.window != self.told.1 => Reason::WindowUpdate,
+            None => Reason::DuplicateAck,
+        }
+    }
+
+    /// The variables as they are now. `received` counts the bytes that arrived in order, `finished` says that the peer's FIN
+    /// did too, `room` is the free room in the receive buffer, in bytes.
+    pub(super) fn variables(&self, received: u64, finished: bool, room: usize) -> Variables {
+        Variables {
+            iss: self.iss,
+            irs: self.irs,
+            snd_una: self.una,
+            snd_nxt: self.probed,
+            snd_wnd: self.window,
+            rcv_nxt: self.rcv_nxt(received, finished),
+            rcv_wnd: room as u32,
+            in_flight: self.probed.since(self.una),
+            rto: self.rtt.timeout(),
+            srtt: self.rtt.smoothed(),
+            duplicate_acks: self.duplicates,
+            resent: self.resent,
+        }
+    }
+}
+
+/// The arithmetic of RFC 6298 as smoltcp 0.14 does it: whole milliseconds, one sample at a time, a floor of one second
+/// (section 2.4), a ceiling of 60 (section 2.5).
+#[derive(Clone, Copy, Debug)]
+struct RttEstimator {
+    measured: bool,
+    srtt: u32,
+    rttvar: u32,
+    rto: u32,
+    sampling: Option<(Instant, SeqNumber)>,
+    max: Option<SeqNumber>,
+    timeouts: u8,
+}
+
+impl Default for RttEstimator {
+    fn default() -> RttEstimator {
+        RttEstimator {
+            measured: false,
+            srtt: 0,
+            rttvar: 0,
+            rto: 1000,
+            sampling: None,
+            max: None,
+            timeouts: 0,
+        }
+    }
+}
+
+impl RttEstimator {
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.rto.into())
+    }
+
+    fn smoothed(&self) -> Option<Duration> {
+        self.measured
+            .then(|| Duration::from_millis(self.srtt.into()))
+    }
+
+    fn on_send(&mut self, now: Instant, end: SeqNumber) {
+        if self.max.is_none_or(|max| max.before(end)) {
+            self.max = Some(end);
+            self.sampling.get_or_insert((now, end));
+        }
+    }
+
+    fn on_ack(&mut self, now: Instant, ack: SeqNumber) {
+        let Some((at, end)) = self.sampling.filter(|(_, end)| end.at_or_before(ack)) else {
+            return;
+        };
+        let _ = end;
+        self.sampling = None;
+        let sample = (now - at).total_millis() as u32;
+        if self.measured {
+            self.rttvar = (self.rttvar * 3 + self.srtt.abs_diff(sample)).div_ceil(4);
+            self.srtt = (self.srtt * 7 + sample).div_ceil(8);
+        } else {
+            self.measured = true;
+            self.srtt = sample;
+            self.rttvar = sample / 2;
+        }
+        self.rto = (self.srtt + (self.rttvar * 4).max(5)).clamp(1000, 60_000);
+        self.timeouts = 0;
+    }
+
+    /// Section 5.5: "back off the timer".
+    fn on_timeout(&mut self) {
+        self.rto = (self.rto * 2).min(60_000);
+        self.timeouts += 1;
+        if self.timeouts >= 3 {
+            self.timeouts = 0;
+            self.measured = false;
+        }
+    }
+
+    /// Section 3: no samples of segments that were sent twice.
+    fn on_resend(&mut self) {
+        self.sampling = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Config, Engine};
+    use crate::service::echo::echo;
+    use crate::sim::{Sim, random_loss};
+    use smoltcp::socket::tcp::Socket;
+
+    impl Account {
+        /// Panics where the timeout is not the one that smoltcp has.
+        pub(in crate::engine) fn agrees_with(&self, socket: &Socket<'static>) {
+            let words = format!("{socket:?}");
+            let rto = words
+                .split_once(" rto: ")
+                .and_then(|(_, rest)| rest.split_once(','));
+            let (rto, _) = rto.expect("smoltcp's socket prints its estimator");
+            let estimator = words
+                .split_once(" rtte: ")
+                .and_then(|(_, rest)| rest.split_once('}'));
+            assert_eq!(
+                rto,
+                self.rtt.rto.to_string(),
+                "{self:?} {:?}",
+                estimator.unwrap().0
+            );
+        }
+    }
+
+    /// Whenever a flow comes to rest in a unit test, its account is held against smoltcp.
+    #[test]
+    fn the_timeout_is_smoltcps_whatever_gets_lost() {
+        for seed in 0..20 {
+            // Small buffers: smoltcp prints them too, each time.
+            let config = |address: &str| Config {
+                buffer: 4096,
+                ..Config::new([address.parse().unwrap()])
+            };
+            let mut server = Engine::new(config("192.0.2.2/24"));
+            server.serve_tcp(7, "echo", echo);
+            let client = Engine::new(config("192.0.2.1/24"));
+            let mut sim = Sim::new(client, server, Duration::from_millis(30));
+            sim.lose(random_loss(10, seed));
+            let peer = "192.0.2.2:7".parse().unwrap();
+            let talk =
+                sim.left()
+                    .connect_tcp(Instant::ZERO, "talk", None, peer, |conn| async move {
+                        for _ in 0..50 {
+                            conn.write_all(&[7; 3000]).await?;
+                            let mut left: usize = 3000;
+                            while left > 0 {
+                                left -= conn.read_up_to(left).await?.len();
+                            }
+                        }
+                        conn.close().await
+                    });
+            talk.unwrap();
+            sim.run_until(Instant::from_secs(600));
+            assert!(sim.lost() > 0 && sim.left().is_quiet() && sim.right().is_quiet());
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One line of the log for each event.
+
+use super::text;
+use crate::event::{Discard, Event, EventKind, Fate, Packet};
+use crate::segment::Body;
+use crate::view::View;
+use log::Level;
+
+/// The target under which these lines belong in the log.
+pub const TARGET: &str = "tcplab";
+
+/// The line for `event`, which `view` was fed before, and how loud it is; always ASCII but for what a service
+/// notes.
+///
+/// | level | what |
+/// |---|---|
+/// | info | a flow begins or is over, a transition, a note |
+/// | debug | a packet |
+/// | warn | a packet that was discarded, unless it was merely none of ours |
+pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
+    let (level, text) = match &event.kind {
+        EventKind::Opened(opened) => (Level::Info, text::who(opened)),
+        EventKind::Packet(packet) => return Some(packet_line(view, event, packet)),
+        EventKind::Transition(transition) => (
+            Level::Info,
+            format!(
+                "{} -> {} ({})",
+                transition.from,
+                transition.to,
+                text::cause(transition.cause)
+            ),
+        ),
+        EventKind::Asked(asked) => (
+            Level::Debug,
+            format!("the peer's kernel says {}", asked.state),
+        ),
+        EventKind::Note(note) => (Level::Info, text::escape(note, true)),
+        EventKind::Closed(closed) => match &closed.result {
+            Some(Err(why)) => (Level::Info, format!("over: {}", text::escape(why, true))),
+            _ => (Level::Info, "over".into()),
+        },
+    };
+    Some((level, tagged(event, &text)))
+}
+
+fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
+    let origin = view.origin(event.flow, packet.direction);
+    let mut text = format!("{} {}: ", packet.direction.name(), packet.id);
+    // A flow's addresses were told when it began.
+    if event.flow.is_none() {
+        if let Some((src, dst)) = packet.described.endpoints() {
+            text += &format!("{src} > {dst} ");
+        } else if let Some(ip) = packet.described.ip {
+            text += &format!("{} > {} ", ip.src, ip.dst);
+        }
+    }
+    text += &packet.described.notation(origin).to_string();
+    if packet.retransmission {
+        text += ", retransmission";
+    }
+    let level = match &packet.fate {
+        Fate::Delivered => Level::Debug,
+        Fate::Discarded(why) => {
+            // What can't be read says so itself.
+            if !matches!(packet.described.body, Body::Malformed(_)) {
+                text += &format!(", discarded: {}", why.reason());
+            } else {
+                text += ", discarded";
+            }
+            match why {
+                Discard::Malformed
+                | Discard::BadFlags
+                | Discard::BacklogFull
+                | Discard::Fragment => Level::Warn,
+                // Every kernel sends such packets of its own accord.
+                Discard::NotForUs | Discard::BadAddress | Discard::Unsupported => Level::Debug,
+            }
+        }
+    };
+    (level, tagged(event, &text))
+}
+
+fn tagged(event: &Event, text: &str) -> String {
+    match event.flow {
+        Some(flow) => format!("{flow} {text}"),
+        None => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::script::Script;
+
+    #[test]
+    fn every_event_has_its_line() {
+        let mut script = Script::new();
+        script.password().note("说\x1b[2J").peer_closes(3, 28);
+        script.put("F", 29, Some(5), b"").again();
+        script.stray(b"\x45", Fate::Discarded(Discard::Malformed));
+        script.stray(&[0x45; 20], Fate::Discarded(Discard::NotForUs));
+        let mut view = View::new();
+        let mut lines = String::new();
+        for event in &script.events {
+            view.event(event);
+            if let Some((level, line)) = line(&view, event) {
+                lines += &format!("{level:5} {line}\n");
+            }
+        }
+        insta::assert_snapshot!(lines);
+    }
+}

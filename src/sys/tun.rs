@@ -1,0 +1,238 @@
+//! The TUN: the kernel hands us the IP packets it routes there, and takes ours as if from a wire.
+//!
+//! It is opened through the `tun-tap` crate, without packet information (each read or write is one IP
+//! packet and nothing else) and then made non-blocking.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use smoltcp::wire::IpCidr;
+use tun_tap::{Iface, Mode};
+
+use super::netlink::{Link, Route};
+
+mod error;
+
+pub use error::TunError;
+
+/// The device through which TUNs are made.
+pub(super) const DEVICE: &str = "/dev/net/tun";
+
+/// The TUN to have, and how to set it up if it has to be made.
+#[derive(Clone, Debug)]
+pub struct TunConfig {
+    /// The interface's name, as `ip link` shows it: 1 to 15 octets.
+    pub name: String,
+    /// The kernel's own addresses on it; each makes its prefix reachable through the TUN.
+    pub addresses: Vec<IpCidr>,
+    /// Octets of the largest packet. IPv6 needs 1280 or more (RFC 8200, section 5).
+    pub mtu: u16,
+}
+
+/// An open TUN. A TUN that we made is gone when this is dropped.
+#[derive(Debug)]
+pub struct Tun {
+    file: File,
+    name: String,
+    mtu: u16,
+    existed: bool,
+}
+
+impl Tun {
+    /// Attaches to the TUN of that name if there is one, and otherwise makes and configures it.
+    ///
+    /// One that existed keeps its addresses and MTU. It is brought up if it is down and we may.
+    pub fn open(config: &TunConfig) -> Result<Tun, TunError> {
+        let name = config.name.as_str();
+        check_name(name)?;
+        probe_device()?;
+        let file = open_interface(name).map_err(|errno| TunError::interface(name, errno))?;
+        let existed = is_persistent(&file).map_err(os(name, "ask about"))?;
+
+        let route = Route::open().map_err(os(name, "configure"))?;
+        if !existed {
+            let link = bring_up(&route, config).map_err(os(name, "configure"))?;
+            let lacking = add_addresses(&route, link, &config.addresses)
+                .map_err(os(name, "add an address to"))?;
+            if let Some(errno) = lacking {
+                log::warn!("the TUN {name} has no IPv6: {}", errno.desc());
+            }
+        }
+        let mut link = route.link(name).map_err(os(name, "ask about"))?;
+        if !link.up {
+            route
+                .bring_up(link.index, None)
+                .map_err(|_| TunError::Down { name: name.into() })?;
+            link = route.link(name).map_err(os(name, "ask about"))?;
+        }
+        Ok(Tun {
+            file,
+            name: name.into(),
+            mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
+            existed,
+        })
+    }
+
+    /// A TUN that the lab made and configured, of which only the descriptor has come to us.
+    pub(super) fn received(fd: OwnedFd, config: &TunConfig) -> Tun {
+        Tun {
+            file: fd.into(),
+            name: config.name.clone(),
+            mtu: config.mtu,
+            existed: false,
+        }
+    }
+
+    /// The interface's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Octets of the largest packet, as the kernel had it when the TUN was opened.
+    pub fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// Whether the TUN was there before (then it outlives us, with its addresses).
+    pub fn existed(&self) -> bool {
+        self.existed
+    }
+
+    /// Reads one IP packet; what doesn't fit is cut off, so give MTU octets or more. Fails with
+    /// [`io::ErrorKind::WouldBlock`] when none is there.
+    pub fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
+        (&self.file).read(packet)
+    }
+
+    /// Hands the kernel one IP packet. It takes a packet whole or not at all: EINVAL for what isn't IP
+    /// by its first four bits, EIO while the interface is down.
+    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
+        (&self.file).write(packet).map(drop)
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Opens [`DEVICE`] and closes it again: the one way to know that it may be opened.
+pub(super) fn probe_device() -> Result<(), TunError> {
+    let opened = OpenOptions::new().read(true).write(true).open(DEVICE);
+    opened
+        .map(drop)
+        .map_err(|error| TunError::device(errno(&error)))
+}
+
+/// Names as the kernel takes them (dev_valid_name: no slash, colon or space, not `.` or `..`), and no
+/// `%`, which it would replace by a number.
+pub(super) fn check_name(name: &str) -> Result<(), TunError> {
+    let forbidden =
+        |c: char| c == '/' || c == ':' || c == '%' || c.is_whitespace() || c.is_control();
+    let why = match name {
+        "" => "it is empty",
+        "." | ".." => "it means a directory",
+        _ if name.len() >= libc::IFNAMSIZ => "it has more than 15 octets",
+        _ if name.contains(forbidden) => "it has a space, a slash, a colon or a percent sign",
+        _ => return Ok(()),
+    };
+    Err(TunError::BadName {
+        name: name.into(),
+        why,
+    })
+}
+
+/// Makes the TUN or attaches to it, in the network namespace of this process.
+pub(super) fn open_interface(name: &str) -> Result<File, Errno> {
+    let iface = Iface::without_packet_info(name, Mode::Tun).map_err(|error| errno(&error))?;
+    // SAFETY: `into_raw_fd` gives the descriptor away, open and owned by nobody else.
+    let file = unsafe { File::from_raw_fd(iface.into_raw_fd()) };
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
+    Ok(file)
+}
+
+/// Gives a new TUN its MTU and brings it up.
+pub(super) fn bring_up(route: &Route, config: &TunConfig) -> Result<Link, Errno> {
+    let link = route.link(&config.name)?;
+    // A kernel without IPv6 refuses this, and needs it as little.
+    let _ = route.no_link_local(link.index);
+    route.bring_up(link.index, Some(config.mtu))?;
+    Ok(link)
+}
+
+/// Adds the kernel's addresses. Where the kernel has no IPv6, the IPv6 ones are left out and the reason
+/// is given back.
+pub(super) fn add_addresses(
+    route: &Route,
+    link: Link,
+    addresses: &[IpCidr],
+) -> Result<Option<Errno>, Errno> {
+    let mut lacking = None;
+    for &cidr in addresses {
+        match (route.add_address(link.index, cidr), cidr) {
+            (Ok(()), _) => {}
+            (Err(errno), IpCidr::Ipv6(_)) if means_no_ipv6(errno) => lacking = Some(errno),
+            (Err(errno), _) => return Err(errno),
+        }
+    }
+    Ok(lacking)
+}
+
+/// A kernel built without IPv6, booted with `ipv6.disable=1`, or set to `disable_ipv6`.
+fn means_no_ipv6(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EACCES
+    )
+}
+
+/// A TUN that stays when nobody has it open was there before us: a new one never is persistent.
+fn is_persistent(file: &File) -> Result<bool, Errno> {
+    // SAFETY: `ifreq` is integers, arrays of them and pointers that nobody follows; zero is valid for all.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    // SAFETY: TUNGETIFF (linux/drivers/net/tun.c) fills the `ifreq` it is given, which outlives the call.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNGETIFF as _, &mut request) };
+    Errno::result(result)?;
+    // SAFETY: TUNGETIFF has set the flags, the part of the union read here.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    Ok(i32::from(flags) & libc::IFF_PERSIST != 0)
+}
+
+fn os(name: &str, what: &'static str) -> impl FnOnce(Errno) -> TunError {
+    let name = name.into();
+    move |errno| TunError::Os { what, name, errno }
+}
+
+/// The number behind an error of the operating system; EIO for what has none.
+pub(super) fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_before_the_kernel_is_asked() {
+        #[track_caller]
+        fn check(name: &str, expected: bool) {
+            assert_eq!(check_name(name).is_ok(), expected, "{name:?}");
+        }
+        check("tcplab0", true);
+        check("a-name_of.15chr", true);
+        check("sixteen-octets-x", false);
+        check("", false);
+        check("..", false);
+        check("a/b", false);
+        check("a b", false);
+        check("tun%d", false);
+        check("tun0:1", false);
+        check("a\0b", false);
+    }
+}

@@ -1,0 +1,180 @@
+//! Events folded into what people ask of a connection: who, how it opened and closed, how much, how long.
+//!
+//! A [`View`] is fed every [`Event`] in order and keeps one [`Flow`] for each connection and each exchange of
+//! datagrams. What it says of our own end is *read* from the events; what it says of the peer's state is
+//! *inferred* ([`InferredPeer`]). It shows nothing itself: sinks and user interfaces read it.
+//!
+//! It never grows without bound: of the flows that are over it keeps the newest [`FINISHED_KEPT`], and adds up
+//! all of them in [`Totals`].
+
+mod flow;
+mod peer;
+
+#[cfg(test)]
+pub(crate) mod script;
+
+pub use flow::{By, Ending, Flow, Means, Traffic};
+pub use peer::{Basis, InferredPeer};
+
+use crate::event::{Direction, Event, EventKind, Fate, FlowId, Packet, Transport};
+use crate::segment::Origin;
+use smoltcp::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many flows that are over stay in a [`View`].
+pub const FINISHED_KEPT: usize = 10_000;
+
+/// All that happened so far, flow by flow.
+#[derive(Clone, Debug)]
+pub struct View {
+    flows: BTreeMap<FlowId, Flow>,
+    /// The flows that are over, in the order in which they ended.
+    finished: VecDeque<FlowId>,
+    totals: Totals,
+    strays: Strays,
+    now: Instant,
+}
+
+/// Sums over all flows, those included that a [`View`] has forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections of TCP.
+    pub connections: u64,
+    /// Exchanges of UDP datagrams.
+    pub exchanges: u64,
+    /// Flows that are over but no longer in the view.
+    pub forgotten: u64,
+    /// From the peers to us.
+    pub received: Traffic,
+    /// From us to the peers.
+    pub sent: Traffic,
+}
+
+/// The packets that belong to no flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// Those that the stack took: pings, segments for closed ports.
+    pub received: u64,
+    /// Those that we sent: answers to pings, RSTs.
+    pub sent: u64,
+    /// Those that were discarded, counted by reason.
+    pub discarded: BTreeMap<&'static str, u64>,
+}
+
+impl View {
+    /// A view of nothing yet.
+    pub fn new() -> View {
+        View {
+            flows: BTreeMap::new(),
+            finished: VecDeque::new(),
+            totals: Totals::default(),
+            strays: Strays::default(),
+            now: Instant::ZERO,
+        }
+    }
+
+    /// Takes the next event into account. Sinks that read this view are fed the same event afterwards.
+    pub fn event(&mut self, event: &Event) {
+        self.now = self.now.max(event.at);
+        let Some(id) = event.flow else {
+            if let EventKind::Packet(packet) = &event.kind {
+                self.strays.packet(packet);
+            }
+            return;
+        };
+        if let EventKind::Opened(opened) = &event.kind {
+            match opened.transport {
+                Transport::Tcp => self.totals.connections += 1,
+                Transport::Udp => self.totals.exchanges += 1,
+            }
+            self.flows.insert(id, Flow::new(id, event.at, opened));
+            return;
+        }
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        match &event.kind {
+            EventKind::Packet(packet) => {
+                let totals = match packet.direction {
+                    Direction::In => &mut self.totals.received,
+                    Direction::Out => &mut self.totals.sent,
+                };
+                *totals += flow.packet(event.at, packet);
+            }
+            EventKind::Transition(transition) => flow.transition(event.at, transition),
+            EventKind::Closed(closed) => {
+                flow.closed(event.at, closed);
+                self.finished.push_back(id);
+                if self.finished.len() > FINISHED_KEPT
+                    && let Some(oldest) = self.finished.pop_front()
+                {
+                    self.flows.remove(&oldest);
+                    self.totals.forgotten += 1;
+                }
+            }
+            EventKind::Asked(asked) => flow.asked = Some(*asked),
+            EventKind::Opened(_) | EventKind::Note(_) => {}
+        }
+    }
+
+    /// The time of the newest event.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// One flow, unless it is unknown or forgotten.
+    pub fn flow(&self, id: FlowId) -> Option<&Flow> {
+        self.flows.get(&id)
+    }
+
+    /// The flows in the order in which they began.
+    pub fn flows(&self) -> impl ExactSizeIterator<Item = &Flow> {
+        self.flows.values()
+    }
+
+    /// Sums over all flows.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The packets that belong to no flow.
+    pub fn strays(&self) -> &Strays {
+        &self.strays
+    }
+
+    /// From where the relative sequence numbers of the packets of `flow` count that go in `direction`.
+    pub fn origin(&self, flow: Option<FlowId>, direction: Direction) -> Origin {
+        let Some(flow) = flow.and_then(|id| self.flow(id)) else {
+            return Origin::default();
+        };
+        match direction {
+            Direction::In => Origin {
+                seq: flow.irs,
+                ack: flow.iss,
+            },
+            Direction::Out => Origin {
+                seq: flow.iss,
+                ack: flow.irs,
+            },
+        }
+    }
+}
+
+impl Default for View {
+    fn default() -> View {
+        View::new()
+    }
+}
+
+impl Strays {
+    fn packet(&mut self, packet: &Packet) {
+        match (&packet.fate, packet.direction) {
+            (Fate::Discarded(why), _) => *self.discarded.entry(why.reason()).or_default() += 1,
+            (_, Direction::In) => self.received += 1,
+            (_, Direction::Out) => self.sent += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

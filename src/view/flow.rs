@@ -1,0 +1,292 @@
+use super::InferredPeer;
+use crate::event::{
+    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerView, Timer,
+    Transition, Transport, UserCall,
+};
+use crate::segment::{Body, Flags, Segment, SeqNumber};
+use crate::state::TcpState;
+use smoltcp::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::ops::AddAssign;
+
+/// One connection of TCP, or one exchange of UDP datagrams.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its number.
+    pub id: FlowId,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The name of our service or client program.
+    pub service: &'static str,
+    /// Who began.
+    pub opening: Opening,
+    /// When it began.
+    pub opened_at: Instant,
+    /// When its first packet crossed the link.
+    pub first_packet_at: Option<Instant>,
+    /// When everything it held was given back.
+    pub closed_at: Option<Instant>,
+    /// Our state, read. It means nothing in an exchange of datagrams.
+    pub state: TcpState,
+    /// The peer's state, inferred. It means nothing in an exchange of datagrams.
+    pub peer_state: InferredPeer,
+    /// What the peer's kernel has last said of its end, where it can be asked.
+    pub asked: Option<PeerView>,
+    /// Our initial sequence number, once our SYN was seen.
+    pub iss: Option<SeqNumber>,
+    /// The peer's initial sequence number, once its SYN was seen.
+    pub irs: Option<SeqNumber>,
+    /// From the peer to us.
+    pub received: Traffic,
+    /// From us to the peer.
+    pub sent: Traffic,
+    /// From the first SYN until our end was ESTABLISHED (or further, where a FIN came with the last ACK).
+    pub handshake: Option<Duration>,
+    /// What ended the connection, in the order in which it happened: two FINs as a rule.
+    pub endings: Vec<Ending>,
+    /// What the service or client program returned; `None` while it runs and where it never ran to its end.
+    pub result: Option<Result<(), String>>,
+    /// How long our end was in each state, the present one not included.
+    times: [Duration; TcpState::ALL.len()],
+    visited: Vec<TcpState>,
+    entered_at: Instant,
+    first_syn_at: Option<Instant>,
+    /// The first numbers that neither end has sent yet.
+    received_up_to: Option<SeqNumber>,
+    sent_up_to: Option<SeqNumber>,
+    /// The newest segment in, and whether it is a RST.
+    newest_in: Option<(PacketId, bool)>,
+}
+
+/// What went one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Segments or datagrams, those that were discarded included.
+    pub packets: u64,
+    /// Bytes of payload; what was sent more than once counts once.
+    pub bytes: u64,
+    /// Segments of which a part had been sent before.
+    pub retransmissions: u64,
+    /// Segments or datagrams that the stack discarded.
+    pub discarded: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, more: Traffic) {
+        self.packets += more.packets;
+        self.bytes += more.bytes;
+        self.retransmissions += more.retransmissions;
+        self.discarded += more.discarded;
+    }
+}
+
+/// One thing that ends a connection, or one direction of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Whose doing it is.
+    pub by: By,
+    /// What was done.
+    pub means: Means,
+}
+
+/// One of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The other end.
+    Peer,
+    /// Our end.
+    Local,
+}
+
+/// How an end leaves a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// It sent a FIN: nothing more follows from there (RFC 9293, section 3.6).
+    Fin,
+    /// It sent a RST.
+    Reset,
+    /// Its user called ABORT.
+    Abort,
+    /// It lost patience.
+    Timeout(Timer),
+}
+
+impl Flow {
+    pub(super) fn new(id: FlowId, at: Instant, opened: &Opened) -> Flow {
+        let state = match opened.opening {
+            Opening::Passive => TcpState::Listen,
+            Opening::Active => TcpState::Closed,
+        };
+        Flow {
+            id,
+            transport: opened.transport,
+            local: opened.local,
+            peer: opened.peer,
+            service: opened.service,
+            opening: opened.opening,
+            opened_at: at,
+            first_packet_at: None,
+            closed_at: None,
+            state,
+            peer_state: InferredPeer::new(opened.opening),
+            asked: None,
+            iss: None,
+            irs: None,
+            received: Traffic::default(),
+            sent: Traffic::default(),
+            handshake: None,
+            endings: Vec::new(),
+            result: None,
+            times: [Duration::ZERO; TcpState::ALL.len()],
+            visited: vec![state],
+            entered_at: at,
+            first_syn_at: None,
+            received_up_to: None,
+            sent_up_to: None,
+            newest_in: None,
+        }
+    }
+
+    /// The states that our end was in, in order, and for how long until `now`. CLOSED is left out, and LISTEN
+    /// too: what listened was not yet this connection.
+    pub fn times(&self, now: Instant) -> impl Iterator<Item = (TcpState, Duration)> {
+        self.visited
+            .iter()
+            .filter(|state| !matches!(state, TcpState::Closed | TcpState::Listen))
+            .map(move |&state| {
+                let until_now = if state == self.state {
+                    now - self.entered_at
+                } else {
+                    Duration::ZERO
+                };
+                (state, self.times[state as usize] + until_now)
+            })
+    }
+
+    /// Whether our end has been in `state`.
+    pub fn visited(&self, state: TcpState) -> bool {
+        self.visited.contains(&state)
+    }
+
+    /// Who ended the connection first, and how.
+    pub fn closed_first(&self) -> Option<Ending> {
+        self.endings.first().copied()
+    }
+
+    /// What went that way.
+    pub fn traffic(&self, direction: Direction) -> &Traffic {
+        match direction {
+            Direction::In => &self.received,
+            Direction::Out => &self.sent,
+        }
+    }
+
+    /// Counts a packet and answers with what it added.
+    pub(super) fn packet(&mut self, at: Instant, packet: &Packet) -> Traffic {
+        self.first_packet_at.get_or_insert(at);
+        let mut added = Traffic {
+            packets: 1,
+            retransmissions: packet.retransmission.into(),
+            ..Traffic::default()
+        };
+        match (&packet.fate, &packet.described.body) {
+            (Fate::Discarded(_), _) => added.discarded = 1,
+            (Fate::Delivered, Body::Tcp(segment)) => {
+                added.bytes = self.segment(at, packet, segment);
+            }
+            (Fate::Delivered, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
+            (Fate::Delivered, _) => {}
+        }
+        *match packet.direction {
+            Direction::In => &mut self.received,
+            Direction::Out => &mut self.sent,
+        } += added;
+        added
+    }
+
+    /// Answers with the bytes of payload that are new, judged by their sequence numbers.
+    fn segment(&mut self, at: Instant, packet: &Packet, segment: &Segment) -> u64 {
+        self.peer_state.segment(packet.direction, segment);
+        let is_reset = segment.flags.contains(Flags::RST);
+        let (by, initial, up_to) = match packet.direction {
+            Direction::In => {
+                self.newest_in = Some((packet.id, is_reset));
+                (By::Peer, &mut self.irs, &mut self.received_up_to)
+            }
+            Direction::Out => (By::Local, &mut self.iss, &mut self.sent_up_to),
+        };
+        let is_syn = segment.flags.contains(Flags::SYN);
+        if is_syn && !is_reset {
+            self.first_syn_at.get_or_insert(at);
+            initial.get_or_insert(segment.seq);
+        }
+        // A SYN and a FIN occupy a number each and are no data.
+        let start = segment.seq + u32::from(is_syn);
+        let end = start + segment.payload.len() as u32;
+        let mut new = 0;
+        if !is_reset {
+            // What data leaves out before it was lost or is late: its sender has sent it. Where no data
+            // follows, nothing tells whether a missing number was a byte or a FIN.
+            let known = *up_to.get_or_insert(start);
+            if !segment.payload.is_empty() && known.before(end) {
+                new = end.since(known);
+                *up_to = Some(end);
+            }
+        }
+        if segment.flags.contains(Flags::FIN) {
+            self.ended(by, Means::Fin);
+        }
+        if is_reset && by == By::Local {
+            self.ended(by, Means::Reset);
+        }
+        new.into()
+    }
+
+    pub(super) fn transition(&mut self, at: Instant, transition: &Transition) {
+        self.times[self.state as usize] += at - self.entered_at;
+        self.state = transition.to;
+        self.entered_at = at;
+        if !self.visited(transition.to) {
+            self.visited.push(transition.to);
+        }
+        if self.handshake.is_none()
+            && transition.to.is_synchronized()
+            && let Some(first_syn_at) = self.first_syn_at
+        {
+            self.handshake = Some(at - first_syn_at);
+        }
+        match transition.cause {
+            // Only a RST that the stack accepts ends anything, and the state tells whether it did.
+            Cause::Segment(id) if self.newest_in == Some((id, true)) => {
+                self.ended(By::Peer, Means::Reset);
+            }
+            Cause::Call(UserCall::Abort) => self.ended(By::Local, Means::Abort),
+            Cause::Timeout(timer) if timer != Timer::TimeWait => {
+                self.ended(By::Local, Means::Timeout(timer));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn closed(&mut self, at: Instant, closed: &Closed) {
+        self.times[self.state as usize] += at - self.entered_at;
+        self.entered_at = at;
+        self.closed_at = Some(at);
+        self.result = closed.result.clone();
+    }
+
+    /// Each end ends once, but a reset may follow its FIN.
+    fn ended(&mut self, by: By, means: Means) {
+        let already = self
+            .endings
+            .iter()
+            .any(|ending| ending.by == by && (ending.means == means || ending.means != Means::Fin));
+        if !already {
+            self.endings.push(Ending { by, means });
+        }
+    }
+}
