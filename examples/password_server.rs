@@ -11,7 +11,7 @@
 //! each segment of the conversation on a ladder. Ctrl-C ends it.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, BufWriter, Write};
 
 use smoltcp::time::Duration;
 use tcplab::engine::{Config, Engine};
@@ -58,15 +58,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut view = View::new();
     let mut ladder = Ladder::new(Options::default());
+    let mut screen = BufWriter::new(io::stderr());
     let mut driver = Driver::new(&tun, &waiter, Clock::start());
     loop {
         let mut events = Vec::new();
         let ready = driver.step(&mut engine, Until::default(), |event| events.push(event))?;
         for event in events {
             view.event(&event);
-            ladder.event(&view, &event, &mut io::stderr())?;
+            ladder.event(&view, &event, &mut screen)?;
         }
-        ladder.flush(&mut io::stderr())?;
+        ladder.flush(&mut screen)?;
+        screen.flush()?;
         if !ready.signals.is_empty() {
             return Ok(());
         }
