@@ -15,6 +15,8 @@ pub mod child;
 
 pub mod wait;
 
+pub mod driver;
+
 pub mod clock;
 
 pub mod doctor;

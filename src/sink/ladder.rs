@@ -71,6 +71,22 @@ pub struct Options {
     pub keep: bool,
 }
 
+impl Default for Options {
+    /// Plain text for 100 columns, with explanations.
+    fn default() -> Options {
+        Options {
+            screen: Screen {
+                width: 100,
+                colour: false,
+                unicode: true,
+            },
+            verbose: 0,
+            explain: true,
+            keep: false,
+        }
+    }
+}
+
 /// Draws a ladder while events come in.
 #[derive(Debug)]
 pub struct Ladder {
