@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use super::plan::{listen_address, network_v4, network_v6, prefix, seconds, size};
+use super::plan::{listen_address, network_v4, network_v6, prefix, seconds, size, some_seconds};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
@@ -179,10 +179,10 @@ pub(super) struct Stack {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_wait: Duration,
     /// Send a keep-alive segment after so many idle seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
     pub(super) keep_alive: Option<Duration>,
     /// Give up when nothing was acknowledged for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
 }
 
@@ -236,7 +236,7 @@ Ctrl-C ends it: open connections are reset.";
 const CONNECT_EXAMPLES: &str = "\
 Examples:
   tcplab connect password 192.0.2.1:1111 -- python3 server.py
-  echo hi | tcplab connect echo '[2001:db8::1]:7000' -- nc -l 2001:db8::1 7000
+  tcplab connect echo '[2001:db8::1]:7000' -- python3 echo_server.py
   sudo tcplab connect hello 192.0.2.1:1111        the server runs outside, bound to any address
 
 The kernel's side of the TUN is the first address of each prefix: 192.0.2.1 and 2001:db8::1.";

@@ -115,6 +115,14 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds, for example 60 or 0.5".to_owned())
 }
 
+/// Seconds, of which there must be more than none.
+pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds(text)
+        .ok()
+        .filter(|&duration| duration > Duration::ZERO)
+        .ok_or_else(|| "expected a number of seconds above 0, for example 60 or 0.5".to_owned())
+}
+
 /// An address with its prefix, which must be one that a host can have.
 pub(super) fn prefix(text: &str) -> Result<IpCidr, String> {
     let expected = "expected ADDRESS/PREFIX, for example 192.0.2.2/24 or 2001:db8::2/64";

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -17,6 +18,7 @@ use tun_tap::{Iface, Mode};
 use super::netlink::{Link, Route};
 
 mod error;
+mod overlap;
 
 pub use error::TunError;
 
@@ -51,6 +53,10 @@ impl Tun {
         let name = config.name.as_str();
         check_name(name)?;
         probe_device()?;
+        // Whether the TUN exists is known for certain only once it is open, and then it may be too late to turn back.
+        if !Path::new("/sys/class/net").join(name).exists() {
+            overlap::check(&config.addresses)?;
+        }
         let file = open_interface(name).map_err(|errno| TunError::interface(name, errno))?;
         let existed = is_persistent(&file).map_err(os(name, "ask about"))?;
 
