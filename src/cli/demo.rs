@@ -132,7 +132,7 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
         hello_client(socket, theirs)
     })?;
     go_on(&mut sim, &mut watcher, &console)?;
-    watcher.finish();
+    watcher.finish(sim.now());
     Ok(0)
 }
 

@@ -132,7 +132,8 @@ impl<'a> Session<'a> {
 
     /// Shows the summary.
     pub(super) fn finish(self) {
-        self.watcher.finish();
+        let now = self.now();
+        self.watcher.finish(now);
     }
 
     fn receive(&mut self) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::{Screen, log as log_lines, summary};
 use crate::view::View;
+use smoltcp::time::Instant;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
@@ -70,15 +71,23 @@ impl Watcher {
         self.write();
     }
 
-    /// Shows the summary.
-    pub(super) fn finish(mut self) {
+    /// Shows the summary: the run is over `now`.
+    pub(super) fn finish(mut self, now: Instant) {
         self.flush();
+        self.view.advance(now);
         let Some(ladder) = &self.ladder else { return };
         if self.whole && self.view.flows().len() > 1 {
             for flow in self.view.flows() {
                 let _ = writeln!(self.drawn);
                 let _ = ladder.whole(flow.id, &mut self.drawn);
             }
+        }
+        if self.view.is_empty() {
+            let _ = writeln!(
+                self.drawn,
+                "no packet has come: nobody has spoken to tcplab"
+            );
+            return self.write();
         }
         let _ = writeln!(self.drawn);
         let _ = summary::write(&self.view, self.screen, &mut self.drawn);
