@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use super::plan::{network_v4, network_v6, prefix, seconds, size};
+use super::plan::{network_v4, network_v6, prefix, seconds, size, some_seconds};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
@@ -175,10 +175,10 @@ pub(super) struct Stack {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_wait: Duration,
     /// Send a keep-alive segment after so many idle seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
     pub(super) keep_alive: Option<Duration>,
     /// Give up when nothing was acknowledged for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
 }
 

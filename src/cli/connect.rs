@@ -230,12 +230,15 @@ fn type_in(console: &Console) -> anyhow::Result<()> {
 }
 
 fn resolve(peer: &str, tun: &args::Tun) -> anyhow::Result<SocketAddr> {
+    let expected = "expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111";
+    let (host, _) = peer.rsplit_once(':').unwrap_or_default();
+    if host.is_empty() || (host.contains(':') && !host.starts_with('[')) {
+        bail!("{peer}: {expected}");
+    }
     let found: Vec<SocketAddr> = peer
         .to_socket_addrs()
         .map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidInput => anyhow!(
-                "{peer}: expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111"
-            ),
+            io::ErrorKind::InvalidInput => anyhow!("{peer}: {expected}"),
             _ => anyhow!("{peer}: {error}"),
         })?
         .collect();
