@@ -58,7 +58,7 @@ fn html_for_those_who_prefer_it() {
         &[
             "HTTP/1.1 200 OK",
             "text/html; charset=utf-8",
-            "<!doctype html>",
+            "<!DOCTYPE html>",
             "</html>",
         ],
     );
