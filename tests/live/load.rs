@@ -20,7 +20,7 @@ while left:
         if waiting:
             # Connected; nobody speaks before all are.
             assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
-            ready.modify(s, 0 or selectors.EVENT_READ, key.data)
+            ready.modify(s, selectors.EVENT_READ, key.data)
             waiting -= 1
             if not waiting:
                 for key in list(ready.get_map().values()): key.fileobj.sendall(data(key.data[0]))

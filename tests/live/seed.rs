@@ -14,7 +14,7 @@ fn client(program: &str, input: &str) -> Outcome {
     with_input(&mut tcplab, input)
 }
 
-/// The server buffers what it prints when that is no terminal; `-u` and `-X` are not its business.
+/// Python would keep back what the server prints, where that is no terminal, until the server is killed.
 fn server(service: &str, program: &str, input: &str) -> Outcome {
     let program = program.replace("127.0.0.1", "192.0.2.1");
     let peer = "192.0.2.1:1111";
