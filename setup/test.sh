@@ -12,9 +12,11 @@ getent libc-bin
 ip iproute2
 mount mount
 nc netcat-openbsd
+ping iputils-ping
 ps procps
 python3 python3
 setpriv util-linux
+unshare util-linux
 tcpdump tcpdump
 tshark tshark
 '

@@ -189,7 +189,7 @@ impl Engine {
     /// An endpoint that serves nothing yet.
     ///
     /// # Panics
-    /// If `config` has an MTU or a buffer size out of range.
+    /// If `config` has an MTU or a buffer size out of range, or a keep-alive time of zero.
     pub fn new(config: Config) -> Engine {
         assert!(
             (1280..=65_535).contains(&config.mtu),
@@ -200,6 +200,11 @@ impl Engine {
             (1024..=1 << 30).contains(&config.buffer),
             "buffer {} out of range",
             config.buffer
+        );
+        assert_ne!(
+            config.keep_alive,
+            Some(Duration::ZERO),
+            "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
         let hashes = Seeded(config.seed);

@@ -117,9 +117,19 @@ impl View {
         }
     }
 
-    /// The time of the newest event.
+    /// Takes into account that it is `now`, and nothing has happened since the newest event.
+    pub fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// The time of the newest event, or a later one if [`advance`](View::advance) told it.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// Whether no packet has been seen at all, and no flow.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.strays == Strays::default()
     }
 
     /// One flow, unless it is unknown or forgotten.

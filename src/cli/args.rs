@@ -87,15 +87,15 @@ pub(super) struct DemoClient {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Run {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) cmd: Vec<OsString>,
     #[command(flatten)]
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
     pub(super) lab: Lab,
-    /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
-    pub(super) cmd: Vec<OsString>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -110,12 +110,6 @@ pub(super) struct Serve {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Connect {
-    #[command(flatten)]
-    pub(super) show: Show,
-    #[command(flatten)]
-    pub(super) stack: Stack,
-    #[command(flatten)]
-    pub(super) tun: Tun,
     /// What the client speaks
     pub(super) service: Client,
     /// Where the server is; an IPv6 address stands in brackets
@@ -124,6 +118,12 @@ pub(super) struct Connect {
     /// A server to start in a private lab; there the kernel's side is 192.0.2.1 and 2001:db8::1
     #[arg(last = true, value_name = "CMD")]
     pub(super) cmd: Vec<OsString>,
+    #[command(flatten)]
+    pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) tun: Tun,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -142,7 +142,7 @@ pub(super) struct Show {
     /// Show nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Show more: packets without flow; twice: windows and options of every segment too
+    /// Show more: pings and other packets without flow; twice: the window and options of every segment too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// Don't say in words what happens for the first time

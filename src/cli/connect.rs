@@ -14,9 +14,10 @@ use crate::service::hello::hello_client;
 use crate::service::password::password_client;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig};
+use crate::sys::sockets::has_port;
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::{Signal, Waiter};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use smoltcp::time::{Duration, Instant};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -25,7 +26,7 @@ use std::process;
 /// How long a server that was just started may take until it can be connected to.
 const START_UP: Duration = Duration::from_secs(10);
 /// How often is looked whether it can.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long the end of the connection may take once the client is done.
 const LINGER: Duration = Duration::from_secs(2);
 /// So much of standard input is read at once.
@@ -107,6 +108,7 @@ fn talk(
     session.await_end(flow);
     let mut interrupted = None;
     let mut done_at: Option<Instant> = None;
+    let mut server_told = false;
     loop {
         let deadline = done_at.map(|at| at + LINGER);
         let ready = session.step(server.as_deref_mut(), console.wants_input(), deadline)?;
@@ -131,13 +133,16 @@ fn talk(
             continue;
         }
         if now >= *done_at.get_or_insert(now) + LINGER {
-            break;
+            match server.as_deref().filter(|_| !server_told) {
+                // A server that never closes does so when it ends.
+                Some(server) => server.kill(Signal::SIGTERM)?,
+                None => break,
+            }
+            server_told = true;
+            done_at = None;
         }
     }
     let outcome = session.outcome().cloned().flatten();
-    if let Some(server) = server {
-        server.kill(Signal::SIGTERM)?;
-    }
     session.finish();
     match (interrupted, outcome) {
         (Some(signal), _) => Ok(128 + signal as u8),
@@ -185,7 +190,8 @@ fn await_server(
     peer: SocketAddr,
 ) -> anyhow::Result<()> {
     let end = session.now() + START_UP;
-    while !crate::sys::sockets::has_port(server.id(), transport, peer.port())? {
+    // One that can't be looked at has just ended; the wait tells how.
+    while !has_port(server.id(), transport, peer.port()).unwrap_or(false) {
         let now = session.now();
         if now >= end {
             bail!(
@@ -225,10 +231,16 @@ fn type_in(console: &Console) -> anyhow::Result<()> {
 }
 
 fn resolve(peer: &str, tun: &args::Tun) -> anyhow::Result<SocketAddr> {
+    let expected = "expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111";
+    let (host, _) = peer.rsplit_once(':').unwrap_or_default();
+    if host.is_empty() || (host.contains(':') && !host.starts_with('[')) {
+        bail!("{peer}: {expected}");
+    }
     let found: Vec<SocketAddr> = peer
         .to_socket_addrs()
-        .with_context(|| {
-            format!("{peer}: expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111")
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => anyhow!("{peer}: {expected}"),
+            _ => anyhow!("{peer}: {error}"),
         })?
         .collect();
     // Of a name with several addresses, one that we have an address to talk to.

@@ -4,7 +4,8 @@ use super::args::{self, Show, Stack};
 use super::plan::{engine_config, std_address};
 use super::run::{Addresses, RunError, in_lab};
 use super::watcher::{Watcher, start_log};
-use crate::engine::Engine;
+use crate::engine::{Command, Engine};
+use crate::event::FlowId;
 use crate::service::password::password_client;
 use crate::service::{Console, hello::hello_client};
 use crate::sim::{Side, Sim};
@@ -14,7 +15,7 @@ use anyhow::Context;
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::process::Command;
+use std::process;
 
 /// The port of both services.
 const PORT: u16 = 1111;
@@ -33,7 +34,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
         return simulate(&demo.show, &demo.stack, &addresses);
     }
     // The client is this program itself, with the standard library's sockets: the kernel's TCP.
-    let mut client = Command::new("/proc/self/exe");
+    let mut client = process::Command::new("/proc/self/exe");
     client
         .arg("demo-client")
         .arg(std_address(&addresses.own[0]).to_string())
@@ -118,27 +119,28 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     let peer = SocketAddr::new(std_address(&addresses.own[0]), PORT);
 
     let console = Console::new();
-    console.feed(format!("{TYPED}\n").as_bytes());
     let theirs = console.clone();
     let now = sim.now();
-    sim.left()
+    let flow = sim
+        .left()
         .connect_tcp(now, "password", None, peer, |conn| {
             password_client(conn, theirs)
         })?;
-    go_on(&mut sim, &mut watcher, &console)?;
+    go_on(&mut sim, &mut watcher, &console, flow)?;
 
     let theirs = console.clone();
     let now = sim.now();
-    sim.left().connect_udp(now, "hello", None, peer, |socket| {
+    let flow = sim.left().connect_udp(now, "hello", None, peer, |socket| {
         hello_client(socket, theirs)
     })?;
-    go_on(&mut sim, &mut watcher, &console)?;
-    watcher.finish();
+    go_on(&mut sim, &mut watcher, &console, flow)?;
+    watcher.finish(sim.now());
     Ok(0)
 }
 
-/// Lets simulated time pass until both ends have nothing left to say.
-fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console) -> io::Result<()> {
+/// Lets simulated time pass until both ends have nothing left to say. The client on the left, whose flow is `flow`,
+/// gets the password typed when it asks.
+fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console, flow: FlowId) -> io::Result<()> {
     loop {
         let goes_on = sim.step();
         while let Some((side, event)) = sim.poll_event() {
@@ -148,6 +150,14 @@ fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console) -> io::Result<
         }
         watcher.flush();
         io::stdout().write_all(&console.take_output())?;
+        if console.wants_input() {
+            print(TYPED)?;
+            console.feed(TYPED.as_bytes());
+            console.end_input();
+            let now = sim.now();
+            sim.left().handle_command(now, Command::Wake(flow));
+            continue;
+        }
         if !goes_on || (sim.left().is_quiet() && sim.right().is_quiet()) {
             return Ok(());
         }

@@ -115,12 +115,12 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds, for example 60 or 0.5".to_owned())
 }
 
-/// Seconds, of which there must be more than none.
+/// The same, but some time must pass.
 pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
-    seconds(text)
-        .ok()
-        .filter(|&duration| duration > Duration::ZERO)
-        .ok_or_else(|| "expected a number of seconds above 0, for example 60 or 0.5".to_owned())
+    match seconds(text)? {
+        Duration::ZERO => Err("expected more than 0 seconds".to_owned()),
+        duration => Ok(duration),
+    }
 }
 
 /// An address with its prefix, which must be one that a host can have.
@@ -166,7 +166,10 @@ pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
         .filter(|network| {
             network.prefix_len() <= 30 && network.address() == network.network().address()
         })
-        .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
+        .filter(|network| {
+            let address = network.address();
+            !address.is_multicast() && !address.is_unspecified() && !address.is_loopback()
+        })
         .ok_or_else(|| {
             "expected an IPv4 network of 30 bits or less, for example 192.0.2.0/24".to_owned()
         })
@@ -298,6 +301,7 @@ mod tests {
             ("192.0.2.0/24", true),
             ("192.0.2.1/24", false),
             ("192.0.2.0/31", false),
+            ("127.0.0.0/8", false),
             ("2001:db8::/64", false),
         ] {
             assert_eq!(network_v4(text).is_ok(), fine, "{text}");

@@ -97,7 +97,8 @@ impl<'a> Session<'a> {
 
     /// Shows the summary.
     pub(super) fn finish(self) {
-        self.audience.watcher.finish();
+        let now = self.now();
+        self.audience.watcher.finish(now);
     }
 }
 

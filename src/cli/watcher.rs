@@ -9,6 +9,7 @@ use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::http::PageServer;
 use crate::view::View;
 use anyhow::Context;
+use smoltcp::time::Instant;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -98,9 +99,10 @@ impl Watcher {
         self.write();
     }
 
-    /// Shows the summary.
-    pub(super) fn finish(mut self) {
+    /// Shows the summary: the run is over `now`.
+    pub(super) fn finish(mut self, now: Instant) {
         self.flush();
+        self.view.advance(now);
         let view = &self.view;
         keep_working(&mut self.sinks, |sink| sink.finish(view));
         let Some(ladder) = &self.ladder else { return };
@@ -109,6 +111,13 @@ impl Watcher {
                 let _ = writeln!(self.drawn);
                 let _ = ladder.whole(flow.id, &mut self.drawn);
             }
+        }
+        if self.view.is_empty() {
+            let _ = writeln!(
+                self.drawn,
+                "no packet has come: nobody has spoken to tcplab"
+            );
+            return self.write();
         }
         let _ = writeln!(self.drawn);
         let _ = summary::write(&self.view, self.screen, &mut self.drawn);

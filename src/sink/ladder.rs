@@ -42,8 +42,8 @@ mod record;
 use super::paint::Paint;
 use super::{Screen, text};
 use crate::event::{
-    Cause, Closed, Direction, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
-    Transition, Transport,
+    Cause, Closed, Direction, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet,
+    PacketId, Transition, Transport,
 };
 use crate::segment::{Body, Flags};
 use crate::state::TcpState;
@@ -63,7 +63,8 @@ const PREVIEW: usize = 40;
 pub struct Options {
     /// On what it is drawn; more than 132 columns are left unused.
     pub screen: Screen,
-    /// From 1 on packets without flow are shown too, from 2 on segments with their windows and options.
+    /// Segments without flow (a refused connection) are always shown; from 1 on other packets without flow too, from 2
+    /// on segments with their windows and options.
     pub verbose: u8,
     /// Whether to say in words what happens for the first time.
     pub explain: bool,
@@ -138,7 +139,7 @@ impl Ladder {
         self.flush(out)?;
         let Some(id) = event.flow else {
             return match &event.kind {
-                EventKind::Packet(packet) if self.options.verbose > 0 => {
+                EventKind::Packet(packet) if self.options.verbose > 0 || is_refusal(packet) => {
                     self.stray(event, packet, out)
                 }
                 _ => Ok(()),
@@ -372,6 +373,11 @@ impl Ladder {
         }
         Ok(())
     }
+}
+
+/// Whether a packet without flow is TCP at work all the same: a connection to us is refused.
+fn is_refusal(packet: &Packet) -> bool {
+    packet.described.tcp().is_some() && packet.fate != Fate::Discarded(Discard::NotForUs)
 }
 
 /// Takes a segment's notation apart: flags and range, then each word with its number, then the options.

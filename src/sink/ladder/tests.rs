@@ -167,6 +167,8 @@ fn packets_without_flow() {
     script.stray(&syn.bytes, Fate::Discarded(Discard::NotForUs));
     script.stray(&syn.bytes[..30], Fate::Discarded(Discard::Malformed));
     assert!(!draw(plain(80), &script).contains("discarded"));
+    script.stray(&syn.bytes, Fate::Delivered);
+    assert!(draw(plain(80), &script).contains(" in S "));
     let verbose = Options {
         verbose: 1,
         ..plain(80)
