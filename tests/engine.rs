@@ -243,3 +243,48 @@ fn keep_alive_probes_leave_when_the_connection_is_idle() {
     assert_eq!(played.wake_at(Instant::from_millis(19_999)), [""; 0]);
     assert_eq!(played.wake_at(Instant::from_secs(20)), [". 0:1(1) ack 1"]);
 }
+
+/// Windows are told in units of eight bytes here, so their right edge draws back when the free room is no multiple of that.
+/// A peer that has used the old edge sends all its acknowledgments from beyond the new one.
+#[test]
+fn an_acknowledgment_from_beyond_the_edge_of_a_shut_window_counts() {
+    const BUFFER: i32 = 256 * 1024;
+    let mut played = Played::new(|_| {});
+    played
+        .engine
+        .serve_tcp(PORT, "talk", |conn: Connection| async move {
+            conn.write_all(b"0123456789").await?;
+            hold(conn).await
+        });
+    // The peer offers a window scale, so ours counts.
+    let mut syn = Forged::new(played.peer, played.local, SYN, IRS, 0);
+    syn.options = vec![2, 4, 5, 180, 3, 3, 0, 1];
+    played.engine.handle_packet(played.now, &mut syn.packet());
+    played.drain();
+    played.send(ACK, 1, 1, b"");
+    // Eight bytes, then one: the edge goes from one past the whole buffer back by seven.
+    played.send(PSH | ACK, 1, 1, b"12345678");
+    played.wake_at(Instant::from_millis(20));
+    played.send(PSH | ACK, 9, 1, b"9");
+    played.wake_at(Instant::from_millis(40));
+    // The peer uses up the old edge, and acknowledges nothing yet.
+    let mut seq = 10;
+    while seq < BUFFER + 1 {
+        let len = 1460.min(BUFFER + 1 - seq);
+        played.send(ACK, seq, 1, &vec![7; len as usize]);
+        seq += len;
+        played.wake_at(played.now + Duration::from_millis(20));
+    }
+    assert_eq!(
+        played.send(ACK, seq, 11, b""),
+        [format!(". ack {}", BUFFER - 2)]
+    );
+    // Nothing of ours is left to be sent again.
+    for seconds in 6..30 {
+        let sent = played.wake_at(Instant::from_secs(seconds));
+        assert!(
+            !sent.iter().any(|segment| segment.contains("(10)")),
+            "{sent:?}"
+        );
+    }
+}

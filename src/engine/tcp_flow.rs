@@ -187,13 +187,25 @@ impl TcpFlow {
         }
         let (received, finished) = self.endpoint.borrow().received();
         let queued = self.endpoint.borrow().socket().send_queue();
+        let stranded = self
+            .account
+            .stranded_acknowledgment(segment, received, finished);
+        if let Some(stranded) = &stranded {
+            let mut bare = reply::bare(self.key.peer, self.key.local, stranded);
+            iss::translate_in(&mut bare, self.shift.unwrap_or(0));
+            let sockets = &mut self.endpoint.borrow_mut().sockets;
+            // Whatever it may want to answer, the segment itself is answered below.
+            shared.tcp.ingress(now, &bare, sockets, &mut shared.room);
+        }
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
         let mut plain = without_extensions(incoming.bytes);
         let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
         if let Some(shift) = self.shift {
             iss::translate_in(packet, shift);
         }
-        let answer = {
+        let answer = if self.state() == TcpState::Closed {
+            None
+        } else {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared.tcp.ingress(now, packet, sockets, &mut shared.room)
         };
@@ -204,6 +216,9 @@ impl TcpFlow {
         if segment.flags.contains(Flags::SYN) && before != self.state() {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.account.synchronize(segment);
+        }
+        if let Some(stranded) = &stranded {
+            self.account.arrived(now, stranded, received, finished);
         }
         self.account.arrived(now, segment, received, finished);
         let id = self.tell_arrived(shared, now, &incoming, retransmission);

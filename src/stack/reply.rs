@@ -51,6 +51,11 @@ pub(crate) fn acknowledgment(
     empty_segment(local, peer, TcpControl::None, seq, Some(ack), window)
 }
 
+/// What remains of a segment of ours or of a peer when only its acknowledgment and window count.
+pub(crate) fn bare(src: SocketAddr, dst: SocketAddr, segment: &Segment) -> Vec<u8> {
+    acknowledgment(src, dst, segment.seq, segment.ack, segment.window)
+}
+
 fn empty_segment(
     local: SocketAddr,
     peer: SocketAddr,
