@@ -72,7 +72,8 @@ fn a_closed_port_refuses_at_once() {
     for (version, address) in [("-4", "192.0.2.1"), ("-6", "2001:db8::1")] {
         let since = Instant::now();
         let said = run(&[], &format!("nc {version} -v -N lab.test 4 </dev/null"));
-        assert!(since.elapsed() < Duration::from_secs(1));
+        // Without the reset, nc would wait for minutes.
+        assert!(since.elapsed() < Duration::from_secs(10));
         assert_eq!(said.code, 1);
         said.shows(&["Connection refused"]);
         said.shows(&["in S ", address, "out R. 0:0(0) ack ", address]);

@@ -37,7 +37,11 @@ fn pings_are_answered() {
             let line = format!("ping {version} -n -c 2 -i 0.2 -W 5 -s {size} lab.test");
             let said = run(&["-v"], &line);
             assert_eq!(said.code, 0, "{said:?}");
-            assert!(said.text().contains(" 2 received, 0% packet loss"));
+            assert!(
+                said.text().contains(" 2 received, 0% packet loss"),
+                "{}",
+                said.text()
+            );
             assert!(!said.text().contains("wrong"), "{}", said.text());
             said.shows(&["in icmp", "echo request", "out icmp", "echo reply"]);
         }
