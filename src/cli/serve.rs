@@ -16,7 +16,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
-    let watcher = Watcher::new(&serve.show)?;
+    let watcher = Watcher::new(&serve.show, serve.stack.time_wait)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,

@@ -6,6 +6,8 @@ use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::view::View;
+use crate::words::Lang;
+use smoltcp::time::Duration;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
@@ -19,6 +21,7 @@ pub(super) struct Watcher {
     view: View,
     ladder: Option<Ladder>,
     screen: Screen,
+    lang: Lang,
     whole: bool,
     logs: bool,
     /// What else is kept, with the name of each for people.
@@ -28,18 +31,21 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(show: &Show) -> anyhow::Result<Watcher> {
+    pub(super) fn new(show: &Show, time_wait: Duration) -> anyhow::Result<Watcher> {
         let screen = screen();
         let options = Options {
             screen,
             verbose: show.verbose,
-            explain: !show.no_explain,
+            explain: show.depth(),
+            lang: show.lang(),
+            time_wait: Some(time_wait),
             keep: show.whole,
         };
         Ok(Watcher {
             view: View::new(),
             ladder: (!show.quiet).then(|| Ladder::new(options)),
             screen,
+            lang: show.lang(),
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
             sinks: Vec::new(),
@@ -99,7 +105,7 @@ impl Watcher {
             }
         }
         let _ = writeln!(self.drawn);
-        let _ = summary::write(&self.view, self.screen, &mut self.drawn);
+        let _ = summary::write(&self.view, self.lang, self.screen, &mut self.drawn);
         self.write();
     }
 

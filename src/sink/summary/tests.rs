@@ -13,7 +13,7 @@ fn summary(width: usize, script: &Script) -> String {
         unicode: true,
     };
     let mut out = Vec::new();
-    write(&view, screen, &mut out).unwrap();
+    write(&view, Lang::En, screen, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -1,0 +1,459 @@
+//! Why a packet is as it is.
+
+use super::course::Lesson;
+use super::{Depth, Past, Story};
+use crate::event::{Direction, Discard, Event, Fate, Packet, Reason, Resend, Variables};
+use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment, SeqNumber, TcpOption};
+use crate::sink::text;
+use crate::state::TcpState;
+use crate::view::{By, Ending, Flow, Means, View};
+use crate::words::{Lang, Sentence, Thing};
+
+/// What one end has sent so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// The shift count that it offers for its windows.
+    scale: Option<u8>,
+    /// Its newest acknowledgment number, and its window in bytes.
+    ack: Option<SeqNumber>,
+    window: Option<u32>,
+    /// The first number that it has not sent yet.
+    end: Option<SeqNumber>,
+}
+
+impl Story {
+    pub(super) fn packet(&mut self, view: &View, event: &Event, packet: &Packet) -> Vec<Sentence> {
+        if let Fate::Discarded(why) = packet.fate {
+            return match self.depth {
+                Depth::Brief => Vec::new(),
+                _ => vec![discarded(self.lang, why)],
+            };
+        }
+        let flow = event.flow.and_then(|id| view.flow(id));
+        match (&packet.described.body, flow) {
+            (Body::Tcp(segment), Some(flow)) => {
+                let mut said = self.segment(flow, packet, segment);
+                self.end_of_time_wait(event, flow, packet, segment, &mut said);
+                said
+            }
+            _ if self.depth == Depth::Brief => Vec::new(),
+            (Body::Tcp(segment), None) => vec![match packet.direction {
+                Direction::In => self.lang.segment_for_nobody(),
+                Direction::Out => self.lang.reset_for_nobody(segment.seq),
+            }],
+            (Body::Udp(datagram), _) => self.datagram(packet.direction, datagram),
+            (Body::Icmp(icmp), _) => self.icmp(packet.direction, icmp).into_iter().collect(),
+            (Body::Fragment { .. }, _) => fragment(self.lang, &packet.described),
+            (Body::Other { .. } | Body::Malformed(_), _) => Vec::new(),
+        }
+    }
+
+    fn segment(&mut self, flow: &Flow, packet: &Packet, segment: &Segment) -> Vec<Sentence> {
+        let (lang, depth) = (self.lang, self.depth);
+        let mut said = self
+            .lessons
+            .segment(lang, depth, flow, packet.direction, segment);
+        if depth < Depth::Normal {
+            return said;
+        }
+        let past = self.flows.entry(flow.id).or_default();
+        let telling = Telling {
+            lang,
+            depth,
+            flow,
+            packet,
+            segment,
+            who: who(lang, packet.direction),
+            seen: past.seen,
+            variables: packet.variables.as_deref(),
+        };
+        let now = telling.now();
+        past.seen[packet.direction as usize] = now;
+        telling.purpose(&mut said);
+        telling.acknowledgment(now, &mut said);
+        telling.window(now, &mut said);
+        if segment.flags.contains(Flags::PSH)
+            && !segment.payload.is_empty()
+            && self.lessons.is_new(Lesson::Push)
+        {
+            said.push(lang.push_bit());
+        }
+        if said.is_empty() {
+            said.push(lang.bare(&telling.who, segment.ack));
+        }
+        if depth == Depth::Deep {
+            telling.numbers(now, &mut said);
+        }
+        said
+    }
+
+    /// TIME-WAIT begins again with a FIN that is sent again (RFC 9293, section 3.10.7.4, "Eighth, check the FIN bit").
+    fn end_of_time_wait(
+        &mut self,
+        event: &Event,
+        flow: &Flow,
+        packet: &Packet,
+        segment: &Segment,
+        said: &mut Vec<Sentence>,
+    ) {
+        if flow.state != TcpState::TimeWait || self.depth < Depth::Normal {
+            return;
+        }
+        let Past {
+            time_wait_since, ..
+        } = self.flows.entry(flow.id).or_default();
+        if packet.direction == Direction::In && segment.flags.contains(Flags::FIN) {
+            *time_wait_since = Some(event.at);
+        }
+        if packet.direction == Direction::In || self.depth == Depth::Deep {
+            said.extend(self.time_wait_left(flow.id, event.at));
+        }
+    }
+
+    fn datagram(&mut self, direction: Direction, datagram: &Datagram) -> Vec<Sentence> {
+        let lang = self.lang;
+        let bytes = lang.count(datagram.payload.len() as u64, Thing::Byte);
+        let mut said = vec![lang.datagram(who(lang, direction), bytes)];
+        if self.lessons.is_new(Lesson::Datagrams) {
+            said.push(lang.datagrams_promise_nothing());
+        }
+        said
+    }
+
+    fn icmp(&self, direction: Direction, icmp: &Icmp) -> Option<Sentence> {
+        let lang = self.lang;
+        let who = who(lang, direction);
+        let bytes = lang.count(icmp.payload.len() as u64, Thing::Byte);
+        match icmp.name {
+            "echo request" => Some(lang.ping(who, bytes)),
+            "echo reply" => Some(lang.pong(who, bytes)),
+            "port unreachable" => Some(lang.port_unreachable()),
+            _ => None,
+        }
+    }
+}
+
+/// One segment about which something is to be said.
+struct Telling<'a> {
+    lang: Lang,
+    depth: Depth,
+    flow: &'a Flow,
+    packet: &'a Packet,
+    segment: &'a Segment,
+    who: String,
+    /// What both ends had sent before it.
+    seen: [Seen; 2],
+    variables: Option<&'a Variables>,
+}
+
+impl Telling<'_> {
+    /// What its sender has sent, this segment included.
+    fn now(&self) -> Seen {
+        let segment = self.segment;
+        let mut now = self.before();
+        if segment.flags.contains(Flags::RST) {
+            return now;
+        }
+        let is_syn = segment.flags.contains(Flags::SYN);
+        if is_syn {
+            now.scale = segment.window_scale();
+        }
+        let factor = if is_syn { 1 } else { self.factor(now.scale) };
+        now.window = Some(u32::from(segment.window) * factor);
+        now.ack = segment.acknowledges().or(now.ack);
+        now.end = Some(match now.end {
+            Some(end) if segment.end().before(end) => end,
+            _ => segment.end(),
+        });
+        now
+    }
+
+    fn before(&self) -> Seen {
+        self.seen[self.packet.direction as usize]
+    }
+
+    fn other(&self) -> Seen {
+        self.seen[1 - self.packet.direction as usize]
+    }
+
+    /// RFC 7323, section 2.2: windows are scaled where both SYNs have offered it.
+    fn factor(&self, scale: Option<u8>) -> u32 {
+        match (scale, self.other().scale) {
+            (Some(shift), Some(_)) => 1 << shift.min(14),
+            _ => 1,
+        }
+    }
+
+    /// What it is sent for.
+    fn purpose(&self, said: &mut Vec<Sentence>) {
+        let Telling {
+            lang,
+            segment,
+            packet,
+            ..
+        } = *self;
+        if segment.flags.contains(Flags::RST) {
+            said.push(self.reset());
+            return;
+        }
+        if let Some(sentence) = self.again() {
+            said.push(sentence);
+            return;
+        }
+        if segment.flags.contains(Flags::SYN) {
+            if self.flow.state.is_synchronized() && packet.direction == Direction::In {
+                let ack = self.variables.and_then(|variables| variables.rcv_nxt);
+                said.push(lang.syn_inside(ack.unwrap_or(segment.ack)));
+                return;
+            }
+            if packet.direction == Direction::Out && self.depth == Depth::Deep {
+                said.push(lang.initial_number_chosen(segment.seq));
+            }
+            said.extend(self.options());
+        }
+        let len = segment.payload.len() as u32;
+        if len > 0 {
+            let bytes = lang.count(len.into(), Thing::Byte);
+            let first = segment.seq + u32::from(segment.flags.contains(Flags::SYN));
+            said.push(lang.carries(&self.who, bytes, first, first + (len - 1)));
+            if packet.direction == Direction::In
+                && let Some(expected) = self.variables.and_then(|variables| variables.rcv_nxt)
+                && expected.before(segment.seq)
+            {
+                said.push(lang.out_of_order(segment.seq, expected));
+            }
+        }
+    }
+
+    fn reset(&self) -> Sentence {
+        let (lang, segment) = (self.lang, self.segment);
+        let abort = Ending {
+            by: By::Local,
+            means: Means::Abort,
+        };
+        let expected = self.variables.and_then(|variables| variables.rcv_nxt);
+        match (self.packet.direction, expected) {
+            (Direction::In, _) if self.flow.state == TcpState::SynSent => lang.refused(segment.ack),
+            (Direction::In, Some(expected)) if expected != segment.seq => {
+                lang.reset_not_exact(segment.seq, expected)
+            }
+            (Direction::Out, _) if self.flow.endings.contains(&abort) => lang.aborts(segment.seq),
+            _ => lang.resets(&self.who, segment.seq),
+        }
+    }
+
+    /// Why it says what was said before, if it does.
+    fn again(&self) -> Option<Sentence> {
+        let Telling { lang, segment, .. } = *self;
+        match self.packet.reason {
+            Some(Reason::Resent(Resend::Timeout)) => {
+                let rto = self.variables.map(|variables| text::time(variables.rto));
+                return Some(lang.resent_after_timeout(segment.seq, rto.unwrap_or_default()));
+            }
+            Some(Reason::Resent(Resend::DuplicateAcks)) => {
+                return Some(lang.resent_after_duplicates(segment.seq));
+            }
+            Some(Reason::KeepAlive) => return Some(lang.keep_alive(&self.who, segment.seq)),
+            Some(Reason::WindowProbe) => return Some(lang.window_probe(segment.seq)),
+            _ => {}
+        }
+        // Of the peer's reasons the segment alone can tell: one number back, and next to nothing in it.
+        let asks = segment.sequence_len() <= 1
+            && !segment.flags.contains(Flags::SYN)
+            && !segment.flags.contains(Flags::FIN)
+            && self.before().end == Some(segment.seq + 1);
+        if asks && self.packet.direction == Direction::In {
+            return Some(match self.other().window {
+                Some(0) => lang.peer_probes(),
+                _ => lang.keep_alive(&self.who, segment.seq),
+            });
+        }
+        self.packet
+            .retransmission
+            .then(|| lang.resent_by_peer(&self.who, segment.seq))
+    }
+
+    /// What a SYN offers.
+    fn options(&self) -> Option<Sentence> {
+        let lang = self.lang;
+        let offers: Vec<String> = self
+            .segment
+            .options
+            .iter()
+            .filter_map(|option| match option {
+                TcpOption::MaxSegmentSize(mss) => {
+                    Some(lang.option_mss(lang.count((*mss).into(), Thing::Byte)))
+                }
+                TcpOption::WindowScale(shift) => Some(lang.option_scale(1u32 << (*shift).min(14))),
+                TcpOption::SackPermitted => Some(lang.option_sack()),
+                TcpOption::Timestamps { .. } => Some(lang.option_timestamps()),
+                _ => None,
+            })
+            .map(|option| match self.depth {
+                Depth::Deep => option.with_reference(lang),
+                _ => option.text,
+            })
+            .collect();
+        (!offers.is_empty()).then(|| lang.offers(lang.list(&offers)))
+    }
+
+    /// What it acknowledges.
+    fn acknowledgment(&self, now: Seen, said: &mut Vec<Sentence>) {
+        let Telling { lang, segment, .. } = *self;
+        let Some(ack) = segment.acknowledges() else {
+            return;
+        };
+        if segment.flags.contains(Flags::RST) {
+            return;
+        }
+        let syn = match self.packet.direction {
+            Direction::In => self.flow.iss,
+            Direction::Out => self.flow.irs,
+        };
+        let before = self.before().ack.or(syn.map(|syn| syn + 1));
+        let known = before.unwrap_or(ack);
+        let fin = u32::from(self.ack_of_fin(ack));
+        if known.before(ack) {
+            let bytes = ack.since(known).saturating_sub(fin);
+            if bytes > 0 {
+                let bytes = lang.count(bytes.into(), Thing::Byte);
+                said.push(lang.acknowledges(&self.who, bytes, ack));
+            }
+        }
+        match (self.packet.reason, self.variables) {
+            (Some(Reason::DelayedAck(waited)), _) => {
+                said.push(lang.acknowledges_late(text::time(waited)));
+            }
+            (Some(Reason::DuplicateAck), _) => said.push(lang.says_again(&self.who, ack)),
+            (Some(Reason::WindowUpdate), _) => {
+                let room = lang.count(now.window.unwrap_or(0).into(), Thing::Byte);
+                said.push(lang.window_update(&self.who, room));
+            }
+            (None, Some(variables))
+                if variables.duplicate_acks > 0 && segment.sequence_len() == 0 =>
+            {
+                said.push(lang.duplicate(ack, variables.duplicate_acks));
+            }
+            (None, _)
+                if segment.sequence_len() == 0
+                    && known == ack
+                    && self.before().ack.is_some()
+                    && now.window != self.before().window
+                    && !self.opens_or_shuts(now) =>
+            {
+                let room = lang.count(now.window.unwrap_or(0).into(), Thing::Byte);
+                said.push(lang.window_update(&self.who, room));
+            }
+            _ => {}
+        }
+        for option in &segment.options {
+            if let TcpOption::Sack(blocks) = option {
+                let blocks: Vec<String> = blocks
+                    .as_slice()
+                    .iter()
+                    .map(|(first, after)| format!("{first}-{}", SeqNumber(after.0.wrapping_sub(1))))
+                    .collect();
+                said.push(lang.acknowledges_blocks(&self.who, lang.list(&blocks), ack));
+            }
+        }
+    }
+
+    /// Whether the last number that `ack` acknowledges is a FIN.
+    fn ack_of_fin(&self, ack: SeqNumber) -> bool {
+        let by = match self.packet.direction {
+            Direction::In => By::Local,
+            Direction::Out => By::Peer,
+        };
+        let fin = Ending {
+            by,
+            means: Means::Fin,
+        };
+        self.flow.endings.contains(&fin) && self.other().end == Some(ack)
+    }
+
+    fn opens_or_shuts(&self, now: Seen) -> bool {
+        (self.before().window == Some(0)) != (now.window == Some(0))
+    }
+
+    fn window(&self, now: Seen, said: &mut Vec<Sentence>) {
+        let lang = self.lang;
+        let is_reset = self.segment.flags.contains(Flags::RST);
+        if is_reset || !self.opens_or_shuts(now) || self.packet.reason == Some(Reason::WindowUpdate)
+        {
+            return;
+        }
+        said.push(match now.window {
+            Some(0) => lang.window_shut(&self.who),
+            window => {
+                let room = lang.count(window.unwrap_or(0).into(), Thing::Byte);
+                lang.window_open(&self.who, room)
+            }
+        });
+    }
+
+    /// The window as it counts, and the variables.
+    fn numbers(&self, now: Seen, said: &mut Vec<Sentence>) {
+        let Telling { lang, segment, .. } = *self;
+        let bytes = |number: u32| lang.count(number.into(), Thing::Byte);
+        let factor = self.factor(now.scale);
+        if segment.flags.contains(Flags::SYN) {
+            said.push(lang.window_of_syn(bytes(segment.window.into())));
+        } else if factor > 1 && !segment.flags.contains(Flags::RST) {
+            let window = u32::from(segment.window);
+            said.push(lang.window_scaled(window, factor, bytes(window * factor)));
+        }
+        let Some(variables) = self.variables else {
+            return;
+        };
+        let from_iss = |number| counted(number, variables.iss, "ISS");
+        said.push(lang.send_variables(
+            from_iss(variables.snd_una),
+            from_iss(variables.snd_nxt),
+            variables.snd_wnd,
+            variables.in_flight,
+        ));
+        if let (Some(irs), Some(nxt)) = (variables.irs, variables.rcv_nxt) {
+            said.push(lang.receive_variables(counted(nxt, irs, "IRS"), variables.rcv_wnd));
+        }
+        said.push(lang.timer_variables(
+            text::time(variables.rto),
+            variables.srtt.map_or("-".into(), text::time),
+            variables.resent,
+        ));
+    }
+}
+
+/// A sequence number, and how far it is from where its end began.
+fn counted(number: SeqNumber, origin: SeqNumber, name: &str) -> String {
+    format!("{number} = {name}+{}", number.since(origin))
+}
+
+fn who(lang: Lang, direction: Direction) -> String {
+    match direction {
+        Direction::In => lang.the_peer(),
+        Direction::Out => lang.tcplab(),
+    }
+}
+
+fn discarded(lang: Lang, why: Discard) -> Sentence {
+    match why {
+        Discard::Malformed => lang.thrown_away_malformed(),
+        Discard::NotForUs => lang.thrown_away_not_for_us(),
+        Discard::BadAddress => lang.thrown_away_bad_address(),
+        Discard::BadFlags => lang.thrown_away_bad_flags(),
+        Discard::BacklogFull => lang.thrown_away_backlog(),
+        Discard::Fragment => lang.thrown_away_fragment(),
+        Discard::Unsupported => lang.thrown_away_unsupported(),
+    }
+}
+
+fn fragment(lang: Lang, described: &Described) -> Vec<Sentence> {
+    let info = described.ip.and_then(|ip| ip.fragment);
+    let len = described.payload().map_or(0, |range| range.len());
+    match info {
+        Some(info) if len > 0 => {
+            vec![lang.fragment(info.id, info.offset, info.offset + len - 1)]
+        }
+        _ => Vec::new(),
+    }
+}
