@@ -32,7 +32,8 @@ pub enum Lang {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sentence {
     pub(crate) text: String,
-    /// The number of an RFC and a section of it: `9293 3.10.7.4`; some RFCs have no sections.
+    /// The number of an RFC and a section of it: `9293 3.10.7.4`; some RFCs have no sections. Empty where its parts
+    /// say it.
     pub(crate) see: &'static str,
 }
 
@@ -158,6 +159,7 @@ impl Sentence {
     pub(crate) fn with_reference(&self, lang: Lang) -> String {
         let Sentence { text, see } = self;
         match (lang, see.split_once(' ')) {
+            _ if see.is_empty() => text.clone(),
             (Lang::En, Some((rfc, section))) => format!("{text} (RFC {rfc}, section {section})"),
             (Lang::En, None) => format!("{text} (RFC {see})"),
             (Lang::Zh, Some((rfc, section))) => format!("{text}（RFC {rfc} 第 {section} 节）"),

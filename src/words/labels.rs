@@ -35,6 +35,10 @@ labels! {
     changes(change, cause) { en: "{change} ({cause})", zh: "{change}（{cause}）" }
     malformed(layer, why) { en: "malformed {layer}: {why}", zh: "{layer} 无法解析：{why}" }
 
+    // Parts of sentences.
+    offers(what) { en: "its options: {what}", zh: "它的选项：{what}" }
+    not_measured() { en: "not measured yet", zh: "尚未测得" }
+
     // The end of a flow.
     over(received, sent) {
         en: "over: {received} in, {sent} out",

@@ -8,7 +8,7 @@ sentences! {
         see: "9293 3.4"
     }
     acknowledges(who, bytes, ack) {
-        en: "ack {ack}: {bytes} more have arrived at {who}, which awaits number {ack} next",
+        en: "ack {ack}: {who} has received {bytes} more and awaits number {ack} next",
         zh: "确认序号 ack {ack}：{who}又收到了 {bytes}，准备接收序号为 {ack} 的字节",
         see: "9293 3.4"
     }
@@ -70,7 +70,7 @@ sentences! {
         see: "9293 3.8.6.1"
     }
     window_scaled(field, factor, bytes) {
-        en: "the window field says {field} in units of {factor}: {bytes}",
+        en: "the window field says {field} in units of {factor} bytes: {bytes}",
         zh: "窗口字段 {field}，单位 {factor} 字节：{bytes}",
         see: "7323 2.3"
     }
@@ -81,18 +81,13 @@ sentences! {
     }
 
     // Options of a SYN.
-    offers(what) {
-        en: "its options: {what}",
-        zh: "它的选项：{what}",
-        see: "9293 3.2"
-    }
     option_mss(bytes) {
         en: "segments with up to {bytes} of data (MSS)",
         zh: "报文段最多携带 {bytes}数据（MSS）",
         see: "9293 3.7.1"
     }
     option_scale(factor) {
-        en: "later windows count in units of {factor} (window scale)",
+        en: "later windows count in units of {factor} bytes (window scale)",
         zh: "以后的窗口以 {factor} 字节为单位（窗口缩放）",
         see: "7323 2.2"
     }

@@ -109,8 +109,8 @@ sentences! {
 
     // The variables.
     send_variables(una, nxt, wnd, flight) {
-        en: "SND.UNA {una}, SND.NXT {nxt}, SND.WND {wnd}; in flight: {flight}",
-        zh: "SND.UNA {una}，SND.NXT {nxt}，SND.WND {wnd}；在途：{flight}",
+        en: "SND.UNA {una}, SND.NXT {nxt}, SND.WND {wnd}, in flight {flight}",
+        zh: "SND.UNA {una}，SND.NXT {nxt}，SND.WND {wnd}，在途 {flight}",
         see: "9293 3.3.1"
     }
     receive_variables(nxt, wnd) {
@@ -119,8 +119,8 @@ sentences! {
         see: "9293 3.3.1"
     }
     timer_variables(rto, srtt, resent) {
-        en: "RTO {rto}, SRTT {srtt}; sent again so far: {resent}",
-        zh: "RTO {rto}，SRTT {srtt}；至今重传：{resent}",
+        en: "RTO {rto}, SRTT {srtt}, sent again so far {resent}",
+        zh: "RTO {rto}，SRTT {srtt}，至今重传 {resent}",
         see: "6298 2"
     }
 }

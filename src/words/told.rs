@@ -63,6 +63,10 @@ const TOLD: &[(&str, &str)] = &[
     ("header length {} is less than {}", "首部长度 {} 小于 {}"),
     ("length {} is less than 8", "长度 {} 小于 8"),
     (
+        "datagram length {} exceeds the {} bytes present",
+        "数据报长度 {} 超过实有的 {} 字节",
+    ),
+    (
         "length {} exceeds the {} bytes present",
         "长度 {} 超过实有的 {} 字节",
     ),

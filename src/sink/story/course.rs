@@ -22,6 +22,7 @@ pub(super) enum Lesson {
     FinCounts,
     Push,
     Datagrams,
+    Variables,
     Step(Step),
 }
 

@@ -82,7 +82,13 @@ impl Story {
             said.push(lang.bare(&telling.who, segment.ack));
         }
         if depth == Depth::Deep {
-            telling.numbers(now, &mut said);
+            telling.window_field(now, &mut said);
+            let mut variables = telling.variables();
+            // Where they are defined is not worth saying each time.
+            if !variables.is_empty() && !self.lessons.is_new(Lesson::Variables) {
+                variables.iter_mut().for_each(|sentence| sentence.see = "");
+            }
+            said.extend(variables);
         }
         said
     }
@@ -294,7 +300,10 @@ impl Telling<'_> {
                 _ => option.text,
             })
             .collect();
-        (!offers.is_empty()).then(|| lang.offers(lang.list(&offers)))
+        (!offers.is_empty()).then(|| Sentence {
+            text: lang.offers(lang.list(&offers)),
+            see: "",
+        })
     }
 
     /// What it acknowledges.
@@ -391,8 +400,8 @@ impl Telling<'_> {
         });
     }
 
-    /// The window as it counts, and the variables.
-    fn numbers(&self, now: Seen, said: &mut Vec<Sentence>) {
+    /// The window as it counts.
+    fn window_field(&self, now: Seen, said: &mut Vec<Sentence>) {
         let Telling { lang, segment, .. } = *self;
         let bytes = |number: u32| lang.count(number.into(), Thing::Byte);
         let factor = self.factor(now.scale);
@@ -402,8 +411,13 @@ impl Telling<'_> {
             let window = u32::from(segment.window);
             said.push(lang.window_scaled(window, factor, bytes(window * factor)));
         }
+    }
+
+    fn variables(&self) -> Vec<Sentence> {
+        let lang = self.lang;
+        let mut said = Vec::new();
         let Some(variables) = self.variables else {
-            return;
+            return said;
         };
         let from_iss = |number| counted(number, variables.iss, "ISS");
         said.push(lang.send_variables(
@@ -415,11 +429,13 @@ impl Telling<'_> {
         if let (Some(irs), Some(nxt)) = (variables.irs, variables.rcv_nxt) {
             said.push(lang.receive_variables(counted(nxt, irs, "IRS"), variables.rcv_wnd));
         }
+        let srtt = variables.srtt.map(text::time);
         said.push(lang.timer_variables(
             text::time(variables.rto),
-            variables.srtt.map_or("-".into(), text::time),
+            srtt.unwrap_or_else(|| lang.not_measured()),
             variables.resent,
         ));
+        said
     }
 }
 
