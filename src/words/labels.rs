@@ -113,6 +113,15 @@ labels! {
     without_flow(what) { en: "packets without flow: {what}", zh: "不属于任何流的包：{what}" }
 
     // The commands.
+    and() { en: " and ", zh: "、" }
+    ready_attached(tun, addresses) {
+        en: "ready: attached to {tun}, {addresses} can be reached",
+        zh: "ready: 已连接到 {tun}，可以访问 {addresses}"
+    }
+    ready_created(tun, addresses) {
+        en: "ready: created {tun}, {addresses} can be reached",
+        zh: "ready: 已创建 {tun}，可以访问 {addresses}"
+    }
     simulated_instead(why) {
         en: "{why}\nSo both ends are simulated, in virtual time:\n\n",
         zh: "{why}\n因此两端都在虚拟时间中模拟：\n\n"

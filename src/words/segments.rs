@@ -49,13 +49,18 @@ sentences! {
         zh: "窗口为 0：在应用程序读取之前{who}没有空间接收更多数据",
         see: "9293 3.8.6"
     }
+    window_still_shut(who, ack) {
+        en: "the window is still 0: {who} awaits {ack} but has no room for it",
+        zh: "窗口仍为 0：{who}准备接收 {ack}，但没有空间",
+        see: "9293 3.8.6"
+    }
     window_open(who, bytes) {
         en: "the window is open again: {who} has room for {bytes}",
         zh: "窗口重新打开：{who}有 {bytes}的空间",
         see: "9293 3.8.6"
     }
     window_update(who, bytes) {
-        en: "nothing new is acknowledged, but the window is: {who} has room for {bytes}",
+        en: "nothing new is acknowledged, only the window has changed: {who} has room for {bytes}",
         zh: "没有确认新数据，只更新窗口：{who}有 {bytes}的空间",
         see: "9293 3.8.6"
     }
@@ -69,9 +74,9 @@ sentences! {
         zh: "我方窗口已关闭：对端询问窗口是否仍为 0",
         see: "9293 3.8.6.1"
     }
-    window_scaled(field, factor, bytes) {
-        en: "the window field says {field} in units of {factor} bytes: {bytes}",
-        zh: "窗口字段 {field}，单位 {factor} 字节：{bytes}",
+    window_scaled(field, unit, bytes) {
+        en: "the window field says {field} in units of {unit}: {bytes}",
+        zh: "窗口字段 {field}，单位 {unit}：{bytes}",
         see: "7323 2.3"
     }
     window_of_syn(bytes) {
@@ -86,9 +91,9 @@ sentences! {
         zh: "报文段最多携带 {bytes}数据（MSS）",
         see: "9293 3.7.1"
     }
-    option_scale(factor) {
-        en: "later windows count in units of {factor} bytes (window scale)",
-        zh: "以后的窗口以 {factor} 字节为单位（窗口缩放）",
+    option_scale(unit) {
+        en: "later windows count in units of {unit} (window scale)",
+        zh: "以后的窗口以 {unit}为单位（窗口缩放）",
         see: "7323 2.2"
     }
     option_sack() {

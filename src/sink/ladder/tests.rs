@@ -222,6 +222,8 @@ fn nothing_is_wider_than_the_screen() {
         for unicode in [true, false] {
             let mut options = Options {
                 verbose: 2,
+                explain: Depth::Deep,
+                lang: if unicode { Lang::Zh } else { Lang::En },
                 ..at_width(width)
             };
             options.screen.unicode = unicode;

@@ -202,7 +202,9 @@ impl Telling<'_> {
             said.push(self.reset());
             return;
         }
-        if let Some(sentence) = self.again() {
+        // After a simultaneous open the SYN is repeated with an ACK, which was told as a step.
+        let repeats_as_step = segment.flags.contains(Flags::SYN) && !said.is_empty();
+        if !repeats_as_step && let Some(sentence) = self.again() {
             said.push(sentence);
             return;
         }
@@ -215,7 +217,9 @@ impl Telling<'_> {
             if packet.direction == Direction::Out && self.depth == Depth::Deep {
                 said.push(lang.initial_number_chosen(segment.seq));
             }
-            said.extend(self.options());
+            if !packet.retransmission {
+                said.extend(self.options());
+            }
         }
         let len = segment.payload.len() as u32;
         if len > 0 {
@@ -263,19 +267,26 @@ impl Telling<'_> {
             Some(Reason::WindowProbe) => return Some(lang.window_probe(segment.seq)),
             _ => {}
         }
-        // Of the peer's reasons the segment alone can tell: one number back, and next to nothing in it.
-        let asks = segment.sequence_len() <= 1
+        // Of the peer's reasons the segment alone can tell: next to nothing in it, and at the edge of a shut window or one
+        // number back.
+        let small = segment.sequence_len() <= 1
             && !segment.flags.contains(Flags::SYN)
-            && !segment.flags.contains(Flags::FIN)
-            && self.before().end == Some(segment.seq + 1);
-        if asks && self.packet.direction == Direction::In {
-            return Some(match self.other().window {
-                Some(0) => lang.peer_probes(),
-                _ => lang.keep_alive(&self.who, segment.seq),
-            });
+            && !segment.flags.contains(Flags::FIN);
+        if small && self.packet.direction == Direction::In {
+            let one_back = self.before().end == Some(segment.seq + 1);
+            let at_edge = segment.sequence_len() == 1 && self.other().ack == Some(segment.seq);
+            match self.other().window {
+                Some(0) if one_back || at_edge => return Some(lang.peer_probes()),
+                _ if one_back => return Some(lang.keep_alive(&self.who, segment.seq)),
+                _ => {}
+            }
         }
-        self.packet
-            .retransmission
+        // Where there is more in it than before, it is told as data.
+        let nothing_new = self
+            .before()
+            .end
+            .is_none_or(|end| segment.end().at_or_before(end));
+        (self.packet.retransmission && nothing_new)
             .then(|| lang.resent_by_peer(&self.who, segment.seq))
     }
 
@@ -290,7 +301,10 @@ impl Telling<'_> {
                 TcpOption::MaxSegmentSize(mss) => {
                     Some(lang.option_mss(lang.count((*mss).into(), Thing::Byte)))
                 }
-                TcpOption::WindowScale(shift) => Some(lang.option_scale(1u32 << (*shift).min(14))),
+                TcpOption::WindowScale(shift) => {
+                    let unit = 1 << (*shift).min(14);
+                    Some(lang.option_scale(lang.count(unit, Thing::Byte)))
+                }
                 TcpOption::SackPermitted => Some(lang.option_sack()),
                 TcpOption::Timestamps { .. } => Some(lang.option_timestamps()),
                 _ => None,
@@ -332,6 +346,9 @@ impl Telling<'_> {
         match (self.packet.reason, self.variables) {
             (Some(Reason::DelayedAck(waited)), _) => {
                 said.push(lang.acknowledges_late(text::time(waited)));
+            }
+            _ if said.is_empty() && now.window == Some(0) && !self.opens_or_shuts(now) => {
+                said.push(lang.window_still_shut(&self.who, ack));
             }
             (Some(Reason::DuplicateAck), _) => said.push(lang.says_again(&self.who, ack)),
             (Some(Reason::WindowUpdate), _) => {
@@ -409,7 +426,7 @@ impl Telling<'_> {
             said.push(lang.window_of_syn(bytes(segment.window.into())));
         } else if factor > 1 && !segment.flags.contains(Flags::RST) {
             let window = u32::from(segment.window);
-            said.push(lang.window_scaled(window, factor, bytes(window * factor)));
+            said.push(lang.window_scaled(window, bytes(factor), bytes(window * factor)));
         }
     }
 

@@ -1,11 +1,11 @@
 use super::*;
 use crate::engine::{Command, Config, Engine};
 use crate::event::{Discard, Timer, UserCall};
-use crate::state::TcpState;
 use crate::service::{Connection, Console, hello, password};
 use crate::sim::{Crossing, Side, Sim};
 use crate::sink::Screen;
 use crate::sink::ladder::{Ladder, Options};
+use crate::state::TcpState;
 use crate::view::script::Script;
 use std::future::Future;
 use std::net::SocketAddr;
