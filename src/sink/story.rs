@@ -11,6 +11,7 @@
 //! them too. All sentences stand in [`words`](crate::words), once in each language.
 
 mod course;
+mod packet;
 mod segment;
 mod states;
 

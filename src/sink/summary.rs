@@ -203,8 +203,8 @@ fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::
     for (reason, count) in &strays.discarded {
         parts.push(lang.discarded_for(count, lang.told(reason)));
     }
-    if !parts.is_empty() {
-        lines.push(lang.without_flow(lang.list(&parts)));
+    if let Some(parts) = parts.into_iter().reduce(|all, part| all + &lang.also(part)) {
+        lines.push(lang.without_flow(parts));
     }
     for line in lines {
         for part in text::wrap_sentence(&line, screen.width.max(60)) {

@@ -1,12 +1,11 @@
-//! Why a packet is as it is.
+//! Why a segment is as it is.
 
-use super::course::Lesson;
-use super::{Depth, Past, Story};
-use crate::event::{Direction, Discard, Event, Fate, Packet, Reason, Resend, Variables};
-use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment, SeqNumber, TcpOption};
+use super::Depth;
+use crate::event::{Direction, Packet, Reason, Resend, Variables};
+use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::sink::text;
 use crate::state::TcpState;
-use crate::view::{By, Ending, Flow, Means, View};
+use crate::view::{By, Ending, Flow, Means};
 use crate::words::{Lang, Sentence, Thing};
 
 /// What one end has sent so far.
@@ -15,146 +14,28 @@ pub(super) struct Seen {
     /// The shift count that it offers for its windows.
     scale: Option<u8>,
     /// Its newest acknowledgment number, and its window in bytes.
-    ack: Option<SeqNumber>,
+    pub(super) ack: Option<SeqNumber>,
     window: Option<u32>,
     /// The first number that it has not sent yet.
     end: Option<SeqNumber>,
 }
 
-impl Story {
-    pub(super) fn packet(&mut self, view: &View, event: &Event, packet: &Packet) -> Vec<Sentence> {
-        if let Fate::Discarded(why) = packet.fate {
-            return match self.depth {
-                Depth::Brief => Vec::new(),
-                _ => vec![discarded(self.lang, why)],
-            };
-        }
-        let flow = event.flow.and_then(|id| view.flow(id));
-        match (&packet.described.body, flow) {
-            (Body::Tcp(segment), Some(flow)) => {
-                let mut said = self.segment(flow, packet, segment);
-                self.end_of_time_wait(event, flow, packet, segment, &mut said);
-                said
-            }
-            _ if self.depth == Depth::Brief => Vec::new(),
-            (Body::Tcp(segment), None) => vec![match packet.direction {
-                Direction::In => self.lang.segment_for_nobody(),
-                Direction::Out => self.lang.reset_for_nobody(segment.seq),
-            }],
-            (Body::Udp(datagram), _) => self.datagram(packet.direction, datagram),
-            (Body::Icmp(icmp), _) => self.icmp(packet.direction, icmp).into_iter().collect(),
-            (Body::Fragment { .. }, _) => fragment(self.lang, &packet.described),
-            (Body::Other { .. } | Body::Malformed(_), _) => Vec::new(),
-        }
-    }
-
-    fn segment(&mut self, flow: &Flow, packet: &Packet, segment: &Segment) -> Vec<Sentence> {
-        let (lang, depth) = (self.lang, self.depth);
-        let mut said = self
-            .lessons
-            .segment(lang, depth, flow, packet.direction, segment);
-        if depth < Depth::Normal {
-            return said;
-        }
-        let past = self.flows.entry(flow.id).or_default();
-        let telling = Telling {
-            lang,
-            depth,
-            flow,
-            packet,
-            segment,
-            who: who(lang, packet.direction),
-            seen: past.seen,
-            variables: packet.variables.as_deref(),
-        };
-        let now = telling.now();
-        past.seen[packet.direction as usize] = now;
-        telling.purpose(&mut said);
-        telling.acknowledgment(now, &mut said);
-        telling.window(now, &mut said);
-        if segment.flags.contains(Flags::PSH)
-            && !segment.payload.is_empty()
-            && self.lessons.is_new(Lesson::Push)
-        {
-            said.push(lang.push_bit());
-        }
-        if said.is_empty() {
-            said.push(lang.bare(&telling.who, segment.ack));
-        }
-        if depth == Depth::Deep {
-            telling.window_field(now, &mut said);
-            let mut variables = telling.variables();
-            // Where they are defined is not worth saying each time.
-            if !variables.is_empty() && !self.lessons.is_new(Lesson::Variables) {
-                variables.iter_mut().for_each(|sentence| sentence.see = "");
-            }
-            said.extend(variables);
-        }
-        said
-    }
-
-    /// TIME-WAIT begins again with a FIN that is sent again (RFC 9293, section 3.10.7.4, "Eighth, check the FIN bit").
-    fn end_of_time_wait(
-        &mut self,
-        event: &Event,
-        flow: &Flow,
-        packet: &Packet,
-        segment: &Segment,
-        said: &mut Vec<Sentence>,
-    ) {
-        if flow.state != TcpState::TimeWait || self.depth < Depth::Normal {
-            return;
-        }
-        let Past {
-            time_wait_since, ..
-        } = self.flows.entry(flow.id).or_default();
-        if packet.direction == Direction::In && segment.flags.contains(Flags::FIN) {
-            *time_wait_since = Some(event.at);
-        }
-        if packet.direction == Direction::In || self.depth == Depth::Deep {
-            said.extend(self.time_wait_left(flow.id, event.at));
-        }
-    }
-
-    fn datagram(&mut self, direction: Direction, datagram: &Datagram) -> Vec<Sentence> {
-        let lang = self.lang;
-        let bytes = lang.count(datagram.payload.len() as u64, Thing::Byte);
-        let mut said = vec![lang.datagram(who(lang, direction), bytes)];
-        if self.lessons.is_new(Lesson::Datagrams) {
-            said.push(lang.datagrams_promise_nothing());
-        }
-        said
-    }
-
-    fn icmp(&self, direction: Direction, icmp: &Icmp) -> Option<Sentence> {
-        let lang = self.lang;
-        let who = who(lang, direction);
-        let bytes = lang.count(icmp.payload.len() as u64, Thing::Byte);
-        match icmp.name {
-            "echo request" => Some(lang.ping(who, bytes)),
-            "echo reply" => Some(lang.pong(who, bytes)),
-            "port unreachable" => Some(lang.port_unreachable()),
-            _ => None,
-        }
-    }
-}
-
 /// One segment about which something is to be said.
-struct Telling<'a> {
-    lang: Lang,
-    depth: Depth,
-    flow: &'a Flow,
-    packet: &'a Packet,
-    segment: &'a Segment,
-    who: String,
+pub(super) struct Telling<'a> {
+    pub(super) lang: Lang,
+    pub(super) depth: Depth,
+    pub(super) flow: &'a Flow,
+    pub(super) packet: &'a Packet,
+    pub(super) segment: &'a Segment,
+    pub(super) who: String,
     /// What both ends had sent before it.
-    seen: [Seen; 2],
-    variables: Option<&'a Variables>,
+    pub(super) seen: [Seen; 2],
+    pub(super) variables: Option<&'a Variables>,
 }
 
 impl Telling<'_> {
     /// What its sender has sent, this segment included.
-    fn now(&self) -> Seen {
+    pub(super) fn now(&self) -> Seen {
         let segment = self.segment;
         let mut now = self.before();
         if segment.flags.contains(Flags::RST) {
@@ -191,7 +72,7 @@ impl Telling<'_> {
     }
 
     /// What it is sent for.
-    fn purpose(&self, said: &mut Vec<Sentence>) {
+    pub(super) fn purpose(&self, said: &mut Vec<Sentence>) {
         let Telling {
             lang,
             segment,
@@ -242,6 +123,7 @@ impl Telling<'_> {
             means: Means::Abort,
         };
         let expected = self.variables.and_then(|variables| variables.rcv_nxt);
+        let expected = expected.or(self.other().ack);
         match (self.packet.direction, expected) {
             (Direction::In, _) if self.flow.state == TcpState::SynSent => lang.refused(segment.ack),
             (Direction::In, Some(expected)) if expected != segment.seq => {
@@ -321,7 +203,7 @@ impl Telling<'_> {
     }
 
     /// What it acknowledges.
-    fn acknowledgment(&self, now: Seen, said: &mut Vec<Sentence>) {
+    pub(super) fn acknowledgment(&self, now: Seen, said: &mut Vec<Sentence>) {
         let Telling { lang, segment, .. } = *self;
         let Some(ack) = segment.acknowledges() else {
             return;
@@ -401,7 +283,7 @@ impl Telling<'_> {
         (self.before().window == Some(0)) != (now.window == Some(0))
     }
 
-    fn window(&self, now: Seen, said: &mut Vec<Sentence>) {
+    pub(super) fn window(&self, now: Seen, said: &mut Vec<Sentence>) {
         let lang = self.lang;
         let is_reset = self.segment.flags.contains(Flags::RST);
         if is_reset || !self.opens_or_shuts(now) || self.packet.reason == Some(Reason::WindowUpdate)
@@ -418,7 +300,7 @@ impl Telling<'_> {
     }
 
     /// The window as it counts.
-    fn window_field(&self, now: Seen, said: &mut Vec<Sentence>) {
+    pub(super) fn window_field(&self, now: Seen, said: &mut Vec<Sentence>) {
         let Telling { lang, segment, .. } = *self;
         let bytes = |number: u32| lang.count(number.into(), Thing::Byte);
         let factor = self.factor(now.scale);
@@ -430,7 +312,7 @@ impl Telling<'_> {
         }
     }
 
-    fn variables(&self) -> Vec<Sentence> {
+    pub(super) fn variables(&self) -> Vec<Sentence> {
         let lang = self.lang;
         let mut said = Vec::new();
         let Some(variables) = self.variables else {
@@ -459,34 +341,4 @@ impl Telling<'_> {
 /// A sequence number, and how far it is from where its end began.
 fn counted(number: SeqNumber, origin: SeqNumber, name: &str) -> String {
     format!("{number} = {name}+{}", number.since(origin))
-}
-
-fn who(lang: Lang, direction: Direction) -> String {
-    match direction {
-        Direction::In => lang.the_peer(),
-        Direction::Out => lang.tcplab(),
-    }
-}
-
-fn discarded(lang: Lang, why: Discard) -> Sentence {
-    match why {
-        Discard::Malformed => lang.thrown_away_malformed(),
-        Discard::NotForUs => lang.thrown_away_not_for_us(),
-        Discard::BadAddress => lang.thrown_away_bad_address(),
-        Discard::BadFlags => lang.thrown_away_bad_flags(),
-        Discard::BacklogFull => lang.thrown_away_backlog(),
-        Discard::Fragment => lang.thrown_away_fragment(),
-        Discard::Unsupported => lang.thrown_away_unsupported(),
-    }
-}
-
-fn fragment(lang: Lang, described: &Described) -> Vec<Sentence> {
-    let info = described.ip.and_then(|ip| ip.fragment);
-    let len = described.payload().map_or(0, |range| range.len());
-    match info {
-        Some(info) if len > 0 => {
-            vec![lang.fragment(info.id, info.offset, info.offset + len - 1)]
-        }
-        _ => Vec::new(),
-    }
 }

@@ -21,10 +21,17 @@ struct Lab {
 
 impl Lab {
     fn new(serve: impl FnOnce(&mut Engine)) -> Lab {
-        let config = |address: &str, seed| Config {
-            seed,
-            buffer: 4096,
-            ..Config::new([address.parse().unwrap()])
+        Lab::with(|config| config.buffer = 4096, serve)
+    }
+
+    fn with(change: impl Fn(&mut Config), serve: impl FnOnce(&mut Engine)) -> Lab {
+        let config = |address: &str, seed| {
+            let mut config = Config {
+                seed,
+                ..Config::new([address.parse().unwrap()])
+            };
+            change(&mut config);
+            config
         };
         let mut server = Engine::new(config("192.0.2.2/24", 1));
         serve(&mut server);
@@ -153,6 +160,75 @@ fn retransmission() {
     check("retransmission", Depth::Normal, &events);
 }
 
+/// Enough behind what is lost for three duplicate ACKs, seen from both ends.
+#[test]
+fn fast_retransmission() {
+    let lab = Lab::with(
+        |_| (),
+        |server| {
+            server.serve_tcp(PORT, "data", |conn| async move {
+                conn.write_all(&[b'x'; 100_000]).await?;
+                conn.close().await
+            });
+        },
+    );
+    let mut lab = lab
+        .lose_from_server(&[12])
+        .client(|conn| async move { conn.drain().await })
+        .until(20_000);
+    let events: Vec<(Side, Event)> = std::iter::from_fn(|| lab.sim.poll_event()).collect();
+    for (of, expected) in [
+        (
+            Side::Right,
+            [
+                "duplicate ACK number 3",
+                "SACK: the peer holds",
+                "(fast retransmit)",
+            ],
+        ),
+        (
+            Side::Left,
+            [
+                "tcplab says again that it awaits",
+                "SACK: tcplab holds",
+                "something before it is lost or late",
+            ],
+        ),
+    ] {
+        let events: Vec<Event> = events
+            .iter()
+            .filter(|(side, _)| *side == of)
+            .map(|(_, event)| event.clone())
+            .collect();
+        let drawn = unwrapped(&draw(&events, Lang::En, Depth::Normal));
+        for words in expected {
+            assert!(drawn.contains(words), "{words}: {drawn}");
+        }
+    }
+}
+
+#[test]
+fn keep_alive() {
+    let lab = Lab::with(
+        |config| config.keep_alive = Some(Duration::from_secs(5)),
+        |server| server.serve_tcp(PORT, "data", |conn| async move { conn.drain().await }),
+    );
+    let events = lab
+        .client(|conn| async move { conn.drain().await })
+        .until(12_000)
+        .events();
+    let drawn = unwrapped(&draw(&events, Lang::En, Depth::Normal));
+    for words in ["; the peer asks for it", "; tcplab asks for it"] {
+        assert!(drawn.contains(words), "{words}: {drawn}");
+    }
+}
+
+/// The words of a ladder without its lines.
+fn unwrapped(drawn: &str) -> String {
+    let words: Vec<&str> = drawn.split_whitespace().collect();
+    words.join(" ")
+}
+
 #[test]
 fn zero_window() {
     let events = Lab::new(|server| {
@@ -186,7 +262,7 @@ fn zero_window() {
 
 #[test]
 fn resets() {
-    let refused = Lab::new(|_| ()).client(|conn| conn_over(conn)).until(500);
+    let refused = Lab::new(|_| ()).client(read_all).until(500);
     check("nobody_listens", Depth::Normal, &refused.events());
 
     let mut aborted = Lab::new(|server| {
@@ -209,7 +285,7 @@ fn resets() {
     check("refused", Depth::Normal, &script.events);
 }
 
-async fn conn_over(conn: Connection) -> std::io::Result<()> {
+async fn read_all(conn: Connection) -> std::io::Result<()> {
     conn.drain().await
 }
 
@@ -324,4 +400,23 @@ fn time_wait_runs_down() {
     ] {
         assert!(drawn.contains(words), "{words}: {drawn}");
     }
+}
+
+#[test]
+fn a_second_fin_begins_time_wait_again() {
+    let mut script = Script::new();
+    script.passive().handshake();
+    script.call(TcpState::FinWait1, UserCall::Close);
+    script.put("F", 1, Some(1), b"").get("", 1, Some(2), b"");
+    script.to(TcpState::FinWait2).get("F", 1, Some(2), b"");
+    script.to(TcpState::TimeWait).put("", 2, Some(2), b"");
+    // Any other segment does not.
+    script.wait(10_000_000).get("", 2, Some(2), b"");
+    script.wait(10_000_000).get("F", 1, Some(2), b"").again();
+    let drawn = draw(&script.events, Lang::En, Depth::Normal);
+    let left: Vec<&str> = drawn
+        .lines()
+        .filter_map(|line| line.split_once("TIME-WAIT: ")?.1.strip_suffix(" left"))
+        .collect();
+    assert_eq!(left, ["60.000 s", "50.000 s", "60.000 s"], "{drawn}");
 }
