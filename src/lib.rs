@@ -98,6 +98,8 @@ pub mod sim;
 
 pub mod view;
 
+pub mod words;
+
 pub mod sink;
 
 pub mod sys;

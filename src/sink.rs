@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!              ┌──▶ View ──┐
-//! Engine ─Event┤           ├──▶ log::line, Ladder::event, summary::write ──▶ impl Write
+//! Engine ─Event┤           ├──▶ log::line, Ladder::event, Story::event, summary::write ──▶ impl Write
 //!              └───────────┘
 //! ```
 
@@ -17,6 +17,7 @@ use std::io;
 pub mod ladder;
 pub mod log;
 pub mod metrics;
+pub mod story;
 pub mod summary;
 
 mod paint;

@@ -1,6 +1,8 @@
 //! What can be typed.
 
 use super::plan::{listen_address, network_v4, network_v6, prefix, seconds, size, some_seconds};
+use crate::sink::story::Depth;
+use crate::words::Lang;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
@@ -145,15 +147,58 @@ pub(super) struct Show {
     /// Show more: pings and other packets without flow; twice: the window and options of every segment too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Don't say in words what happens for the first time
-    #[arg(long)]
-    pub(super) no_explain: bool,
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
     /// Serve counters for Prometheus at http://ADDRESS/metrics; a port alone is one of 127.0.0.1
     #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     pub(super) metrics: Option<SocketAddr>,
+    /// How much to explain in words
+    #[arg(long, value_name = "DEPTH", default_value = "brief")]
+    pub(super) explain: Explain,
+    /// The language of what is shown; help, errors and the log are in English
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    pub(super) lang: Language,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Explain {
+    /// Nothing
+    None,
+    /// What happens for the first time
+    Brief,
+    /// Every segment and every change of state
+    Normal,
+    /// Also the variables of the connection, and which section of which RFC says so
+    Deep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Language {
+    /// English
+    En,
+    /// Chinese
+    Zh,
+}
+
+impl Show {
+    /// How much is explained.
+    pub(super) fn depth(&self) -> Depth {
+        match self.explain {
+            Explain::None => Depth::None,
+            Explain::Brief => Depth::Brief,
+            Explain::Normal => Depth::Normal,
+            Explain::Deep => Depth::Deep,
+        }
+    }
+
+    /// The language of what is shown.
+    pub(super) fn lang(&self) -> Lang {
+        match self.lang {
+            Language::En => Lang::En,
+            Language::Zh => Lang::Zh,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -211,7 +256,9 @@ pub(super) struct Tun {
 const DEMO_EXAMPLES: &str = "\
 Examples:
   tcplab                        the demonstration
-  tcplab demo --password 456    the client's password is wrong";
+  tcplab demo --password 456    the client's password is wrong
+  tcplab demo --explain deep    every segment with its reason, its numbers and its RFC
+  tcplab demo --lang zh         三次握手, 四次挥手";
 
 const RUN_EXAMPLES: &str = "\
 Examples:

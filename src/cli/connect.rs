@@ -81,7 +81,7 @@ fn begin<'a>(
     waiter: &'a Waiter,
     clock: Clock,
 ) -> anyhow::Result<Session<'a>> {
-    let watcher = Watcher::new(&connect.show)?;
+    let watcher = Watcher::new(&connect.show, connect.stack.time_wait)?;
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
     Ok(Session::new(

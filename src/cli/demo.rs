@@ -42,10 +42,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     match in_lab(&demo.show, &demo.stack, &addresses, client) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
-            say(
-                &demo.show,
-                &format!("{error}\nSo both ends are simulated, in virtual time:\n\n"),
-            );
+            say(&demo.show, &demo.show.lang().simulated_instead(error));
             simulate(&demo.show, &demo.stack, &addresses)
         }
         Err(error) => Err(error.into()),
@@ -105,7 +102,7 @@ fn say(show: &Show, text: &str) {
 /// The same conversation between two stacks of ours.
 fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result<u8> {
     let clock = Clock::start();
-    let mut watcher = Watcher::new(show)?;
+    let mut watcher = Watcher::new(show, stack.time_wait)?;
     let watch = watcher.wants();
     let config = |own, seed| -> anyhow::Result<_> {
         let mut config = engine_config(stack, watch, own, stack.mtu, &clock)?;

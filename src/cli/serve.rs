@@ -8,6 +8,7 @@ use crate::engine::{Command, Engine};
 use crate::sys::clock::Clock;
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::Waiter;
+use crate::words::Lang;
 use std::io::{self, Write};
 
 /// Serves until a signal comes.
@@ -16,7 +17,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
-    let watcher = Watcher::new(&serve.show)?;
+    let watcher = Watcher::new(&serve.show, serve.stack.time_wait)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,
@@ -26,7 +27,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
         &clock,
     )?);
     engine.serve_standard(&serve.stack.password);
-    say_ready(&serve.tun, &tun);
+    say_ready(serve.show.lang(), &serve.tun, &tun);
 
     let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
     loop {
@@ -53,22 +54,18 @@ pub(super) fn open_tun(options: &args::Tun, mtu: u16) -> anyhow::Result<Tun> {
     })?)
 }
 
-fn say_ready(options: &args::Tun, tun: &Tun) {
+fn say_ready(lang: Lang, options: &args::Tun, tun: &Tun) {
     let own: Vec<String> = options
         .addr
         .iter()
         .map(|own| std_address(own).to_string())
         .collect();
-    let attached = if tun.existed() {
-        "attached to"
+    let own = own.join(&lang.and());
+    let line = if tun.existed() {
+        lang.ready_attached(tun.name(), own)
     } else {
-        "created"
+        lang.ready_created(tun.name(), own)
     };
     // Who waits for this line reads it; where nobody can, nobody waits.
-    let _ = writeln!(
-        io::stderr(),
-        "ready: {attached} {}, {} can be reached",
-        tun.name(),
-        own.join(" and ")
-    );
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -8,8 +8,9 @@ use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::http::PageServer;
 use crate::view::View;
+use crate::words::Lang;
 use anyhow::Context;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub(super) struct Watcher {
     view: View,
     ladder: Option<Ladder>,
     screen: Screen,
+    lang: Lang,
     whole: bool,
     logs: bool,
     /// What else is kept, with the name of each for people.
@@ -35,12 +37,14 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(show: &Show) -> anyhow::Result<Watcher> {
+    pub(super) fn new(show: &Show, time_wait: Duration) -> anyhow::Result<Watcher> {
         let screen = screen();
         let options = Options {
             screen,
             verbose: show.verbose,
-            explain: !show.no_explain,
+            explain: show.depth(),
+            lang: show.lang(),
+            time_wait: Some(time_wait),
             keep: show.whole,
         };
         let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
@@ -52,6 +56,7 @@ impl Watcher {
             view: View::new(),
             ladder: (!show.quiet).then(|| Ladder::new(options)),
             screen,
+            lang: show.lang(),
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
             sinks,
@@ -113,14 +118,11 @@ impl Watcher {
             }
         }
         if self.view.is_empty() {
-            let _ = writeln!(
-                self.drawn,
-                "no packet has come: nobody has spoken to tcplab"
-            );
+            let _ = writeln!(self.drawn, "{}", self.lang.nobody_came());
             return self.write();
         }
         let _ = writeln!(self.drawn);
-        let _ = summary::write(&self.view, self.screen, &mut self.drawn);
+        let _ = summary::write(&self.view, self.lang, self.screen, &mut self.drawn);
         self.write();
     }
 

@@ -35,11 +35,11 @@
 //! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)). A change
 //! that no segment made has a line of its own, with its cause. Sequence numbers count from the initial ones.
 
-mod explain;
 mod layout;
 mod record;
 
 use super::paint::Paint;
+use super::story::{Depth, Story};
 use super::{Screen, text};
 use crate::event::{
     Cause, Closed, Direction, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet,
@@ -48,7 +48,7 @@ use crate::event::{
 use crate::segment::{Body, Flags};
 use crate::state::TcpState;
 use crate::view::{Flow, View};
-use explain::Explainer;
+use crate::words::{Lang, Thing};
 use layout::{Layout, Rung};
 use record::Records;
 use smoltcp::time::Duration;
@@ -66,8 +66,12 @@ pub struct Options {
     /// Segments without flow (a refused connection) are always shown; from 1 on other packets without flow too, from 2
     /// on segments with their windows and options.
     pub verbose: u8,
-    /// Whether to say in words what happens for the first time.
-    pub explain: bool,
+    /// How much to explain in words.
+    pub explain: Depth,
+    /// The language. Chinese is written also where the screen shows no more than ASCII.
+    pub lang: Lang,
+    /// How long our TIME-WAIT lasts, where that is known.
+    pub time_wait: Option<Duration>,
     /// Whether to keep the lines of each flow for [`Ladder::whole`].
     pub keep: bool,
 }
@@ -82,7 +86,9 @@ impl Default for Options {
                 unicode: true,
             },
             verbose: 0,
-            explain: true,
+            explain: Depth::Brief,
+            lang: Lang::En,
+            time_wait: None,
             keep: false,
         }
     }
@@ -95,7 +101,7 @@ pub struct Ladder {
     layout: Layout,
     /// The states of the peers as they were drawn last.
     peers: BTreeMap<FlowId, TcpState>,
-    explainer: Explainer,
+    story: Story,
     records: Records,
     /// A packet from a peer that waits for the change of state it may cause, and the remarks on it.
     held: Option<(PacketId, Rung, Vec<String>)>,
@@ -109,7 +115,7 @@ impl Ladder {
             options,
             layout: Layout::new(options.screen),
             peers: BTreeMap::new(),
-            explainer: Explainer::default(),
+            story: Story::new(options.lang, options.explain).with_time_wait(options.time_wait),
             records: Records::default(),
             held: None,
             begun: false,
@@ -130,17 +136,20 @@ impl Ladder {
             cause: Cause::Segment(id),
             ..
         }) = event.kind
-            && let Some((held, rung, _)) = &mut self.held
+            && let Some((held, rung, remarks)) = &mut self.held
             && *held == id
         {
             rung.local = Some(to);
+            remarks.extend(self.story.event(view, event));
             return self.flush(out);
         }
         self.flush(out)?;
+        let remarks = self.story.event(view, event);
+        let lang = self.options.lang;
         let Some(id) = event.flow else {
             return match &event.kind {
                 EventKind::Packet(packet) if self.options.verbose > 0 || is_refusal(packet) => {
-                    self.stray(event, packet, out)
+                    self.stray(event, packet, &remarks, out)
                 }
                 _ => Ok(()),
             };
@@ -152,18 +161,20 @@ impl Ladder {
         let time = event.at - start;
         match &event.kind {
             EventKind::Opened(opened) => self.opened(flow, opened, out),
-            EventKind::Packet(packet) => self.packet(view, flow, time, packet, out),
+            EventKind::Packet(packet) => self.packet(view, flow, time, packet, remarks, out),
             EventKind::Asked(_) => Ok(()),
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;
-                let text = format!("{from} {becomes} {to} ({})", text::cause(cause));
-                let line = self.layout.change(id, time, &text);
-                self.emit(Some(id), vec![line], out)
+                let change = format!("{from} {becomes} {to}");
+                let text = lang.changes(change, text::cause(lang, cause));
+                let mut lines = vec![self.layout.change(id, time, &text)];
+                lines.extend(self.remarks(&remarks));
+                self.emit(Some(id), lines, out)
             }
             EventKind::Note(note) => {
-                let text = text::escape(note, self.options.screen.unicode);
-                let text = format!("{}: {text}", flow.service);
+                let text = text::escape(&lang.told(note), self.is_unicode());
+                let text = lang.noted(flow.service, text);
                 let lines = self.layout.say(Some(id), Some(time), Paint::Plain, &text);
                 self.emit(Some(id), lines, out)
             }
@@ -190,7 +201,7 @@ impl Ladder {
     ///
     /// Those of `out`.
     pub fn whole(&self, flow: FlowId, out: &mut impl Write) -> io::Result<bool> {
-        self.records.write(flow, out)
+        self.records.write(flow, self.options.lang, out)
     }
 
     fn opened(&mut self, flow: &Flow, opened: &Opened, out: &mut impl Write) -> io::Result<()> {
@@ -198,14 +209,19 @@ impl Ladder {
             writeln!(out)?;
         }
         self.begun = true;
+        let lang = self.options.lang;
         self.layout.make_room(flow.id);
         let mut lines = self
             .layout
-            .say(Some(flow.id), None, Paint::Bold, &text::who(opened));
+            .say(Some(flow.id), None, Paint::Bold, &text::who(lang, opened));
         match opened.transport {
-            Transport::Udp => lines.push(self.layout.columns("peer", "tcplab", Paint::Dim)),
+            Transport::Udp => {
+                let (left, right) = (lang.peer_column(), lang.tcplab());
+                lines.push(self.layout.columns(&left, &right, Paint::Dim));
+            }
             Transport::Tcp => {
-                lines.push(self.layout.columns("peer (inferred)", "tcplab", Paint::Dim));
+                let (left, right) = (lang.inferred_column(), lang.tcplab());
+                lines.push(self.layout.columns(&left, &right, Paint::Dim));
                 let peer = flow.peer_state.state();
                 self.peers.insert(flow.id, peer);
                 // RFC 9293 draws the states before the first segment above it.
@@ -224,17 +240,10 @@ impl Ladder {
         flow: &Flow,
         time: Duration,
         packet: &Packet,
+        remarks: Vec<String>,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let Some(rung) = self.prepare(view, flow, time, packet) else {
-            return Ok(());
-        };
-        let remarks = match packet.described.tcp() {
-            Some(segment) if self.options.explain && !rung.discarded => {
-                self.explainer.segment(flow, packet.direction, segment)
-            }
-            _ => Vec::new(),
-        };
+        let rung = self.prepare(view, flow, time, packet);
         if packet.direction == Direction::In {
             self.held = Some((packet.id, rung, remarks));
             return Ok(());
@@ -242,13 +251,8 @@ impl Ladder {
         self.rung(&rung, &remarks, out)
     }
 
-    fn prepare(
-        &mut self,
-        view: &View,
-        flow: &Flow,
-        time: Duration,
-        packet: &Packet,
-    ) -> Option<Rung> {
+    fn prepare(&mut self, view: &View, flow: &Flow, time: Duration, packet: &Packet) -> Rung {
+        let lang = self.options.lang;
         let described = &packet.described;
         let notation = described.notation(view.origin(Some(flow.id), packet.direction));
         let is_syn = described
@@ -256,18 +260,18 @@ impl Ladder {
             .is_some_and(|segment| segment.flags.contains(Flags::SYN));
         // The window of a SYN is news; later ones are for those who ask.
         let text = if is_syn || self.options.verbose > 1 {
-            notation.to_string()
+            text::notation(lang, described, notation)
         } else {
             format!("{notation:#}")
         };
         let mut items = items(&text);
         let mut paint = Paint::Plain;
         if packet.retransmission {
-            items.push("retransmission".into());
+            items.push(lang.retransmission());
             paint = Paint::Yellow;
         }
         if let Fate::Discarded(why) = packet.fate {
-            items.push(format!("discarded: {}", why.reason()));
+            items.push(lang.discarded_because(text::discard(lang, why)));
             paint = Paint::Red;
         }
         let payload = described
@@ -278,11 +282,11 @@ impl Ladder {
             && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
         {
             let width = PREVIEW.min(self.layout.below_width());
-            items.push(text::preview(payload, width, self.options.screen.unicode));
+            items.push(text::preview(lang, payload, width, self.is_unicode()));
         }
         let peer = flow.peer_state.state();
         let shown = self.peers.insert(flow.id, peer);
-        Some(Rung {
+        Rung {
             flow: flow.id,
             time,
             direction: packet.direction,
@@ -294,21 +298,32 @@ impl Ladder {
             below: described
                 .tcp()
                 .filter(|_| is_syn && !packet.retransmission && packet.fate == Fate::Delivered)
-                .map(|segment| format!("0 stands for the initial sequence number {}", segment.seq)),
-        })
+                .map(|segment| lang.zero_stands_for(segment.seq)),
+        }
     }
 
     fn rung(&mut self, rung: &Rung, remarks: &[String], out: &mut impl Write) -> io::Result<()> {
         let mut lines = self.layout.rung(rung);
-        for remark in remarks {
-            lines.extend(self.layout.remark(remark));
-        }
+        lines.extend(self.remarks(remarks));
         self.emit(Some(rung.flow), lines, out)
     }
 
-    fn stray(&mut self, event: &Event, packet: &Packet, out: &mut impl Write) -> io::Result<()> {
+    fn remarks(&self, remarks: &[String]) -> Vec<String> {
+        let lines = |remark: &String| self.layout.remark(remark);
+        remarks.iter().flat_map(lines).collect()
+    }
+
+    fn stray(
+        &mut self,
+        event: &Event,
+        packet: &Packet,
+        remarks: &[String],
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let lang = self.options.lang;
         let becomes = self.layout.glyphs().becomes;
-        let notation = packet.described.notation(Default::default());
+        let described = &packet.described;
+        let notation = text::notation(lang, described, described.notation(Default::default()));
         let mut text = format!("{} {notation}", packet.direction.name());
         if let Some((src, dst)) = packet.described.endpoints() {
             text += &format!(" {src} {becomes} {dst}");
@@ -317,15 +332,16 @@ impl Ladder {
         }
         let mut paint = Paint::Dim;
         if let Fate::Discarded(why) = packet.fate {
-            text += ", discarded";
             // What can't be read has said why.
-            if !matches!(packet.described.body, Body::Malformed(_)) {
-                text += &format!(": {}", why.reason());
-            }
+            text += &lang.also(match packet.described.body {
+                Body::Malformed(_) => lang.discarded(),
+                _ => lang.discarded_because(text::discard(lang, why)),
+            });
             paint = Paint::Red;
         }
         let time = Duration::from_micros(event.at.total_micros().unsigned_abs());
-        let lines = self.layout.say(None, Some(time), paint, &text);
+        let mut lines = self.layout.say(None, Some(time), paint, &text);
+        lines.extend(self.remarks(remarks));
         self.emit(None, lines, out)
     }
 
@@ -336,26 +352,30 @@ impl Ladder {
         closed: &Closed,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let mut text = format!(
-            "over: {} in, {} out",
-            text::count(flow.received.bytes, "byte"),
-            text::count(flow.sent.bytes, "byte"),
+        let lang = self.options.lang;
+        let mut text = lang.over(
+            lang.count(flow.received.bytes, Thing::Byte),
+            lang.count(flow.sent.bytes, Thing::Byte),
         );
         if flow.transport == Transport::Tcp {
-            text += &format!("; closed {}", text::closed(flow));
+            text += &lang.furthermore(lang.was_closed(text::closed(lang, flow)));
         }
         if let Some(Err(why)) = &closed.result {
-            let why = text::escape(why, self.options.screen.unicode);
-            text += &format!("; {}: {why}", flow.service);
+            let why = text::escape(&lang.told(why), self.is_unicode());
+            text += &lang.furthermore(lang.noted(flow.service, why));
         }
         let lines = self
             .layout
             .say(Some(flow.id), Some(time), Paint::Dim, &text);
         self.emit(Some(flow.id), lines, out)?;
         self.peers.remove(&flow.id);
-        self.explainer.forget(flow.id);
         self.records.finish(flow.id);
         Ok(())
+    }
+
+    /// Whether text from elsewhere may be shown as it is.
+    fn is_unicode(&self) -> bool {
+        self.options.screen.unicode
     }
 
     fn emit(

@@ -1,9 +1,10 @@
-//! One line of the log for each event.
+//! One line of the log for each event, in English whatever the language: logs are searched and compared.
 
 use super::text;
 use crate::event::{Discard, Event, EventKind, Fate, Packet};
 use crate::segment::Body;
 use crate::view::View;
+use crate::words::Lang;
 use log::Level;
 
 /// The target under which these lines belong in the log.
@@ -19,7 +20,7 @@ pub const TARGET: &str = "tcplab";
 /// | warn | a packet that was discarded, unless it was merely none of ours |
 pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
     let (level, text) = match &event.kind {
-        EventKind::Opened(opened) => (Level::Info, text::who(opened)),
+        EventKind::Opened(opened) => (Level::Info, text::who(Lang::En, opened)),
         EventKind::Packet(packet) => return Some(packet_line(view, event, packet)),
         EventKind::Transition(transition) => (
             Level::Info,
@@ -27,7 +28,7 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
                 "{} -> {} ({})",
                 transition.from,
                 transition.to,
-                text::cause(transition.cause)
+                text::cause(Lang::En, transition.cause)
             ),
         ),
         EventKind::Asked(asked) => (

@@ -172,6 +172,26 @@ impl Flow {
         self.visited.contains(&state)
     }
 
+    /// The state of our end as the segments that have left tell it. Our own state runs ahead of it: CLOSE makes
+    /// FIN-WAIT-1 or LAST-ACK before the FIN has left, OPEN makes SYN-SENT before the SYN has.
+    pub fn wire_state(&self) -> TcpState {
+        let fin = Ending {
+            by: By::Local,
+            means: Means::Fin,
+        };
+        let finished = self.endings.contains(&fin);
+        match self.state {
+            TcpState::SynSent if self.iss.is_none() => TcpState::Closed,
+            TcpState::SynReceived if self.iss.is_none() => TcpState::Listen,
+            TcpState::FinWait1 if !finished && !self.visited(TcpState::Established) => {
+                TcpState::SynReceived
+            }
+            TcpState::FinWait1 if !finished => TcpState::Established,
+            TcpState::LastAck | TcpState::Closing if !finished => TcpState::CloseWait,
+            state => state,
+        }
+    }
+
     /// Who ended the connection first, and how.
     pub fn closed_first(&self) -> Option<Ending> {
         self.endings.first().copied()

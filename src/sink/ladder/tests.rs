@@ -10,7 +10,9 @@ const OPTIONS: Options = Options {
         unicode: true,
     },
     verbose: 0,
-    explain: true,
+    explain: Depth::Brief,
+    lang: Lang::En,
+    time_wait: None,
     keep: true,
 };
 
@@ -37,7 +39,7 @@ fn draw(options: Options, script: &Script) -> String {
 /// Without remarks, which are the same in each.
 fn plain(width: usize) -> Options {
     Options {
-        explain: false,
+        explain: Depth::None,
         ..at_width(width)
     }
 }
@@ -222,6 +224,8 @@ fn nothing_is_wider_than_the_screen() {
         for unicode in [true, false] {
             let mut options = Options {
                 verbose: 2,
+                explain: Depth::Deep,
+                lang: if unicode { Lang::Zh } else { Lang::En },
                 ..at_width(width)
             };
             options.screen.unicode = unicode;
