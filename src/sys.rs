@@ -21,6 +21,8 @@ pub mod doctor;
 
 pub mod sockets;
 
+pub mod diag;
+
 mod netlink;
 
 mod capability;

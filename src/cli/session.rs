@@ -1,10 +1,13 @@
 //! The loop between the TUN and the engine.
 
+use super::asker::Asker;
 use super::watcher::Watcher;
-use crate::engine::Engine;
-use crate::event::{EventKind, FlowId};
+use crate::engine::{Command, Engine};
+use crate::event::Watch::Everything;
+use crate::event::{Direction, Event, EventKind, Fate, FlowId};
 use crate::sys::child::Child;
 use crate::sys::clock::Clock;
+use crate::sys::diag::Diag;
 use crate::sys::tun::Tun;
 use crate::sys::wait::{Ready, Waiter, Watch};
 use anyhow::Context;
@@ -24,7 +27,10 @@ pub(super) struct Session<'a> {
     waiter: &'a Waiter,
     clock: Clock,
     watcher: Watcher,
+    asker: Option<Asker<'a>>,
     buf: Vec<u8>,
+    /// How many packets have left whose events were not polled yet.
+    untold: usize,
     /// How the flow ended that is waited for.
     awaited: Option<(FlowId, Option<Outcome>)>,
 }
@@ -46,8 +52,18 @@ impl<'a> Session<'a> {
             waiter,
             clock,
             watcher,
+            asker: None,
             buf: vec![0; MAX_PACKET],
+            untold: 0,
             awaited: None,
+        }
+    }
+
+    /// From now on the peers' kernel is asked about its end after each segment, if anybody looks at segments.
+    pub(super) fn ask(&mut self, diag: &'a Diag) {
+        if self.watcher.wants() == Everything {
+            self.watcher.peers_are_asked();
+            self.asker = Some(Asker::new(diag));
         }
     }
 
@@ -108,26 +124,60 @@ impl<'a> Session<'a> {
     }
 
     /// Sends what is to be sent and shows what has happened.
+    ///
+    /// In the order in which it happens: the peer is asked about a packet that has come before the answer to it leaves,
+    /// and about one of ours once it has left. The kernel takes in what is written to a TUN before the system call
+    /// is over, unless the peer's own system call holds the socket just then.
     pub(super) fn drain(&mut self) -> anyhow::Result<()> {
         let now = self.clock.now();
-        while let Some(transmit) = self.engine.poll_transmit(now, &mut self.buf) {
-            match self.tun.send(&self.buf[..transmit.len]) {
-                Ok(()) => {}
-                // The interface is down, or has no room: as on any wire, the packet is lost.
-                Err(error) if is_loss(&error) => log::debug!("packet lost at the TUN: {error}"),
-                Err(error) => return Err(self.lost_tun(error)),
+        loop {
+            let Some(event) = self.engine.poll_event() else {
+                match self.transmit(now)? {
+                    true => continue,
+                    false => return Ok(()),
+                }
+            };
+            if has_left(&event) {
+                // An answer that was made while its cause arrived is told before it leaves.
+                if self.untold == 0 {
+                    self.transmit(now)?;
+                }
+                self.untold = self.untold.saturating_sub(1);
             }
+            self.tell(&event);
         }
-        while let Some(event) = self.engine.poll_event() {
-            if let (EventKind::Closed(closed), Some((awaited, outcome))) =
-                (&event.kind, &mut self.awaited)
-                && event.flow == Some(*awaited)
-            {
-                *outcome = Some(closed.result.clone());
-            }
-            self.watcher.event(&event);
+    }
+
+    /// Lets one packet leave, if there is one.
+    fn transmit(&mut self, now: Instant) -> anyhow::Result<bool> {
+        let Some(transmit) = self.engine.poll_transmit(now, &mut self.buf) else {
+            return Ok(false);
+        };
+        self.untold += 1;
+        match self.tun.send(&self.buf[..transmit.len]) {
+            Ok(()) => {}
+            // The interface is down, or has no room: as on any wire, the packet is lost.
+            Err(error) if is_loss(&error) => log::debug!("packet lost at the TUN: {error}"),
+            Err(error) => return Err(self.lost_tun(error)),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    fn tell(&mut self, event: &Event) {
+        if let (EventKind::Closed(closed), Some((awaited, outcome))) =
+            (&event.kind, &mut self.awaited)
+            && event.flow == Some(*awaited)
+        {
+            *outcome = Some(closed.result.clone());
+        }
+        self.watcher.event(event);
+        if let Some(asker) = &mut self.asker
+            && let Some(flow) = event.flow
+            && let Some(view) = asker.event(event)
+        {
+            self.engine
+                .handle_command(event.at, Command::Tell(flow, view));
+        }
     }
 
     /// Shows the summary.
@@ -153,6 +203,16 @@ impl<'a> Session<'a> {
 
     fn lost_tun(&self, error: io::Error) -> anyhow::Error {
         anyhow::Error::new(error).context(format!("the TUN {} was taken away", self.tun.name()))
+    }
+}
+
+/// Whether it tells of a packet that is to be written to the TUN.
+fn has_left(event: &Event) -> bool {
+    match &event.kind {
+        EventKind::Packet(packet) => {
+            packet.direction == Direction::Out && packet.fate == Fate::Delivered
+        }
+        _ => false,
     }
 }
 

@@ -32,8 +32,10 @@
 //! ```
 //!
 //! A state stands on the line of the segment with which it is entered, and only there. Ours is read from the
-//! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)). A change
-//! that no segment made has a line of its own, with its cause. Sequence numbers count from the initial ones.
+//! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)), or its kernel is
+//! asked just after each (`peer (asked)`): then a state is the true one at that moment, and may be ahead of the
+//! segment that will tell it. A change that no segment made has a line of its own, with its cause. Sequence
+//! numbers count from the initial ones.
 
 mod explain;
 mod layout;
@@ -42,7 +44,7 @@ mod record;
 use super::paint::Paint;
 use super::{Screen, text};
 use crate::event::{
-    Cause, Closed, Direction, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
+    Cause, Closed, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
     Transition, Transport,
 };
 use crate::segment::{Body, Flags};
@@ -80,9 +82,20 @@ pub struct Ladder {
     peers: BTreeMap<FlowId, TcpState>,
     explainer: Explainer,
     records: Records,
-    /// A packet from a peer that waits for the change of state it may cause, and the remarks on it.
-    held: Option<(PacketId, Rung, Vec<String>)>,
+    held: Option<Held>,
+    /// Whether peers' kernels are asked.
+    asks: bool,
     begun: bool,
+}
+
+/// A packet that waits for the changes of state it may cause.
+#[derive(Debug)]
+struct Held {
+    id: PacketId,
+    rung: Rung,
+    /// The peer's state; none in an exchange of datagrams.
+    peer: Option<TcpState>,
+    remarks: Vec<String>,
 }
 
 impl Ladder {
@@ -95,14 +108,20 @@ impl Ladder {
             explainer: Explainer::default(),
             records: Records::default(),
             held: None,
+            asks: false,
             begun: false,
         }
     }
 
+    /// From now on peers' kernels are asked about their ends, and the head of the left column says so.
+    pub fn peers_are_asked(&mut self) {
+        self.asks = true;
+    }
+
     /// Draws `event`, which `view` was fed before.
     ///
-    /// A packet from a peer is held back until the next event tells whether it changes our state. So call
-    /// [`flush`](Ladder::flush) whenever there are no more events for now.
+    /// A packet is held back until the next events tell which states it changes. So call [`flush`](Ladder::flush)
+    /// whenever there are no more events for now.
     ///
     /// # Errors
     ///
@@ -113,11 +132,19 @@ impl Ladder {
             cause: Cause::Segment(id),
             ..
         }) = event.kind
-            && let Some((held, rung, _)) = &mut self.held
-            && *held == id
+            && let Some(held) = &mut self.held
+            && held.id == id
         {
-            rung.local = Some(to);
+            held.rung.local = Some(to);
             return self.flush(out);
+        }
+        if let EventKind::Asked(asked) = event.kind {
+            if let Some(held) = self.held.as_mut()
+                && Some(held.rung.flow) == event.flow
+            {
+                held.peer = Some(asked.state);
+            }
+            return Ok(());
         }
         self.flush(out)?;
         let Some(id) = event.flow else {
@@ -135,7 +162,10 @@ impl Ladder {
         let time = event.at - start;
         match &event.kind {
             EventKind::Opened(opened) => self.opened(flow, opened, out),
-            EventKind::Packet(packet) => self.packet(view, flow, time, packet, out),
+            EventKind::Packet(packet) => {
+                self.held = Some(self.prepare(view, flow, time, packet));
+                Ok(())
+            }
             EventKind::Asked(_) => Ok(()),
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
@@ -160,10 +190,19 @@ impl Ladder {
     ///
     /// Those of `out`.
     pub fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
-        let Some((_, rung, remarks)) = self.held.take() else {
+        let Some(held) = self.held.take() else {
             return Ok(());
         };
-        self.rung(&rung, &remarks, out)
+        let mut rung = held.rung;
+        if let Some(peer) = held.peer {
+            let shown = self.peers.insert(rung.flow, peer);
+            rung.peer = (shown != Some(peer)).then_some(peer);
+        }
+        let mut lines = self.layout.rung(&rung);
+        for remark in &held.remarks {
+            lines.extend(self.layout.remark(remark));
+        }
+        self.emit(Some(rung.flow), lines, out)
     }
 
     /// Draws all of one flow, over or not, without the others in between, and answers whether it is known. Of a
@@ -188,8 +227,12 @@ impl Ladder {
         match opened.transport {
             Transport::Udp => lines.push(self.layout.columns("peer", "tcplab", Paint::Dim)),
             Transport::Tcp => {
-                lines.push(self.layout.columns("peer (inferred)", "tcplab", Paint::Dim));
-                let peer = flow.peer_state.state();
+                let known = match self.asks {
+                    true => "peer (asked)",
+                    false => "peer (inferred)",
+                };
+                lines.push(self.layout.columns(known, "tcplab", Paint::Dim));
+                let (peer, _) = flow.peer_end();
                 self.peers.insert(flow.id, peer);
                 // RFC 9293 draws the states before the first segment above it.
                 if opened.opening == Opening::Passive {
@@ -201,37 +244,13 @@ impl Ladder {
         self.emit(Some(flow.id), lines, out)
     }
 
-    fn packet(
-        &mut self,
-        view: &View,
-        flow: &Flow,
-        time: Duration,
-        packet: &Packet,
-        out: &mut impl Write,
-    ) -> io::Result<()> {
-        let Some(rung) = self.prepare(view, flow, time, packet) else {
-            return Ok(());
-        };
-        let remarks = match packet.described.tcp() {
-            Some(segment) if self.options.explain && !rung.discarded => {
-                self.explainer.segment(flow, packet.direction, segment)
-            }
-            _ => Vec::new(),
-        };
-        if packet.direction == Direction::In {
-            self.held = Some((packet.id, rung, remarks));
-            return Ok(());
-        }
-        self.rung(&rung, &remarks, out)
-    }
-
     fn prepare(
         &mut self,
         view: &View,
         flow: &Flow,
         time: Duration,
         packet: &Packet,
-    ) -> Option<Rung> {
+    ) -> Held {
         let described = &packet.described;
         let notation = described.notation(view.origin(Some(flow.id), packet.direction));
         let is_syn = described
@@ -263,30 +282,33 @@ impl Ladder {
             let width = PREVIEW.min(self.layout.below_width());
             items.push(text::preview(payload, width, self.options.screen.unicode));
         }
-        let peer = flow.peer_state.state();
-        let shown = self.peers.insert(flow.id, peer);
-        Some(Rung {
+        let discarded = packet.fate != Fate::Delivered;
+        let rung = Rung {
             flow: flow.id,
             time,
             direction: packet.direction,
-            peer: (flow.transport == Transport::Tcp && shown != Some(peer)).then_some(peer),
+            peer: None,
             local: None,
             items,
             paint,
-            discarded: packet.fate != Fate::Delivered,
+            discarded,
             below: described
                 .tcp()
-                .filter(|_| is_syn && !packet.retransmission && packet.fate == Fate::Delivered)
+                .filter(|_| is_syn && !packet.retransmission && !discarded)
                 .map(|segment| format!("0 stands for the initial sequence number {}", segment.seq)),
-        })
-    }
-
-    fn rung(&mut self, rung: &Rung, remarks: &[String], out: &mut impl Write) -> io::Result<()> {
-        let mut lines = self.layout.rung(rung);
-        for remark in remarks {
-            lines.extend(self.layout.remark(remark));
+        };
+        let remarks = match described.tcp() {
+            Some(segment) if self.options.explain && !discarded => {
+                self.explainer.segment(flow, packet.direction, segment)
+            }
+            _ => Vec::new(),
+        };
+        Held {
+            id: packet.id,
+            rung,
+            peer: (flow.transport == Transport::Tcp).then(|| flow.peer_end().0),
+            remarks,
         }
-        self.emit(Some(rung.flow), lines, out)
     }
 
     fn stray(&mut self, event: &Event, packet: &Packet, out: &mut impl Write) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! One line of the log for each event.
 
 use super::text;
-use crate::event::{Discard, Event, EventKind, Fate, Packet};
+use crate::event::{Discard, Event, EventKind, Fate, Packet, PeerView};
 use crate::segment::Body;
 use crate::view::View;
 use log::Level;
@@ -15,8 +15,9 @@ pub const TARGET: &str = "tcplab";
 /// | level | what |
 /// |---|---|
 /// | info | a flow begins or is over, a transition, a note |
-/// | debug | a packet |
-/// | warn | a packet that was discarded, unless it was merely none of ours |
+/// | debug | a packet, what the peer's kernel says |
+/// | warn | a packet that was discarded, unless it was merely none of ours; a kernel that says of
+/// the peer what can't be so, judged by its segments |
 pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
     let (level, text) = match &event.kind {
         EventKind::Opened(opened) => (Level::Info, text::who(opened)),
@@ -30,10 +31,7 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
                 text::cause(transition.cause)
             ),
         ),
-        EventKind::Asked(asked) => (
-            Level::Debug,
-            format!("the peer's kernel says {}", asked.state),
-        ),
+        EventKind::Asked(asked) => asked_line(view, event, asked),
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
         EventKind::Closed(closed) => match &closed.result {
             Some(Err(why)) => (Level::Info, format!("over: {}", text::escape(why, true))),
@@ -41,6 +39,17 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
         },
     };
     Some((level, tagged(event, &text)))
+}
+
+fn asked_line(view: &View, event: &Event, asked: &PeerView) -> (Level, String) {
+    let text = format!("the peer's kernel says {}", asked.state);
+    let inferred = event.flow.and_then(|flow| view.flow(flow));
+    match inferred.map(|flow| &flow.peer_state) {
+        Some(peer) if !peer.agrees_with(asked.state) => {
+            (Level::Warn, format!("{text}, its segments say {}", peer.state()))
+        }
+        _ => (Level::Debug, text),
+    }
 }
 
 fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {

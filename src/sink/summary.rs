@@ -2,7 +2,7 @@
 
 use super::paint::Paint;
 use super::{Screen, text};
-use crate::event::{Direction, Opening, Transport};
+use crate::event::{Direction, Opening, PeerInfo, Transport};
 use crate::state::TcpState;
 use crate::view::{Flow, Traffic, View};
 use std::io::{self, Write};
@@ -45,6 +45,9 @@ fn connection(view: &View, flow: &Flow, screen: Screen, out: &mut impl Write) ->
         ("out", traffic(&flow.sent)),
         ("states", states.join(", ")),
     ];
+    if let Some(info) = &flow.peer_info {
+        facts.push(("kernel", kernel(info)));
+    }
     if let Some(Err(why)) = &flow.result {
         facts.push((flow.service, text::escape(why, screen.unicode)));
     }
@@ -112,6 +115,18 @@ fn traffic(traffic: &Traffic) -> String {
         text += &format!(", {} discarded", traffic.discarded);
     }
     text
+}
+
+/// What the peer's kernel had measured, when it was last asked.
+fn kernel(info: &PeerInfo) -> String {
+    format!(
+        "the peer's says rtt {} (varies by {}), rto {}, cwnd {}, {}",
+        text::time(info.rtt),
+        text::time(info.rttvar),
+        text::time(info.rto),
+        text::count(info.cwnd.into(), "segment"),
+        text::count(info.total_retransmits.into(), "retransmission"),
+    )
 }
 
 /// One line a flow, each column as wide as it must be.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::{Discard, Timer, UserCall};
+use crate::event::{Direction, Discard, Timer, UserCall};
 use crate::view::script::Script;
 use unicode_width::UnicodeWidthStr;
 
@@ -273,6 +273,7 @@ fn a_flow_is_printed_whole() {
         view.event(event);
         ladder.event(&view, event, &mut io::sink()).unwrap();
     }
+    ladder.flush(&mut io::sink()).unwrap();
     let mut out = Vec::new();
     assert!(ladder.whole(FlowId(2), &mut out).unwrap());
     assert!(!ladder.whole(FlowId(3), &mut out).unwrap());
