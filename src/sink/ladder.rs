@@ -44,8 +44,8 @@ mod record;
 use super::paint::Paint;
 use super::{Screen, text};
 use crate::event::{
-    Cause, Closed, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
-    Transition, Transport,
+    Cause, Closed, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId, Transition,
+    Transport,
 };
 use crate::segment::{Body, Flags};
 use crate::state::TcpState;
@@ -244,13 +244,7 @@ impl Ladder {
         self.emit(Some(flow.id), lines, out)
     }
 
-    fn prepare(
-        &mut self,
-        view: &View,
-        flow: &Flow,
-        time: Duration,
-        packet: &Packet,
-    ) -> Held {
+    fn prepare(&mut self, view: &View, flow: &Flow, time: Duration, packet: &Packet) -> Held {
         let described = &packet.described;
         let notation = described.notation(view.origin(Some(flow.id), packet.direction));
         let is_syn = described

@@ -45,9 +45,10 @@ fn asked_line(view: &View, event: &Event, asked: &PeerView) -> (Level, String) {
     let text = format!("the peer's kernel says {}", asked.state);
     let inferred = event.flow.and_then(|flow| view.flow(flow));
     match inferred.map(|flow| &flow.peer_state) {
-        Some(peer) if !peer.agrees_with(asked.state) => {
-            (Level::Warn, format!("{text}, its segments say {}", peer.state()))
-        }
+        Some(peer) if !peer.agrees_with(asked.state) => (
+            Level::Warn,
+            format!("{text}, its segments say {}", peer.state()),
+        ),
         _ => (Level::Debug, text),
     }
 }
@@ -99,7 +100,27 @@ fn tagged(event: &Event, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::TcpState;
     use crate::view::script::Script;
+
+    #[test]
+    fn a_kernel_that_says_what_cannot_be_is_a_warning() {
+        #[track_caller]
+        fn check(asked: TcpState, level: Level, expected: &str) {
+            let mut script = Script::new();
+            script.passive().handshake().asked(asked);
+            let mut view = View::new();
+            script.events.iter().for_each(|event| view.event(event));
+            let event = script.events.last().unwrap();
+            assert_eq!(line(&view, event), Some((level, expected.into())));
+        }
+        let plain = "#1 the peer's kernel says ESTABLISHED";
+        check(TcpState::Established, Level::Debug, plain);
+        let early = "#1 the peer's kernel says FIN-WAIT-1";
+        check(TcpState::FinWait1, Level::Debug, early);
+        let wrong = "#1 the peer's kernel says CLOSE-WAIT, its segments say ESTABLISHED";
+        check(TcpState::CloseWait, Level::Warn, wrong);
+    }
 
     #[test]
     fn every_event_has_its_line() {

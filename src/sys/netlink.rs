@@ -27,7 +27,11 @@ impl Socket {
 
     /// Sends a request and writes the first message of the answer into `answer`; what doesn't fit is cut off. Never
     /// waits: the kernel has answered before sending returns, or it never will (EAGAIN).
-    pub(super) fn ask<'a>(&self, request: Request, answer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    pub(super) fn ask<'a>(
+        &self,
+        request: Request,
+        answer: &'a mut [u8],
+    ) -> Result<&'a [u8], Errno> {
         let fd = self.0.as_raw_fd();
         send(fd, &request.finish(), MsgFlags::empty())?;
         let length = recv(fd, answer, MsgFlags::MSG_DONTWAIT)?;
@@ -82,7 +86,7 @@ impl Request {
         self.attribute(kind, &[value.as_bytes(), &[0]].concat())
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         let length = self.0.len() as u32;
         self.0[..4].copy_from_slice(&length.to_ne_bytes());
         self.0

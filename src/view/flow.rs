@@ -1,7 +1,7 @@
 use super::{Basis, InferredPeer};
 use crate::event::{
-    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo, PeerView, Timer,
-    Transition, Transport, UserCall,
+    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo, PeerView,
+    Timer, Transition, Transport, UserCall,
 };
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::state::TcpState;

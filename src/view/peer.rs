@@ -63,6 +63,12 @@ impl InferredPeer {
         self.state
     }
 
+    /// The state in which the peer has sent its newest segment, with the one thing that no segment tells left out: whether
+    /// it has received our ACK of its FIN. So it is FIN-WAIT-1 also in FIN-WAIT-2, and CLOSING also in TIME-WAIT.
+    pub fn told(&self) -> TcpState {
+        self.told.state()
+    }
+
     /// What [`state`](InferredPeer::state) rests on: told, or assumed. Never asked.
     pub fn basis(&self) -> Basis {
         let heard = self.told.after_syn.is_some() || self.told.reset;
@@ -105,32 +111,38 @@ impl InferredPeer {
     /// It may, where it said
     /// - what was inferred;
     /// - a state on the way there from what is told: it has not taken in yet, or will never, what we sent;
-    /// - a state into which its own user has brought it since by CLOSE, the FIN of which has not come yet; CLOSING too,
-    ///   where a FIN of ours has met that one on the way;
-    /// - CLOSED: its user called ABORT, or it lost patience, and the RST, if there is one, has not come yet.
+    /// - a state into which its own user has brought it by CLOSE, the FIN of which has not come yet or was lost; CLOSING
+    ///   too, where a FIN of ours has met that one on the way;
+    /// - CLOSED: its user called ABORT, or it lost patience, and the RST, if there is one, has not come yet;
+    /// - SYN-RECEIVED, where our SYN is out: whether anybody listens is not inferred before the answer; or SYN-SENT, where its
+    ///   user has called OPEN at the same time;
+    /// - CLOSING or TIME-WAIT, where LAST-ACK is told: only the first copy of its FIN says whether ours was there before,
+    ///   and it may have been lost.
     ///
     /// Nothing else brings a peer further than what has crossed the link (RFC 9293, figure 5).
     pub fn agrees_with(&self, asked: TcpState) -> bool {
         use TcpState::*;
         let told = self.told.state();
         let on_the_way = |state| leads_to(told, state) && leads_to(state, self.state);
-        let closed = match asked {
+        let also = match asked {
+            SynSent => self.state == Listen,
+            SynReceived => self.state == Listen && self.assumed.we_opened,
             FinWait1 => on_the_way(Established) || on_the_way(SynReceived),
             LastAck => on_the_way(CloseWait),
-            Closing => self.state == CloseWait && on_the_way(Established),
+            Closing if self.state == CloseWait => true,
+            Closing | TimeWait => told == LastAck,
             Closed => true,
             _ => false,
         };
-        closed || on_the_way(asked)
+        also || on_the_way(asked)
     }
 }
 
 /// Whether one connection can come from one state to the other, or is there.
 fn leads_to(from: TcpState, to: TcpState) -> bool {
     let passes = |next: &TcpState| {
-        // Whatever comes after these is another connection.
-        let ends = matches!(next, TcpState::Closed | TcpState::Listen);
-        from.may_become(*next) && (*next == to || !ends)
+        // What begins anew is another connection.
+        from != TcpState::Closed && *next != TcpState::Listen && from.may_become(*next)
     };
     from == to
         || TcpState::ALL
