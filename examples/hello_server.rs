@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut view = View::new();
     let mut driver = Driver::new(&tun, &waiter, Clock::start());
     loop {
-        let ready = driver.step(&mut engine, Until::default(), |event| {
+        let ready = driver.step(&mut engine, Until::default(), |_, event| {
             view.event(&event);
             if let Some((_, line)) = line(&view, &event) {
                 eprintln!("{line}");

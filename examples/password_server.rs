@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut driver = Driver::new(&tun, &waiter, Clock::start());
     loop {
         let mut events = Vec::new();
-        let ready = driver.step(&mut engine, Until::default(), |event| events.push(event))?;
+        let ready = driver.step(&mut engine, Until::default(), |_, event| events.push(event))?;
         for event in events {
             view.event(&event);
             ladder.event(&view, &event, &mut screen)?;

@@ -10,6 +10,7 @@
 //! with the code of its command.
 
 mod args;
+mod asker;
 mod connect;
 mod demo;
 mod doctor;

@@ -174,7 +174,8 @@ pub enum Command {
     /// Let the program of a flow look again: something that it waits for outside of the engine, such as
     /// [`Console`](crate::service::Console) input, is there.
     Wake(FlowId),
-    /// Tell what the kernel of the flow's peer was heard to say.
+    /// Tell what the kernel of the flow's peer was heard to say, right behind the event that was polled last: that of a
+    /// packet, whose time is to be given.
     Tell(FlowId, PeerView),
 }
 
@@ -264,7 +265,7 @@ impl Engine {
             Command::Tell(flow, view) => {
                 self.shared
                     .journal
-                    .tell(now, Some(flow), EventKind::Asked(view));
+                    .tell_next(now, Some(flow), EventKind::Asked(view));
                 return;
             }
         };

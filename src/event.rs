@@ -347,7 +347,8 @@ impl Timer {
 pub struct PeerView {
     /// The true state.
     pub state: TcpState,
-    /// What TCP_INFO says (tcp(7)); the kernel has none in TIME-WAIT and SYN-RECEIVED.
+    /// What TCP_INFO says (tcp(7)); the kernel has none in LISTEN, SYN-RECEIVED, TIME-WAIT and CLOSED, and none in
+    /// FIN-WAIT-2 once no program holds the connection.
     pub info: Option<PeerInfo>,
 }
 

@@ -70,8 +70,13 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
         log::warn!("{shortfall}");
     }
     lab.start()?;
-    let Lab { tun, child, .. } = &mut lab;
-    let session = begin(&connect, tun, &waiter, clock)?;
+    let Lab {
+        tun, child, diag, ..
+    } = &mut lab;
+    let mut session = begin(&connect, tun, &waiter, clock)?;
+    if let Some(diag) = diag {
+        session.ask(diag);
+    }
     talk(session, &connect, peer, Some(child))
 }
 

@@ -105,6 +105,9 @@ pub(super) fn in_lab(
     lab.start()?;
 
     let mut session = Session::new(engine, &lab.tun, &waiter, clock, watcher);
+    if let Some(diag) = &lab.diag {
+        session.ask(diag);
+    }
     let mut ended = None;
     let code = loop {
         let deadline = ended.map(|(_, at)| at + LINGER);

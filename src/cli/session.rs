@@ -1,10 +1,12 @@
 //! An engine on a TUN, watched.
 
+use super::asker::Asker;
 use super::watcher::Watcher;
-use crate::engine::Engine;
-use crate::event::{Event, EventKind, FlowId};
+use crate::engine::{Command, Engine};
+use crate::event::{Event, EventKind, FlowId, Watch};
 use crate::sys::child::Child;
 use crate::sys::clock::Clock;
+use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
 use crate::sys::tun::Tun;
 use crate::sys::wait::{Ready, Waiter};
@@ -16,12 +18,13 @@ use std::os::fd::AsFd;
 pub(super) struct Session<'a> {
     pub(super) engine: Engine,
     driver: Driver<'a>,
-    audience: Audience,
+    audience: Audience<'a>,
 }
 
 /// Those who are told of every event.
-struct Audience {
+struct Audience<'a> {
     watcher: Watcher,
+    asker: Option<Asker<'a>>,
     /// How the flow ended that is waited for.
     awaited: Option<(FlowId, Option<Outcome>)>,
 }
@@ -42,8 +45,18 @@ impl<'a> Session<'a> {
             driver: Driver::new(tun, waiter, clock),
             audience: Audience {
                 watcher,
+                asker: None,
                 awaited: None,
             },
+        }
+    }
+
+    /// From now on the peers' kernel is asked about its end after each segment, if anybody looks at segments.
+    pub(super) fn ask(&mut self, diag: &'a Diag) {
+        let Audience { watcher, asker, .. } = &mut self.audience;
+        if watcher.wants() == Watch::Everything {
+            watcher.peers_are_asked();
+            *asker = Some(Asker::new(diag));
         }
     }
 
@@ -82,16 +95,21 @@ impl<'a> Session<'a> {
             deadline,
         };
         let audience = &mut self.audience;
-        Ok(self
-            .driver
-            .step(&mut self.engine, until, |event| audience.tell(&event))?)
+        Ok(self.driver.step(&mut self.engine, until, |engine, event| {
+            audience.tell(engine, &event)
+        })?)
     }
 
     /// Sends what is to be sent and shows what has happened.
+    ///
+    /// In the order in which it happens: the peer is asked about a packet that has come before the answer to it leaves,
+    /// and about one of ours once it has left. The kernel takes in what is written to a TUN before the system call
+    /// is over, unless the peer's own system call holds the socket just then.
     pub(super) fn drain(&mut self) -> anyhow::Result<()> {
         let audience = &mut self.audience;
-        self.driver
-            .drain(&mut self.engine, |event| audience.tell(&event))?;
+        self.driver.drain(&mut self.engine, |engine, event| {
+            audience.tell(engine, &event)
+        })?;
         Ok(())
     }
 
@@ -102,8 +120,8 @@ impl<'a> Session<'a> {
     }
 }
 
-impl Audience {
-    fn tell(&mut self, event: &Event) {
+impl Audience<'_> {
+    fn tell(&mut self, engine: &mut Engine, event: &Event) {
         if let (EventKind::Closed(closed), Some((awaited, outcome))) =
             (&event.kind, &mut self.awaited)
             && event.flow == Some(*awaited)
@@ -111,5 +129,11 @@ impl Audience {
             *outcome = Some(closed.result.clone());
         }
         self.watcher.event(event);
+        if let Some(asker) = &mut self.asker
+            && let Some(flow) = event.flow
+            && let Some(view) = asker.event(event)
+        {
+            engine.handle_command(event.at, Command::Tell(flow, view));
+        }
     }
 }

@@ -75,6 +75,13 @@ impl Watcher {
         }
     }
 
+    /// Peers' kernels will be asked about their ends.
+    pub(super) fn peers_are_asked(&mut self) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.peers_are_asked();
+        }
+    }
+
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
         if self.ladder.is_none() && !self.logs && self.sinks.is_empty() {

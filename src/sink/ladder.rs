@@ -32,8 +32,10 @@
 //! ```
 //!
 //! A state stands on the line of the segment with which it is entered, and only there. Ours is read from the
-//! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)). A change
-//! that no segment made has a line of its own, with its cause. Sequence numbers count from the initial ones.
+//! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)), or its kernel is
+//! asked just after each (`peer (asked)`): then a state is the true one at that moment, and may be ahead of the
+//! segment that will tell it. A change that no segment made has a line of its own, with its cause. Sequence
+//! numbers count from the initial ones.
 
 mod layout;
 mod record;
@@ -42,8 +44,8 @@ use super::paint::Paint;
 use super::story::{Depth, Story};
 use super::{Screen, text};
 use crate::event::{
-    Cause, Closed, Direction, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet,
-    PacketId, Transition, Transport,
+    Cause, Closed, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
+    Transition, Transport,
 };
 use crate::segment::{Body, Flags};
 use crate::state::TcpState;
@@ -103,9 +105,20 @@ pub struct Ladder {
     peers: BTreeMap<FlowId, TcpState>,
     story: Story,
     records: Records,
-    /// A packet from a peer that waits for the change of state it may cause, and the remarks on it.
-    held: Option<(PacketId, Rung, Vec<String>)>,
+    held: Option<Held>,
+    /// Whether peers' kernels are asked.
+    asks: bool,
     begun: bool,
+}
+
+/// A packet that waits for the changes of state it may cause.
+#[derive(Debug)]
+struct Held {
+    id: PacketId,
+    rung: Rung,
+    /// The peer's state; none in an exchange of datagrams.
+    peer: Option<TcpState>,
+    remarks: Vec<String>,
 }
 
 impl Ladder {
@@ -118,14 +131,20 @@ impl Ladder {
             story: Story::new(options.lang, options.explain).with_time_wait(options.time_wait),
             records: Records::default(),
             held: None,
+            asks: false,
             begun: false,
         }
     }
 
+    /// From now on peers' kernels are asked about their ends, and the head of the left column says so.
+    pub fn peers_are_asked(&mut self) {
+        self.asks = true;
+    }
+
     /// Draws `event`, which `view` was fed before.
     ///
-    /// A packet from a peer is held back until the next event tells whether it changes our state. So call
-    /// [`flush`](Ladder::flush) whenever there are no more events for now.
+    /// A packet is held back until the next events tell which states it changes. So call [`flush`](Ladder::flush)
+    /// whenever there are no more events for now.
     ///
     /// # Errors
     ///
@@ -136,12 +155,20 @@ impl Ladder {
             cause: Cause::Segment(id),
             ..
         }) = event.kind
-            && let Some((held, rung, remarks)) = &mut self.held
-            && *held == id
+            && let Some(held) = &mut self.held
+            && held.id == id
         {
-            rung.local = Some(to);
-            remarks.extend(self.story.event(view, event));
+            held.rung.local = Some(to);
+            held.remarks.extend(self.story.event(view, event));
             return self.flush(out);
+        }
+        if let EventKind::Asked(asked) = event.kind {
+            if let Some(held) = self.held.as_mut()
+                && Some(held.rung.flow) == event.flow
+            {
+                held.peer = Some(asked.state);
+            }
+            return Ok(());
         }
         self.flush(out)?;
         let remarks = self.story.event(view, event);
@@ -161,7 +188,10 @@ impl Ladder {
         let time = event.at - start;
         match &event.kind {
             EventKind::Opened(opened) => self.opened(flow, opened, out),
-            EventKind::Packet(packet) => self.packet(view, flow, time, packet, remarks, out),
+            EventKind::Packet(packet) => {
+                self.held = Some(self.prepare(view, flow, time, packet, remarks));
+                Ok(())
+            }
             EventKind::Asked(_) => Ok(()),
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
@@ -188,10 +218,19 @@ impl Ladder {
     ///
     /// Those of `out`.
     pub fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
-        let Some((_, rung, remarks)) = self.held.take() else {
+        let Some(held) = self.held.take() else {
             return Ok(());
         };
-        self.rung(&rung, &remarks, out)
+        let mut rung = held.rung;
+        if let Some(peer) = held.peer {
+            let shown = self.peers.insert(rung.flow, peer);
+            rung.peer = (shown != Some(peer)).then_some(peer);
+        }
+        let mut lines = self.layout.rung(&rung);
+        for remark in &held.remarks {
+            lines.extend(self.layout.remark(remark));
+        }
+        self.emit(Some(rung.flow), lines, out)
     }
 
     /// Draws all of one flow, over or not, without the others in between, and answers whether it is known. Of a
@@ -220,9 +259,13 @@ impl Ladder {
                 lines.push(self.layout.columns(&left, &right, Paint::Dim));
             }
             Transport::Tcp => {
-                let (left, right) = (lang.inferred_column(), lang.tcplab());
+                let left = match self.asks {
+                    true => lang.asked_column(),
+                    false => lang.inferred_column(),
+                };
+                let right = lang.tcplab();
                 lines.push(self.layout.columns(&left, &right, Paint::Dim));
-                let peer = flow.peer_state.state();
+                let (peer, _) = flow.peer_end();
                 self.peers.insert(flow.id, peer);
                 // RFC 9293 draws the states before the first segment above it.
                 if opened.opening == Opening::Passive {
@@ -234,24 +277,14 @@ impl Ladder {
         self.emit(Some(flow.id), lines, out)
     }
 
-    fn packet(
+    fn prepare(
         &mut self,
         view: &View,
         flow: &Flow,
         time: Duration,
         packet: &Packet,
         remarks: Vec<String>,
-        out: &mut impl Write,
-    ) -> io::Result<()> {
-        let rung = self.prepare(view, flow, time, packet);
-        if packet.direction == Direction::In {
-            self.held = Some((packet.id, rung, remarks));
-            return Ok(());
-        }
-        self.rung(&rung, &remarks, out)
-    }
-
-    fn prepare(&mut self, view: &View, flow: &Flow, time: Duration, packet: &Packet) -> Rung {
+    ) -> Held {
         let lang = self.options.lang;
         let described = &packet.described;
         let notation = described.notation(view.origin(Some(flow.id), packet.direction));
@@ -284,28 +317,27 @@ impl Ladder {
             let width = PREVIEW.min(self.layout.below_width());
             items.push(text::preview(lang, payload, width, self.is_unicode()));
         }
-        let peer = flow.peer_state.state();
-        let shown = self.peers.insert(flow.id, peer);
-        Rung {
+        let discarded = packet.fate != Fate::Delivered;
+        let rung = Rung {
             flow: flow.id,
             time,
             direction: packet.direction,
-            peer: (flow.transport == Transport::Tcp && shown != Some(peer)).then_some(peer),
+            peer: None,
             local: None,
             items,
             paint,
-            discarded: packet.fate != Fate::Delivered,
+            discarded,
             below: described
                 .tcp()
-                .filter(|_| is_syn && !packet.retransmission && packet.fate == Fate::Delivered)
+                .filter(|_| is_syn && !packet.retransmission && !discarded)
                 .map(|segment| lang.zero_stands_for(segment.seq)),
+        };
+        Held {
+            id: packet.id,
+            rung,
+            peer: (flow.transport == Transport::Tcp).then(|| flow.peer_end().0),
+            remarks,
         }
-    }
-
-    fn rung(&mut self, rung: &Rung, remarks: &[String], out: &mut impl Write) -> io::Result<()> {
-        let mut lines = self.layout.rung(rung);
-        lines.extend(self.remarks(remarks));
-        self.emit(Some(rung.flow), lines, out)
     }
 
     fn remarks(&self, remarks: &[String]) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::paint::Paint;
 use super::{Screen, text};
-use crate::event::{Direction, Opening, Transport};
+use crate::event::{Direction, Opening, PeerInfo, Transport};
 use crate::state::TcpState;
 use crate::view::{Flow, Traffic, View};
 use crate::words::{Lang, Thing};
@@ -59,6 +59,9 @@ fn connection(
             }),
         ),
     ];
+    if let Some(info) = &flow.peer_info {
+        facts.push((lang.kernel(), words(&kernel(lang, info))));
+    }
     if let Some(Err(why)) = &flow.result {
         let why = text::escape(&lang.told(why), screen.unicode);
         facts.push((flow.service.into(), words(&why)));
@@ -116,6 +119,17 @@ fn traffic(lang: Lang, traffic: &Traffic) -> String {
         text += &lang.also(lang.some_discarded(traffic.discarded));
     }
     text
+}
+
+/// What the peer's kernel had measured, when it was last asked.
+fn kernel(lang: Lang, info: &PeerInfo) -> String {
+    lang.kernel_says(
+        text::time(info.rtt),
+        text::time(info.rttvar),
+        text::time(info.rto),
+        lang.count(info.cwnd.into(), Thing::Segment),
+        lang.count(info.total_retransmits.into(), Thing::Retransmission),
+    )
 }
 
 /// One line a flow, each column as wide as it must be.

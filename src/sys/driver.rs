@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::tun::Tun;
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
-use crate::event::Event;
+use crate::event::{Direction, Event, EventKind, Fate};
 
 /// So many packets are taken from the TUN before anything else is looked at.
 const BATCH: usize = 64;
@@ -44,7 +44,7 @@ const MAX_PACKET: usize = 65_535;
 ///
 /// let mut driver = Driver::new(&tun, &waiter, clock);
 /// loop {
-///     let ready = driver.step(&mut engine, Until::default(), |event| println!("{event:?}"))?;
+///     let ready = driver.step(&mut engine, Until::default(), |_, event| println!("{event:?}"))?;
 ///     if !ready.signals.is_empty() {
 ///         return Ok(());
 ///     }
@@ -57,6 +57,8 @@ pub struct Driver<'a> {
     waiter: &'a Waiter,
     clock: Clock,
     packet: Vec<u8>,
+    /// How many packets have left whose events were not told yet.
+    untold: usize,
 }
 
 /// What else ends the wait of a [`Driver::step`], besides packets, timers and signals. The default is nothing.
@@ -78,6 +80,7 @@ impl<'a> Driver<'a> {
             waiter,
             clock,
             packet: vec![0; MAX_PACKET],
+            untold: 0,
         }
     }
 
@@ -95,7 +98,7 @@ impl<'a> Driver<'a> {
         &mut self,
         engine: &mut Engine,
         until: Until<'_>,
-        mut tell: impl FnMut(Event),
+        mut tell: impl FnMut(&mut Engine, Event),
     ) -> io::Result<Ready> {
         self.drain(engine, &mut tell)?;
         let wake_at = [engine.poll_timeout(), until.deadline];
@@ -117,22 +120,49 @@ impl<'a> Driver<'a> {
     /// Sends what is to be sent and tells what has happened: to be called after each command to the engine, unless
     /// [`step`](Driver::step) comes next.
     ///
+    /// It is told in the order in which it happens: a packet that has come before the answer to it leaves, and one of
+    /// ours once it has left. The kernel takes in what is written to a TUN before the system call is over, unless the
+    /// peer's own system call holds the socket just then.
+    ///
     /// # Errors
     /// When the TUN is taken away.
-    pub fn drain(&mut self, engine: &mut Engine, mut tell: impl FnMut(Event)) -> io::Result<()> {
+    pub fn drain(
+        &mut self,
+        engine: &mut Engine,
+        mut tell: impl FnMut(&mut Engine, Event),
+    ) -> io::Result<()> {
         let now = self.clock.now();
-        while let Some(transmit) = engine.poll_transmit(now, &mut self.packet) {
-            match self.tun.send(&self.packet[..transmit.len]) {
-                Ok(()) => {}
-                // As on any wire, the packet is lost.
-                Err(error) if is_loss(&error) => log::debug!("packet lost at the TUN: {error}"),
-                Err(error) => return Err(self.lost_tun(error)),
+        loop {
+            let Some(event) = engine.poll_event() else {
+                match self.transmit(engine, now)? {
+                    true => continue,
+                    false => return Ok(()),
+                }
+            };
+            if has_left(&event) {
+                // An answer that was made while its cause arrived is told before it leaves.
+                if self.untold == 0 {
+                    self.transmit(engine, now)?;
+                }
+                self.untold = self.untold.saturating_sub(1);
             }
+            tell(engine, event);
         }
-        while let Some(event) = engine.poll_event() {
-            tell(event);
+    }
+
+    /// Lets one packet leave, if there is one.
+    fn transmit(&mut self, engine: &mut Engine, now: Instant) -> io::Result<bool> {
+        let Some(transmit) = engine.poll_transmit(now, &mut self.packet) else {
+            return Ok(false);
+        };
+        self.untold += 1;
+        match self.tun.send(&self.packet[..transmit.len]) {
+            Ok(()) => {}
+            // As on any wire, the packet is lost.
+            Err(error) if is_loss(&error) => log::debug!("packet lost at the TUN: {error}"),
+            Err(error) => return Err(self.lost_tun(error)),
         }
-        Ok(())
+        Ok(true)
     }
 
     fn wait(&self, until: Until<'_>, timeout: Option<Duration>) -> io::Result<Ready> {
@@ -146,7 +176,11 @@ impl<'a> Driver<'a> {
             .map_err(|error| io::Error::new(error.kind(), format!("cannot wait: {error}")))
     }
 
-    fn receive(&mut self, engine: &mut Engine, tell: &mut impl FnMut(Event)) -> io::Result<()> {
+    fn receive(
+        &mut self,
+        engine: &mut Engine,
+        tell: &mut impl FnMut(&mut Engine, Event),
+    ) -> io::Result<()> {
         for _ in 0..BATCH {
             let len = match self.tun.recv(&mut self.packet) {
                 Ok(len) => len,
@@ -163,6 +197,16 @@ impl<'a> Driver<'a> {
     fn lost_tun(&self, error: io::Error) -> io::Error {
         let what = format!("the TUN {} was taken away: {error}", self.tun.name());
         io::Error::new(error.kind(), what)
+    }
+}
+
+/// Whether it tells of a packet that is to be written to the TUN.
+fn has_left(event: &Event) -> bool {
+    match &event.kind {
+        EventKind::Packet(packet) => {
+            packet.direction == Direction::Out && packet.fate == Fate::Delivered
+        }
+        _ => false,
     }
 }
 

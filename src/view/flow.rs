@@ -1,7 +1,7 @@
-use super::InferredPeer;
+use super::{Basis, InferredPeer};
 use crate::event::{
-    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerView, Timer,
-    Transition, Transport, UserCall,
+    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo, PeerView,
+    Timer, Transition, Transport, UserCall,
 };
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::state::TcpState;
@@ -34,8 +34,11 @@ pub struct Flow {
     pub state: TcpState,
     /// The peer's state, inferred. It means nothing in an exchange of datagrams.
     pub peer_state: InferredPeer,
-    /// What the peer's kernel has last said of its end, where it can be asked.
+    /// What the peer's kernel says of its end since the newest packet, or said when it went to CLOSED; `None` where it
+    /// can't be asked.
     pub asked: Option<PeerView>,
+    /// The newest TCP_INFO that the peer's kernel gave.
+    pub peer_info: Option<PeerInfo>,
     /// Our initial sequence number, once our SYN was seen.
     pub iss: Option<SeqNumber>,
     /// The peer's initial sequence number, once its SYN was seen.
@@ -134,6 +137,7 @@ impl Flow {
             state,
             peer_state: InferredPeer::new(opened.opening),
             asked: None,
+            peer_info: None,
             iss: None,
             irs: None,
             received: Traffic::default(),
@@ -197,6 +201,14 @@ impl Flow {
         self.endings.first().copied()
     }
 
+    /// The peer's state as well as it is known, and what that rests on: asked where its kernel was, otherwise inferred.
+    pub fn peer_end(&self) -> (TcpState, Basis) {
+        match self.asked {
+            Some(asked) => (asked.state, Basis::Asked),
+            None => (self.peer_state.state(), self.peer_state.basis()),
+        }
+    }
+
     /// What went that way.
     pub fn traffic(&self, direction: Direction) -> &Traffic {
         match direction {
@@ -208,6 +220,8 @@ impl Flow {
     /// Counts a packet and answers with what it added.
     pub(super) fn packet(&mut self, at: Instant, packet: &Packet) -> Traffic {
         self.first_packet_at.get_or_insert(at);
+        // Whatever crosses the link may move the peer; only from CLOSED there is no way on.
+        self.asked = self.asked.filter(|asked| asked.state == TcpState::Closed);
         let mut added = Traffic {
             packets: 1,
             retransmissions: packet.retransmission.into(),
@@ -264,6 +278,11 @@ impl Flow {
             self.ended(by, Means::Reset);
         }
         new.into()
+    }
+
+    pub(super) fn asked(&mut self, asked: PeerView) {
+        self.asked = Some(asked);
+        self.peer_info = asked.info.or(self.peer_info);
     }
 
     pub(super) fn transition(&mut self, at: Instant, transition: &Transition) {

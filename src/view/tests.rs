@@ -238,3 +238,37 @@ fn the_wire_lags_behind_our_state() {
     script.put("F", 1, Some(2), b"");
     assert_eq!(states(&script), (LastAck, LastAck));
 }
+
+#[test]
+fn what_the_kernel_says_counts_until_the_next_packet() {
+    let mut script = Script::new();
+    script.passive().handshake().asked(TcpState::FinWait1);
+    script.get("", 1, Some(1), b"");
+    script.get("F", 1, Some(1), b"").asked(TcpState::TimeWait);
+    script.get("", 2, Some(1), b"").asked(TcpState::Closed);
+    script.get("R", 2, None, b"");
+    let mut view = View::new();
+    let mut seen = Vec::new();
+    for event in &script.events {
+        view.event(event);
+        let end = view.flow(FlowId(1)).unwrap().peer_end();
+        if seen.last() != Some(&end) {
+            seen.push(end);
+        }
+    }
+    use Basis::*;
+    let expected = [
+        (TcpState::Established, Told),
+        (TcpState::FinWait1, Asked),
+        (TcpState::Established, Told),
+        (TcpState::FinWait1, Told),
+        (TcpState::TimeWait, Asked),
+        (TcpState::FinWait1, Told),
+        // There is no way back from there.
+        (TcpState::Closed, Asked),
+    ];
+    assert!(seen.ends_with(&expected), "{seen:?}");
+    // In TIME-WAIT there is no TCP_INFO; what was heard before stays.
+    let info = view.flow(FlowId(1)).unwrap().peer_info.unwrap();
+    assert_eq!(info.cwnd, 10);
+}

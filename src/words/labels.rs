@@ -22,6 +22,7 @@ labels! {
     // Columns and marks of the ladder.
     peer_column() { en: "peer", zh: "对端" }
     inferred_column() { en: "peer (inferred)", zh: "对端（推断）" }
+    asked_column() { en: "peer (asked)", zh: "对端（询问内核）" }
     zero_stands_for(number) {
         en: "0 stands for the initial sequence number {number}",
         zh: "0 代表初始序号 {number}"
@@ -93,6 +94,11 @@ labels! {
     exchanged(received, received_bytes, sent, sent_bytes) {
         en: ": {received} in ({received_bytes}), {sent} out ({sent_bytes})",
         zh: "：收到 {received}（{received_bytes}），发出 {sent} 个（{sent_bytes}）"
+    }
+    kernel() { en: "kernel", zh: "内核" }
+    kernel_says(rtt, rttvar, rto, cwnd, resent) {
+        en: "the peer's says rtt {rtt} (varies by {rttvar}), rto {rto}, cwnd {cwnd}, {resent}",
+        zh: "对端内核：RTT {rtt}（波动 {rttvar}），RTO {rto}，拥塞窗口 {cwnd}，{resent}"
     }
     bytes_in_segments(bytes, segments) { en: "{bytes} in {segments}", zh: "{segments}，共 {bytes}" }
     some_discarded(count) { en: "{count} discarded", zh: "丢弃 {count} 个" }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::{Discard, Timer, UserCall};
+use crate::event::{Direction, Discard, Timer, UserCall};
 use crate::view::script::Script;
 use unicode_width::UnicodeWidthStr;
 
@@ -67,6 +67,39 @@ fn the_documentation_is_true() {
         let documented = format!("\n//! {line}\n");
         assert!(include_str!("../ladder.rs").contains(&documented), "{line}");
     }
+}
+
+#[test]
+fn the_peer_is_asked() {
+    let mut script = Script::new();
+    script
+        .passive()
+        .get("S", 0, None, b"")
+        .asked(TcpState::SynSent);
+    script.to(TcpState::SynReceived).wait(100);
+    // Quick to close: the FIN is on its way behind the ACK.
+    script.put("S", 0, Some(1), b"").asked(TcpState::FinWait1);
+    script
+        .wait(50)
+        .get("", 1, Some(1), b"")
+        .asked(TcpState::FinWait1);
+    script.to(TcpState::Established);
+    script.get("F", 1, Some(1), b"").asked(TcpState::FinWait1);
+    script.to(TcpState::CloseWait);
+    script.call(TcpState::LastAck, UserCall::Close);
+    script.put("F", 1, Some(2), b"").asked(TcpState::TimeWait);
+    // Where no answer comes, it is inferred.
+    script.wait(50).get("", 2, Some(2), b"");
+    script.to(TcpState::Closed).over(Some(Ok(())));
+    let mut view = View::new();
+    let mut ladder = Ladder::new(plain(80));
+    ladder.peers_are_asked();
+    let mut out = Vec::new();
+    for event in &script.events {
+        view.event(event);
+        ladder.event(&view, event, &mut out).unwrap();
+    }
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
 }
 
 #[test]
@@ -279,6 +312,7 @@ fn a_flow_is_printed_whole() {
         view.event(event);
         ladder.event(&view, event, &mut io::sink()).unwrap();
     }
+    ladder.flush(&mut io::sink()).unwrap();
     let mut out = Vec::new();
     assert!(ladder.whole(FlowId(2), &mut out).unwrap());
     assert!(!ladder.whole(FlowId(3), &mut out).unwrap());
