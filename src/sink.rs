@@ -16,6 +16,7 @@ use std::io;
 
 pub mod ladder;
 pub mod log;
+pub mod report;
 pub mod summary;
 
 mod paint;

@@ -1,10 +1,12 @@
 //! What can be typed.
 
-use super::plan::{network_v4, network_v6, prefix, seconds, size};
+use super::plan::{network_v4, network_v6, prefix, report, seconds, size};
+use crate::sink::report::Format;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
 ///
@@ -150,6 +152,9 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
+    /// Write a report of the run: .html, .svg (drawings), .md (Markdown) or .mmd (Mermaid); repeatable
+    #[arg(long, value_name = "FILE", value_parser = report)]
+    pub(super) report: Vec<(PathBuf, Format)>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -3,12 +3,14 @@
 use super::args::Stack;
 use crate::engine::Config;
 use crate::event::Watch;
+use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 
 /// How the engine is to be made.
 pub(super) fn engine_config(
@@ -113,6 +115,13 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|seconds| (0.0..=1e9).contains(seconds))
         .map(|seconds| Duration::from_micros((seconds * 1e6).round() as u64))
         .ok_or_else(|| "expected a number of seconds, for example 60 or 0.5".to_owned())
+}
+
+/// A file for a report, of the kind that its suffix tells.
+pub(super) fn report(path: &str) -> Result<(PathBuf, Format), UnknownSuffix> {
+    let path = PathBuf::from(path);
+    let format = Format::of(&path)?;
+    Ok((path, format))
 }
 
 /// An address with its prefix, which must be one that a host can have.

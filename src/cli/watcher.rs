@@ -4,9 +4,12 @@ use super::args::Show;
 use super::plan::events_are_logged;
 use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
+use crate::sink::report::Report;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::view::View;
+use anyhow::Context;
 use std::env;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 
 pub(super) use crate::sink::log::TARGET as LOG_TARGET;
@@ -36,13 +39,19 @@ impl Watcher {
             explain: !show.no_explain,
             keep: show.whole,
         };
+        let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
+        for (path, format) in &show.report {
+            let name = format!("the report {}", path.display());
+            let file = File::create(path).with_context(|| format!("cannot create {name}"))?;
+            sinks.push((name, Box::new(Report::new(file, *format))));
+        }
         Ok(Watcher {
             view: View::new(),
             ladder: (!show.quiet).then(|| Ladder::new(options)),
             screen,
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
-            sinks: Vec::new(),
+            sinks,
             drawn: Vec::new(),
         })
     }

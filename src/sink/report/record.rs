@@ -1,0 +1,386 @@
+//! What is kept of a run until its report is written: rows of the ladder, the path through the states, numbers.
+
+use super::figures::Figures;
+use super::points::Points;
+use super::{FLOWS, HALF};
+use crate::event::{
+    Cause, Direction, Event, EventKind, Fate, FlowId, Packet, PacketId, Reason, Resend, Transition,
+    Transport,
+};
+use crate::segment::Body;
+use crate::sink::ladder::{Ladder, Options};
+use crate::sink::{Screen, text};
+use crate::state::TcpState;
+use crate::view::{Flow, View};
+use smoltcp::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+/// How many columns of a payload are shown.
+const PREVIEW: usize = 58;
+/// No connection changes its state more often than this without being reopened again and again.
+const STEPS: usize = 64;
+
+/// The flows that are told in detail.
+#[derive(Debug)]
+pub(super) struct Record {
+    flows: BTreeMap<FlowId, FlowRecord>,
+    /// The same flows as text.
+    pub(super) ladder: Ladder,
+}
+
+/// One flow.
+#[derive(Debug)]
+pub(super) struct FlowRecord {
+    pub(super) transport: Transport,
+    /// The states in which the peer and we begin.
+    pub(super) initial: [TcpState; 2],
+    pub(super) rows: Rows,
+    /// Our way through the states.
+    pub(super) path: Vec<Step>,
+    pub(super) figures: Figures,
+    pub(super) points: Points,
+    /// Whether the peer's kernel was asked about its state.
+    pub(super) asked: bool,
+    peer: TcpState,
+}
+
+/// A change of our state, and when: from the flow's first packet on.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) from: TcpState,
+    pub(super) to: TcpState,
+    pub(super) cause: Cause,
+    pub(super) time: Duration,
+}
+
+/// Something that stands in a ladder by itself.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// From the flow's first packet on.
+    pub(super) time: Duration,
+    pub(super) what: What,
+    /// The state that the peer enters, and we.
+    pub(super) peer: Option<TcpState>,
+    pub(super) local: Option<TcpState>,
+    /// What there is to say about it, a sentence each.
+    pub(super) words: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Packet(Box<Arrow>),
+    /// Our state changes without a segment: the cause.
+    Change(String),
+    /// A service says something, or the flow is over.
+    Remark(String),
+    /// So many rows are not kept.
+    LeftOut(u64),
+}
+
+/// A packet.
+#[derive(Clone, Debug)]
+pub(super) struct Arrow {
+    pub(super) id: PacketId,
+    pub(super) direction: Direction,
+    /// All of it, in packetdrill's notation.
+    pub(super) notation: String,
+    /// The same, as short as it is for an arrow.
+    pub(super) short: String,
+    pub(super) preview: Option<String>,
+    pub(super) retransmission: bool,
+    pub(super) mark: Mark,
+}
+
+/// How an arrow ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Where it should.
+    Through,
+    /// In a cross: why.
+    Lost(&'static str),
+}
+
+impl Record {
+    pub(super) fn new() -> Record {
+        let screen = Screen {
+            width: 100,
+            colour: false,
+            unicode: true,
+        };
+        Record {
+            flows: BTreeMap::new(),
+            ladder: Ladder::new(Options {
+                screen,
+                verbose: 0,
+                explain: true,
+                keep: true,
+            }),
+        }
+    }
+
+    pub(super) fn event(&mut self, view: &View, event: &Event) {
+        let Some(flow) = event.flow.and_then(|id| view.flow(id)) else {
+            return;
+        };
+        if matches!(event.kind, EventKind::Opened(_)) && self.flows.len() < FLOWS {
+            self.flows.insert(flow.id, FlowRecord::new(flow));
+        }
+        let Some(record) = self.flows.get_mut(&flow.id) else {
+            return;
+        };
+        // Only the lines that it keeps are wanted, and writing to nowhere does not fail.
+        let _ = self.ladder.event(view, event, &mut io::sink());
+        let _ = self.ladder.flush(&mut io::sink());
+        record.event(view, flow, event);
+    }
+
+    /// The flows told in detail, in the order in which they began.
+    pub(super) fn flows(&self) -> impl Iterator<Item = (FlowId, &FlowRecord)> {
+        self.flows.iter().map(|(id, record)| (*id, record))
+    }
+}
+
+impl FlowRecord {
+    fn new(flow: &Flow) -> FlowRecord {
+        let peer = flow.peer_state.state();
+        FlowRecord {
+            transport: flow.transport,
+            initial: [peer, flow.state],
+            rows: Rows::default(),
+            path: Vec::new(),
+            figures: Figures::default(),
+            points: Points::default(),
+            asked: false,
+            peer,
+        }
+    }
+
+    fn event(&mut self, view: &View, flow: &Flow, event: &Event) {
+        let time = event.at - flow.first_packet_at.unwrap_or(flow.opened_at);
+        match &event.kind {
+            EventKind::Opened(_) => {}
+            EventKind::Packet(packet) => self.packet(view, flow, time, packet),
+            EventKind::Transition(transition) => self.transition(time, transition),
+            EventKind::Asked(asked) => {
+                self.asked = true;
+                self.rows.peer_is(asked.state, self.initial[0]);
+                self.peer = asked.state;
+            }
+            EventKind::Note(note) => {
+                let note = format!("{}: {}", flow.service, text::escape(note, true));
+                self.rows.push(Row::new(time, What::Remark(note)));
+            }
+            EventKind::Closed(closed) => {
+                let mut over = format!(
+                    "over: {} in, {} out",
+                    text::count(flow.received.bytes, "byte"),
+                    text::count(flow.sent.bytes, "byte"),
+                );
+                if let Some(Err(why)) = &closed.result {
+                    over += &format!("; {}: {}", flow.service, text::escape(why, true));
+                }
+                self.rows.push(Row::new(time, What::Remark(over)));
+            }
+        }
+    }
+
+    fn packet(&mut self, view: &View, flow: &Flow, time: Duration, packet: &Packet) {
+        let notation = packet
+            .described
+            .notation(view.origin(Some(flow.id), packet.direction));
+        let mark = match packet.fate {
+            Fate::Delivered => Mark::Through,
+            Fate::Discarded(why) => Mark::Lost(why.reason()),
+        };
+        let preview = packet
+            .described
+            .payload()
+            .and_then(|range| packet.bytes.get(range))
+            .filter(|payload| !payload.is_empty())
+            .filter(|_| matches!(packet.described.body, Body::Tcp(_) | Body::Udp(_)))
+            .map(|payload| text::preview(payload, PREVIEW, true));
+        let arrow = Arrow {
+            id: packet.id,
+            direction: packet.direction,
+            notation: notation.to_string(),
+            short: format!("{notation:#}"),
+            preview,
+            retransmission: packet.retransmission,
+            mark,
+        };
+        let mut row = Row::new(time, What::Packet(Box::new(arrow)));
+        row.words = words(view, flow, packet);
+        if flow.transport == Transport::Tcp {
+            // A kernel that is asked says it right afterwards.
+            let peer = flow.peer_state.state();
+            row.peer = (!self.asked && peer != self.peer).then_some(peer);
+            if !self.asked {
+                self.peer = peer;
+            }
+        }
+        self.rows.push(row);
+        self.figures.packet(time, packet);
+        if mark == Mark::Through {
+            self.points.packet(flow, time, packet);
+        }
+    }
+
+    fn transition(&mut self, time: Duration, transition: &Transition) {
+        let Transition { from, to, cause } = *transition;
+        if self.path.len() < STEPS {
+            self.path.push(Step {
+                from,
+                to,
+                cause,
+                time,
+            });
+        }
+        if let Cause::Segment(id) = cause
+            && self.rows.entered_with(id, to)
+        {
+            return;
+        }
+        let mut row = Row::new(time, What::Change(text::cause(cause)));
+        row.local = Some(to);
+        row.words
+            .push(format!("{from} → {to}: {}", text::cause(cause)));
+        self.rows.push(row);
+    }
+}
+
+impl Row {
+    fn new(time: Duration, what: What) -> Row {
+        Row {
+            time,
+            what,
+            peer: None,
+            local: None,
+            words: Vec::new(),
+        }
+    }
+}
+
+/// What there is to say about a packet.
+fn words(view: &View, flow: &Flow, packet: &Packet) -> Vec<String> {
+    let mut words: Vec<String> = packet.reason.map(reason).into_iter().collect();
+    if let Some(variables) = &packet.variables {
+        let ours = view.origin(Some(flow.id), Direction::Out);
+        let number = |number: crate::segment::SeqNumber, origin: Option<_>| match origin {
+            Some(origin) => number.since(origin).to_string(),
+            None => number.to_string(),
+        };
+        let mut line = format!(
+            "SND.UNA {} SND.NXT {} SND.WND {}",
+            number(variables.snd_una, ours.seq),
+            number(variables.snd_nxt, ours.seq),
+            variables.snd_wnd
+        );
+        if let Some(rcv_nxt) = variables.rcv_nxt {
+            line += &format!(
+                " RCV.NXT {} RCV.WND {}",
+                number(rcv_nxt, ours.ack),
+                variables.rcv_wnd
+            );
+        }
+        line += &format!(
+            ", {} in flight, RTO {}",
+            text::count(variables.in_flight.into(), "byte"),
+            text::time(variables.rto)
+        );
+        words.push(line);
+    }
+    words
+}
+
+fn reason(reason: Reason) -> String {
+    match reason {
+        Reason::Syn => "opens the connection".into(),
+        Reason::SynAck => "answers the SYN".into(),
+        Reason::Data => "new data".into(),
+        Reason::Fin => "our FIN: nothing more follows".into(),
+        Reason::Ack => "acknowledges what has arrived just now".into(),
+        Reason::DelayedAck(after) => {
+            format!("a delayed acknowledgment, after {}", text::time(after))
+        }
+        Reason::DuplicateAck => {
+            "a duplicate acknowledgment: something unexpected has arrived".into()
+        }
+        Reason::WindowUpdate => "there is room again: a window update".into(),
+        Reason::WindowProbe => "asks whether the window is still shut".into(),
+        Reason::KeepAlive => "asks whether the peer is still there: a keep-alive".into(),
+        Reason::Reset => "ends the connection at once".into(),
+        Reason::Resent(Resend::Timeout) => "sent again: the retransmission timeout is over".into(),
+        Reason::Resent(Resend::DuplicateAcks) => {
+            "sent again: three duplicate acknowledgments have arrived".into()
+        }
+    }
+}
+
+/// The first and the last rows of a flow.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    beginning: Vec<Row>,
+    end: VecDeque<Row>,
+    /// Stands for those in between.
+    left_out: Option<Row>,
+}
+
+impl Rows {
+    fn push(&mut self, row: Row) {
+        if self.beginning.len() < HALF {
+            self.beginning.push(row);
+            return;
+        }
+        self.end.push_back(row);
+        if self.end.len() > HALF
+            && let Some(row) = self.end.pop_front()
+        {
+            self.leave_out(row);
+        }
+    }
+
+    /// A row is not kept, but the states that it led to hold on.
+    fn leave_out(&mut self, row: Row) {
+        let left_out = self
+            .left_out
+            .get_or_insert_with(|| Row::new(row.time, What::LeftOut(0)));
+        left_out.time = row.time;
+        left_out.peer = row.peer.or(left_out.peer);
+        left_out.local = row.local.or(left_out.local);
+        if let What::LeftOut(count) = &mut left_out.what {
+            *count += 1;
+        }
+    }
+
+    fn last_mut(&mut self) -> Option<&mut Row> {
+        self.end.back_mut().or(self.beginning.last_mut())
+    }
+
+    /// The newest row is that of the segment with which we enter `state`; `false` where it is not.
+    fn entered_with(&mut self, id: PacketId, state: TcpState) -> bool {
+        match self.last_mut() {
+            Some(Row {
+                what: What::Packet(arrow),
+                local,
+                ..
+            }) if arrow.id == id => {
+                *local = Some(state);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The peer's kernel says so of the time after the newest row.
+    fn peer_is(&mut self, state: TcpState, initial: TcpState) {
+        let before = self.iter().rev().skip(1).find_map(|row| row.peer);
+        if let Some(row) = self.last_mut() {
+            row.peer = (before.unwrap_or(initial) != state).then_some(state);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.beginning.iter().chain(&self.left_out).chain(&self.end)
+    }
+}
