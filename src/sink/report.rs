@@ -121,10 +121,12 @@ impl<W: Write> Sink for Report<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.record.flush();
         Ok(())
     }
 
     fn finish(&mut self, view: &View) -> io::Result<()> {
+        self.record.flush();
         let text = match self.format {
             Format::Html => html::page(view, &self.record),
             Format::Svg => svg::file(&html::drawings(view, &self.record)),

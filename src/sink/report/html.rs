@@ -69,30 +69,29 @@ fn states(flow: &Flow, kept: &FlowRecord) -> Option<Drawing> {
 
 fn graphs(flow: &Flow, kept: &FlowRecord) -> Vec<Drawing> {
     let ways = [
-        ("data from the peer", &kept.points.received),
-        ("data from tcplab", &kept.points.sent),
+        ("data from the peer", "in", &kept.points.received),
+        ("data from tcplab", "out", &kept.points.sent),
     ];
     ways.into_iter()
-        .filter_map(|(way, points)| sequence_svg::graph(&format!("{} {way}", flow.id), points))
+        .filter_map(|(way, class, points)| {
+            sequence_svg::graph(&format!("{} {way}", flow.id), class, points)
+        })
         .collect()
 }
 
 /// What happened altogether, in one sentence.
 pub(super) fn sums(view: &View) -> String {
     let totals = view.totals();
+    let connections = match totals.connections {
+        1 => "1 connection of TCP".to_owned(),
+        many => format!("{many} connections of TCP"),
+    };
+    let exchanges = match totals.exchanges {
+        1 => "1 exchange of datagrams".to_owned(),
+        many => format!("{many} exchanges of datagrams"),
+    };
     let mut sums = format!(
-        "{} and {}, {} in, {} out",
-        text::count(totals.connections, "connection of TCP")
-            .replace("TCPs", "TCP")
-            .replace(
-                "connection of",
-                if totals.connections == 1 {
-                    "connection of"
-                } else {
-                    "connections of"
-                }
-            ),
-        text::count(totals.exchanges, "exchange of datagrams").replace("datagramss", "datagrams"),
+        "{connections} and {exchanges}, {} in, {} out",
         text::count(totals.received.bytes, "byte"),
         text::count(totals.sent.bytes, "byte"),
     );
@@ -312,7 +311,7 @@ body{font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-se
 h1{font-size:26px;margin:8px 0}h2{font-size:19px;margin:32px 0 8px;overflow-wrap:anywhere}h3{font-size:15px;margin:24px 0 6px}\
 header p,footer{color:#59636e}footer{margin:32px 0 8px;font-size:13px}a{color:#1f5fbf}\
 table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid #dde2e7;vertical-align:top}\
-td{overflow-wrap:anywhere}thead th{border-bottom:2px solid #8a94a0}tbody th{font-weight:normal;color:#59636e}.figures table{width:100%}.wide{overflow-x:auto}\
+td{overflow-wrap:anywhere}.overview td{white-space:nowrap}.overview td:nth-child(2){white-space:normal}thead th{border-bottom:2px solid #8a94a0}tbody th{font-weight:normal;color:#59636e}.figures table{width:100%}.wide{overflow-x:auto}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:8px 0}dt{color:#59636e}dd{margin:0}\
 svg.drawing{display:block;max-width:100%;height:auto;overflow:hidden}figure{margin:0}\
 ol.story{list-style:none;padding:0;font-size:13px}ol.story li{border-bottom:1px solid #dde2e7;padding:4px 0 4px 92px;position:relative}\

@@ -99,7 +99,7 @@ fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
-            '#' | ';' | '<' | '>' | '&' | '"' | '%' | '{' | '}' | '\\' | '`' | '$' | ':' => {
+            '#' | ';' | '<' | '>' | '&' | '%' | '\\' | '$' => {
                 let _ = write!(escaped, "#{};", u32::from(char));
             }
             _ if char.is_control() => escaped.push(' '),

@@ -7,7 +7,7 @@ use crate::event::{
     Cause, Direction, Event, EventKind, Fate, FlowId, Packet, PacketId, Reason, Resend, Transition,
     Transport,
 };
-use crate::segment::Body;
+use crate::segment::{Body, Flags};
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::{Screen, text};
 use crate::state::TcpState;
@@ -131,8 +131,12 @@ impl Record {
         };
         // Only the lines that it keeps are wanted, and writing to nowhere does not fail.
         let _ = self.ladder.event(view, event, &mut io::sink());
-        let _ = self.ladder.flush(&mut io::sink());
         record.event(view, flow, event);
+    }
+
+    /// Nothing more happens for now.
+    pub(super) fn flush(&mut self) {
+        let _ = self.ladder.flush(&mut io::sink());
     }
 
     /// The flows told in detail, in the order in which they began.
@@ -200,11 +204,20 @@ impl FlowRecord {
             .filter(|payload| !payload.is_empty())
             .filter(|_| matches!(packet.described.body, Body::Tcp(_) | Body::Udp(_)))
             .map(|payload| text::preview(payload, PREVIEW, true));
+        let is_syn = packet
+            .described
+            .tcp()
+            .is_some_and(|segment| segment.flags.contains(Flags::SYN));
         let arrow = Arrow {
             id: packet.id,
             direction: packet.direction,
             notation: notation.to_string(),
-            short: format!("{notation:#}"),
+            short: if is_syn {
+                // The window of a SYN is news.
+                notation.to_string()
+            } else {
+                format!("{notation:#}")
+            },
             preview,
             retransmission: packet.retransmission,
             mark,

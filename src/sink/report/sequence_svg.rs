@@ -16,8 +16,8 @@ const TICKS: (f64, f64) = (8.0, 6.0);
 /// Where the window is larger than the data this many times, its edge is left outside.
 const ROOM: u64 = 3;
 
-/// The graph, or nothing where no data went that way.
-pub(super) fn graph(title: &str, graph: &Graph) -> Option<Drawing> {
+/// The graph, or nothing where no data went that way; `class` gives its segments their colour.
+pub(super) fn graph(title: &str, class: &str, graph: &Graph) -> Option<Drawing> {
     if graph.bytes == 0 {
         return None;
     }
@@ -27,12 +27,12 @@ pub(super) fn graph(title: &str, graph: &Graph) -> Option<Drawing> {
     let outside = axes.window(graph, &mut body);
     axes.acknowledged(graph, &mut body);
     for sent in graph.segments.items() {
-        axes.bar("out", sent, &mut body);
+        axes.bar(class, sent, &mut body);
     }
     for sent in graph.again.items() {
         axes.bar("again", sent, &mut body);
     }
-    legend(graph, outside, &mut body);
+    legend(graph, class, outside, &mut body);
     Some(Drawing {
         title: title.into(),
         top: 0.0,
@@ -173,7 +173,7 @@ impl Axes {
     }
 }
 
-fn legend(graph: &Graph, outside: Option<(u64, u64)>, out: &mut String) {
+fn legend(graph: &Graph, class: &str, outside: Option<(u64, u64)>, out: &mut String) {
     let y = HEIGHT - 10.0;
     let mut x = LEFT;
     let edge = match outside {
@@ -194,7 +194,7 @@ fn legend(graph: &Graph, outside: Option<(u64, u64)>, out: &mut String) {
         label(out, x + 24.0, y, Anchor::Start, "t", text);
         x += 24.0 + text.chars().count() as f64 * 7.4 + 22.0;
     };
-    entry("out", &segments);
+    entry(class, &segments);
     if !graph.again.items().is_empty() {
         entry("again", "sent again");
     }
