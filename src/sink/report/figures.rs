@@ -32,6 +32,7 @@ struct Way {
     data_bytes: u64,
     resent_packets: u64,
     resent_bytes: u64,
+    out_of_order: u64,
     probes: u64,
     smallest: Option<u64>,
     largest: u64,
@@ -50,6 +51,8 @@ struct Way {
     round_trips: RoundTrips,
     /// The first number that was not sent yet.
     next: Option<SeqNumber>,
+    /// What lies before that and was not seen: lost on its way to us, or late.
+    holes: Vec<(SeqNumber, SeqNumber)>,
     /// The ends of what is not acknowledged and was sent once, and when it was.
     outstanding: VecDeque<(SeqNumber, Duration)>,
 }
@@ -122,6 +125,10 @@ impl Figures {
             &number(|way| way.resent_packets),
         );
         line("bytes sent again", &number(|way| way.resent_bytes));
+        line(
+            "out of order or filling a hole",
+            &number(|way| way.out_of_order),
+        );
         line("window probes", &number(|way| way.probes));
         line("segment size, min / avg / max", &|way| way.sizes());
         line("MSS option", &|way| {
@@ -232,22 +239,46 @@ impl Way {
         let (start, end) = (segment.seq, segment.end());
         let next = *self.next.get_or_insert(start);
         if start.before(next) {
-            let again = next.since(start).min(end.since(start));
-            let bytes = u64::from(again).min(segment.payload.len() as u64);
+            let known = next.since(start).min(end.since(start));
+            let filled = self.fill(start, start + known);
+            let bytes = u64::from(known - filled).min(segment.payload.len() as u64);
             self.resent_bytes += bytes;
             self.resent_packets += u64::from(bytes > 0);
+            self.out_of_order += u64::from(filled > 0);
             // RFC 6298, section 3 (Karn): what was sent twice measures nothing.
             self.outstanding.retain(|(other, _)| !start.before(*other));
         }
+        if next.before(start) && self.holes.len() < OUTSTANDING {
+            self.holes.push((next, start));
+        }
         if next.before(end) {
             self.next = Some(end);
-            if start.at_or_before(next)
-                && !start.before(next)
-                && self.outstanding.len() < OUTSTANDING
-            {
+            if !start.before(next) && self.outstanding.len() < OUTSTANDING {
                 self.outstanding.push_back((end, time));
             }
         }
+    }
+
+    /// Something was not seen before although what follows it was: answers how much of the holes it fills.
+    fn fill(&mut self, start: SeqNumber, end: SeqNumber) -> u32 {
+        let mut filled = 0;
+        let mut holes = Vec::new();
+        for (from, to) in std::mem::take(&mut self.holes) {
+            let first = from.max(start);
+            let last = if to.before(end) { to } else { end };
+            if !first.before(last) {
+                holes.push((from, to));
+                continue;
+            }
+            filled += last.since(first);
+            holes.extend(
+                [(from, first), (last, to)]
+                    .into_iter()
+                    .filter(|(from, to)| from != to),
+            );
+        }
+        self.holes = holes;
+        filled
     }
 
     /// The other way acknowledges: as in tcptrace, what ends exactly there is measured.
@@ -369,5 +400,50 @@ fn rate(bytes: f64) -> String {
         _ if bytes >= 1e6 => format!("{:.2} MB/s", bytes / 1e6),
         _ if bytes >= 1e3 => format!("{:.2} kB/s", bytes / 1e3),
         _ => format!("{bytes:.0} B/s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::View;
+    use crate::view::script::Script;
+
+    fn figures(script: &Script) -> Vec<Line> {
+        let mut figures = Figures::default();
+        let mut view = View::new();
+        for event in &script.events {
+            view.event(event);
+            if let crate::event::EventKind::Packet(packet) = &event.kind {
+                figures.packet(
+                    Duration::from_micros(event.at.total_micros() as u64),
+                    packet,
+                );
+            }
+        }
+        figures.connection()
+    }
+
+    #[test]
+    fn what_fills_a_hole_is_unique_and_what_was_seen_before_is_not() {
+        let mut script = Script::new();
+        script.passive().handshake();
+        script.get("P", 1, Some(1), b"abc");
+        script.get("P", 7, Some(1), b"ghi");
+        script.get("P", 4, Some(1), b"def");
+        script.get("P", 4, Some(1), b"def");
+        let lines = figures(&script);
+        for (name, expected) in [
+            ("data bytes", "12"),
+            ("unique bytes", "9"),
+            ("bytes sent again", "3"),
+            ("data segments sent again", "1"),
+            ("out of order or filling a hole", "1"),
+            ("SYN / FIN", "1 / 0"),
+            ("segment size, min / avg / max", "3 / 3 / 3 bytes"),
+        ] {
+            let line = lines.iter().find(|line| line.0 == name);
+            assert_eq!(line.map(|line| line.1.as_str()), Some(expected), "{name}");
+        }
     }
 }

@@ -318,4 +318,4 @@ ol.story{list-style:none;padding:0;font-size:13px}ol.story li{border-bottom:1px 
 .story .time{position:absolute;left:0;color:#59636e;font-variant-numeric:tabular-nums}.story code{font:12px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere}\
 .story p{margin:1px 0;color:#59636e;overflow-wrap:anywhere}\
 @media screen and (prefers-color-scheme:dark){body{background:#14171a;color:#e4e7ea}header p,footer,tbody th,dt,.story .time,.story p{color:#9da7b1}a{color:#7cb0ff}th,td,ol.story li{border-color:#2b3137}thead th{border-color:#6e7883}}\
-@media print{@page{size:A4;margin:12mm}body{max-width:none;padding:0;font-size:12px}.flow{break-before:page}h2,h3{break-after:avoid}figure,svg.drawing,tr,li,dl{break-inside:avoid}a{color:inherit;text-decoration:none}}";
+@media print{@page{size:A4;margin:12mm}body{max-width:none;padding:0;font-size:12px}.flow+.flow{break-before:page}h2,h3{break-after:avoid}figure,svg.drawing,tr,li,dl{break-inside:avoid}a{color:inherit;text-decoration:none}}";

@@ -206,11 +206,13 @@ impl<'a> Layout<'a> {
         });
     }
 
-    /// Where it can be cut so that no piece is higher than `most`, if its rows allow it: the tops of the pieces.
-    pub(super) fn cuts(&self, most: f64) -> Vec<f64> {
+    /// Where it can be cut so that the first piece is not higher than `first` and no other than `most`, if its rows
+    /// allow it: the tops of the pieces.
+    pub(super) fn cuts(&self, first: f64, most: f64) -> Vec<f64> {
         let mut cuts = vec![0.0];
         for (row, next) in self.rows.iter().zip(self.rows.iter().skip(1)) {
             let begun = cuts[cuts.len() - 1];
+            let most = if cuts.len() == 1 { first } else { most };
             if next.bottom - begun > most && row.bottom > begun + 1.0 {
                 cuts.push((row.bottom + next.top) / 2.0);
             }

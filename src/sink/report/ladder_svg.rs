@@ -5,15 +5,15 @@ use super::record::{Arrow, FlowRecord, Mark, What};
 use super::svg::{self, Drawing, escape};
 use crate::event::Direction;
 
-/// No piece is higher, in CSS pixels.
-const PIECE: f64 = 1_000.0;
+/// No piece is higher, in CSS pixels; the first one shares its page with the heading of its flow.
+const PIECES: (f64, f64) = (900.0, 1_200.0);
 /// At the peer's end this much of an arrow is dotted: nobody knows when it was there.
 const UNKNOWN: f64 = 70.0;
 
 /// The ladder of one flow.
 pub(super) fn ladder(title: &str, record: &FlowRecord) -> Vec<Drawing> {
     let layout = Layout::new(record);
-    let cuts = layout.cuts(PIECE);
+    let cuts = layout.cuts(PIECES.0, PIECES.1);
     let ends = cuts.iter().skip(1).copied().chain([layout.height]);
     let count = cuts.len();
     cuts.iter()

@@ -7,7 +7,7 @@ use crate::event::{
     Cause, Direction, Event, EventKind, Fate, FlowId, Packet, PacketId, Reason, Resend, Transition,
     Transport,
 };
-use crate::segment::{Body, Flags};
+use crate::segment::{Body, Flags, SeqNumber};
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::{Screen, text};
 use crate::state::TcpState;
@@ -223,7 +223,7 @@ impl FlowRecord {
             mark,
         };
         let mut row = Row::new(time, What::Packet(Box::new(arrow)));
-        row.words = words(view, flow, packet);
+        row.words = words(packet);
         if flow.transport == Transport::Tcp {
             // A kernel that is asked says it right afterwards.
             let peer = flow.peer_state.state();
@@ -275,24 +275,20 @@ impl Row {
 }
 
 /// What there is to say about a packet.
-fn words(view: &View, flow: &Flow, packet: &Packet) -> Vec<String> {
+fn words(packet: &Packet) -> Vec<String> {
     let mut words: Vec<String> = packet.reason.map(reason).into_iter().collect();
     if let Some(variables) = &packet.variables {
-        let ours = view.origin(Some(flow.id), Direction::Out);
-        let number = |number: crate::segment::SeqNumber, origin: Option<_>| match origin {
-            Some(origin) => number.since(origin).to_string(),
-            None => number.to_string(),
-        };
+        let ours = |number: SeqNumber| number.since(variables.iss);
         let mut line = format!(
             "SND.UNA {} SND.NXT {} SND.WND {}",
-            number(variables.snd_una, ours.seq),
-            number(variables.snd_nxt, ours.seq),
+            ours(variables.snd_una),
+            ours(variables.snd_nxt),
             variables.snd_wnd
         );
-        if let Some(rcv_nxt) = variables.rcv_nxt {
+        if let (Some(rcv_nxt), Some(irs)) = (variables.rcv_nxt, variables.irs) {
             line += &format!(
                 " RCV.NXT {} RCV.WND {}",
-                number(rcv_nxt, ours.ack),
+                rcv_nxt.since(irs),
                 variables.rcv_wnd
             );
         }

@@ -2,7 +2,6 @@
 
 use crate::state::TcpState;
 use std::fmt::Write;
-use unicode_width::UnicodeWidthStr;
 
 /// How wide every drawing is, in CSS pixels.
 pub(super) const WIDTH: f64 = 860.0;
@@ -46,8 +45,9 @@ pub(super) struct Label {
 
 impl Label {
     /// The room that it takes: left, top, right, bottom.
+    #[cfg(test)]
     pub(super) fn area(&self) -> [f64; 4] {
-        let width = self.text.width() as f64 * COLUMN;
+        let width = unicode_width::UnicodeWidthStr::width(self.text.as_str()) as f64 * COLUMN;
         let left = match self.anchor {
             Anchor::Start => self.x,
             Anchor::Middle => self.x - width / 2.0,

@@ -94,12 +94,12 @@ fn in_a_ladder_nothing_overlaps_and_nothing_is_cut_off() {
         ("wordy", wordy()),
         ("asked", asked),
         ("no loss", lossy(60_000, 0)),
-        ("loss", lossy(200_000, 8)),
+        ("loss", lossy(120_000, 8)),
     ] {
         let (_, record) = collect(&events);
         for (id, kept) in record.flows() {
             let layout = Layout::new(kept);
-            let cuts = layout.cuts(1_000.0);
+            let cuts = layout.cuts(500.0, 1_000.0);
             let labels: Vec<_> = layout
                 .rows
                 .iter()
@@ -136,7 +136,7 @@ fn in_a_ladder_nothing_overlaps_and_nothing_is_cut_off() {
 
 #[test]
 fn a_long_run_keeps_its_beginning_and_its_end() {
-    let (_, record) = collect(&lossy(400_000, 2));
+    let (_, record) = collect(&lossy(250_000, 2));
     let (_, kept) = record.flows().next().unwrap();
     let rows: Vec<_> = kept.rows.iter().collect();
     assert_eq!(rows.len(), 2 * HALF + 1);
