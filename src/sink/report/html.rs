@@ -28,13 +28,11 @@ pub(super) fn page(view: &View, record: &Record) -> String {
         escape(&sums(view))
     );
     overview(view, record, &mut out);
-    for (id, kept) in record.flows() {
-        if let Some(flow) = view.flow(id) {
-            section(view, flow, kept, &mut out);
-        }
+    for (flow, kept) in record.flows(view) {
+        section(view, flow, kept, &mut out);
     }
     if record
-        .flows()
+        .flows(view)
         .any(|(_, kept)| kept.transport == Transport::Tcp)
     {
         out.push_str(READING);
@@ -50,9 +48,9 @@ pub(super) fn page(view: &View, record: &Record) -> String {
 /// All drawings, for a file that holds nothing else.
 pub(super) fn drawings(view: &View, record: &Record) -> Vec<Drawing> {
     let mut drawings = Vec::new();
-    for (id, kept) in record.flows() {
-        let Some(flow) = view.flow(id) else { continue };
-        drawings.extend(ladder_svg::ladder(
+    for (flow, kept) in record.flows(view) {
+        let id = flow.id;
+        drawings.push(ladder_svg::whole(
             &format!("{id} {}", text::who_flow(flow)),
             kept,
         ));
@@ -132,10 +130,7 @@ pub(super) fn left_out(view: &View, record: &Record) -> Vec<String> {
     let forgotten = view.totals().forgotten;
     let mut remarks = Vec::new();
     if known > FLOWS || forgotten > 0 {
-        let told = record
-            .flows()
-            .filter(|(id, _)| view.flow(*id).is_some())
-            .count();
+        let told = record.flows(view).count();
         remarks.push(format!("The first {told} are told in detail."));
     }
     let missing = known.saturating_sub(OVERVIEW) as u64 + forgotten;
@@ -165,7 +160,7 @@ fn overview(view: &View, record: &Record, out: &mut String) {
              <th>packets / bytes in</th><th>packets / bytes out</th><th>sent again</th><th>time</th></tr></thead><tbody>\n",
         );
         for (flow, columns) in overview_lines(view) {
-            let detailed = record.flows().any(|(id, _)| id == flow.id);
+            let detailed = record.flows(view).any(|(known, _)| known.id == flow.id);
             let number = match detailed {
                 true => format!("<a href=\"#flow-{0}\">{0}</a>", flow.id.0),
                 false => flow.id.0.to_string(),
@@ -187,7 +182,7 @@ fn overview(view: &View, record: &Record, out: &mut String) {
 fn section(view: &View, flow: &Flow, kept: &FlowRecord, out: &mut String) {
     let _ = write!(
         out,
-        "<section id=\"flow-{}\" class=\"flow\"><h2>{} {}</h2>\n",
+        "<section id=\"flow-{}\" class=\"flow\"><h2>{} {}</h2>",
         flow.id.0,
         flow.id,
         escape(&text::who_flow(flow))
@@ -206,7 +201,7 @@ fn section(view: &View, flow: &Flow, kept: &FlowRecord, out: &mut String) {
         );
     }
     out.push_str("<h3>Ladder</h3>\n<div class=\"ladder\">");
-    for drawing in ladder_svg::ladder(&format!("{} ladder", flow.id), kept) {
+    for drawing in ladder_svg::pieces(&format!("{} ladder", flow.id), kept) {
         out.push_str(&svg::element(&drawing));
     }
     out.push_str("</div>\n");
@@ -318,4 +313,4 @@ ol.story{list-style:none;padding:0;font-size:13px}ol.story li{border-bottom:1px 
 .story .time{position:absolute;left:0;color:#59636e;font-variant-numeric:tabular-nums}.story code{font:12px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere}\
 .story p{margin:1px 0;color:#59636e;overflow-wrap:anywhere}\
 @media screen and (prefers-color-scheme:dark){body{background:#14171a;color:#e4e7ea}header p,footer,tbody th,dt,.story .time,.story p{color:#9da7b1}a{color:#7cb0ff}th,td,ol.story li{border-color:#2b3137}thead th{border-color:#6e7883}}\
-@media print{@page{size:A4;margin:12mm}body{max-width:none;padding:0;font-size:12px}.flow+.flow{break-before:page}h2,h3{break-after:avoid}figure,svg.drawing,tr,li,dl{break-inside:avoid}a{color:inherit;text-decoration:none}}";
+@media print{@page{size:A4;margin:12mm}body{max-width:none;padding:0;font-size:12px}.flow{break-before:page}h2,h3{break-after:avoid}figure,svg.drawing,tr,li,dl{break-inside:avoid}a{color:inherit;text-decoration:none}}";

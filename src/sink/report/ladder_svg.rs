@@ -1,4 +1,4 @@
-//! A ladder as drawings, cut between rows so that each piece fits a printed page.
+//! A ladder as a drawing, or as several: cut between rows so that each fits a printed page.
 
 use super::ladder_layout::{BAND, Kind, LEFT, Layout, Placed, RIGHT, RULER, SLOPE, TIME};
 use super::record::{Arrow, FlowRecord, Mark, What};
@@ -10,8 +10,19 @@ const PIECES: (f64, f64) = (900.0, 1_200.0);
 /// At the peer's end this much of an arrow is dotted: nobody knows when it was there.
 const UNKNOWN: f64 = 70.0;
 
-/// The ladder of one flow.
-pub(super) fn ladder(title: &str, record: &FlowRecord) -> Vec<Drawing> {
+/// The ladder of one flow in one piece.
+pub(super) fn whole(title: &str, record: &FlowRecord) -> Drawing {
+    let layout = Layout::new(record);
+    Drawing {
+        title: title.into(),
+        top: 0.0,
+        height: layout.height,
+        body: piece(&layout, record.asked, 0.0, layout.height),
+    }
+}
+
+/// The ladder of one flow in pieces, none of which is cut when it is printed.
+pub(super) fn pieces(title: &str, record: &FlowRecord) -> Vec<Drawing> {
     let layout = Layout::new(record);
     let cuts = layout.cuts(PIECES.0, PIECES.1);
     let ends = cuts.iter().skip(1).copied().chain([layout.height]);

@@ -23,8 +23,8 @@ pub(super) fn text(view: &View, record: &Record) -> String {
     for remark in left_out(view, record) {
         let _ = write!(out, "\n{}\n", escape(&remark));
     }
-    for (id, kept) in record.flows() {
-        let Some(flow) = view.flow(id) else { continue };
+    for (flow, kept) in record.flows(view) {
+        let id = flow.id;
         let _ = write!(
             out,
             "\n## {} {}\n\n",

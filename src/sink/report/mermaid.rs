@@ -12,10 +12,7 @@ const MOST: usize = 45_000;
 
 /// All flows told in detail, one after the other.
 pub(super) fn diagram(view: &View, record: &Record) -> String {
-    let flows: Vec<(&Flow, &FlowRecord)> = record
-        .flows()
-        .filter_map(|(id, kept)| Some((view.flow(id)?, kept)))
-        .collect();
+    let flows: Vec<(&Flow, &FlowRecord)> = record.flows(view).collect();
     sequence(&flows)
 }
 

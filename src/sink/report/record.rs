@@ -43,6 +43,8 @@ pub(super) struct FlowRecord {
     /// Whether the peer's kernel was asked about its state.
     pub(super) asked: bool,
     peer: TcpState,
+    /// As it was when it was over: the view may forget it.
+    over: Option<Box<Flow>>,
 }
 
 /// A change of our state, and when: from the flow's first packet on.
@@ -140,8 +142,14 @@ impl Record {
     }
 
     /// The flows told in detail, in the order in which they began.
-    pub(super) fn flows(&self) -> impl Iterator<Item = (FlowId, &FlowRecord)> {
-        self.flows.iter().map(|(id, record)| (*id, record))
+    pub(super) fn flows<'a>(
+        &'a self,
+        view: &'a View,
+    ) -> impl Iterator<Item = (&'a Flow, &'a FlowRecord)> {
+        self.flows.iter().filter_map(|(id, record)| {
+            let flow = record.over.as_deref().or_else(|| view.flow(*id))?;
+            Some((flow, record))
+        })
     }
 }
 
@@ -157,6 +165,7 @@ impl FlowRecord {
             points: Points::default(),
             asked: false,
             peer,
+            over: None,
         }
     }
 
@@ -185,6 +194,7 @@ impl FlowRecord {
                     over += &format!("; {}: {}", flow.service, text::escape(why, true));
                 }
                 self.rows.push(Row::new(time, What::Remark(over)));
+                self.over = Some(Box::new(flow.clone()));
             }
         }
     }

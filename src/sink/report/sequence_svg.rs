@@ -24,6 +24,7 @@ pub(super) fn graph(title: &str, class: &str, graph: &Graph) -> Option<Drawing> 
     let axes = Axes::new(graph);
     let mut body = String::new();
     axes.draw(&mut body);
+    thinned(graph, &mut body);
     let outside = axes.window(graph, &mut body);
     axes.acknowledged(graph, &mut body);
     for sent in graph.segments.items() {
@@ -173,6 +174,15 @@ impl Axes {
     }
 }
 
+/// Says so where not all is shown.
+fn thinned(graph: &Graph, out: &mut String) {
+    let every = graph.segments.every().max(graph.acks.every());
+    if every > 1 {
+        let text = format!("one segment of {every} is shown");
+        label(out, RIGHT, 14.0, Anchor::End, "t dim", &text);
+    }
+}
+
 fn legend(graph: &Graph, class: &str, outside: Option<(u64, u64)>, out: &mut String) {
     let y = HEIGHT - 10.0;
     let mut x = LEFT;
@@ -184,17 +194,12 @@ fn legend(graph: &Graph, class: &str, outside: Option<(u64, u64)>, out: &mut Str
             grouped(most)
         ),
     };
-    let every = graph.segments.every().max(graph.acks.every());
-    let segments = match every {
-        1 => "segment".into(),
-        _ => format!("segment (1 of {every} shown)"),
-    };
     let mut entry = |class: &str, text: &str| {
         svg::path(out, class, &[(x, y - 4.0), (x + 18.0, y - 4.0)]);
         label(out, x + 24.0, y, Anchor::Start, "t", text);
         x += 24.0 + text.chars().count() as f64 * 7.4 + 22.0;
     };
-    entry(class, &segments);
+    entry(class, "segment");
     if !graph.again.items().is_empty() {
         entry("again", "sent again");
     }

@@ -180,10 +180,10 @@ fn draw_node(at: usize, (state, x, y): (TcpState, f64, f64), path: &[Step], out:
         (Closed, _) => (entered, ends),
         _ => (begins || entered, ends),
     };
-    let mut class = format!("node {}", if visited { "line" } else { "grid" });
-    if visited {
-        class = format!("line {}", svg::state_class(state));
-    }
+    let mut class = match visited {
+        true => format!("line {}", svg::state_class(state)),
+        false => "line thin node".into(),
+    };
     if ends {
         class += " taken";
     }

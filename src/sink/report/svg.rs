@@ -1,5 +1,6 @@
 //! The ground that all drawings stand on: shapes, text that is measured before it is drawn, colours for light and dark.
 
+use crate::sink::text;
 use crate::state::TcpState;
 use std::fmt::Write;
 
@@ -133,15 +134,18 @@ pub(super) fn file(drawings: &[Drawing]) -> String {
     let mut body = String::new();
     let mut y = SPACE;
     for drawing in drawings {
-        let heading = Label {
-            x: 12.0,
-            y: y + SIZE,
-            anchor: Anchor::Start,
-            class: "t name",
-            text: drawing.title.clone(),
-        };
-        heading.draw(&mut body);
-        y += LINE + 10.0;
+        for text in text::wrap(&drawing.title, columns(WIDTH - 24.0), |char| char == ' ') {
+            let heading = Label {
+                x: 12.0,
+                y: y + SIZE,
+                anchor: Anchor::Start,
+                class: "t name",
+                text,
+            };
+            heading.draw(&mut body);
+            y += LINE;
+        }
+        y += 10.0;
         let Drawing { top, height, .. } = drawing;
         let _ = write!(
             body,

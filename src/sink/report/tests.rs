@@ -96,8 +96,9 @@ fn in_a_ladder_nothing_overlaps_and_nothing_is_cut_off() {
         ("no loss", lossy(60_000, 0)),
         ("loss", lossy(120_000, 8)),
     ] {
-        let (_, record) = collect(&events);
-        for (id, kept) in record.flows() {
+        let (view, record) = collect(&events);
+        for (flow, kept) in record.flows(&view) {
+            let id = flow.id;
             let layout = Layout::new(kept);
             let cuts = layout.cuts(500.0, 1_000.0);
             let labels: Vec<_> = layout
@@ -136,8 +137,8 @@ fn in_a_ladder_nothing_overlaps_and_nothing_is_cut_off() {
 
 #[test]
 fn a_long_run_keeps_its_beginning_and_its_end() {
-    let (_, record) = collect(&lossy(250_000, 2));
-    let (_, kept) = record.flows().next().unwrap();
+    let (view, record) = collect(&lossy(250_000, 2));
+    let (_, kept) = record.flows(&view).next().unwrap();
     let rows: Vec<_> = kept.rows.iter().collect();
     assert_eq!(rows.len(), 2 * HALF + 1);
     let left_out = rows.iter().find_map(|row| match row.what {
@@ -156,7 +157,7 @@ fn only_the_first_flows_are_told_in_detail() {
         script.on(id).passive().over(None);
     }
     let (view, record) = collect(&script.events);
-    assert_eq!(record.flows().count(), FLOWS);
+    assert_eq!(record.flows(&view).count(), FLOWS);
     assert_eq!(view.flows().len(), FLOWS + 5);
     assert!(written(&script.events, Format::Html).contains("The first 20 are told in detail."));
 }
