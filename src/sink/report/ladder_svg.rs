@@ -129,7 +129,6 @@ fn row(placed: &Placed<'_>, out: &mut String) {
             for band in [LEFT, RIGHT] {
                 gap(band, placed.y, out);
             }
-            zigzag(RULER, placed.y, out);
         }
         What::Remark(_) => {}
     }

@@ -43,6 +43,8 @@ pub(super) struct FlowRecord {
     /// Whether the peer's kernel was asked about its state.
     pub(super) asked: bool,
     peer: TcpState,
+    /// The newest packet, and whether it is a RST.
+    newest: Option<(PacketId, bool)>,
     /// As it was when it was over: the view may forget it.
     over: Option<Box<Flow>>,
 }
@@ -53,6 +55,8 @@ pub(super) struct Step {
     pub(super) from: TcpState,
     pub(super) to: TcpState,
     pub(super) cause: Cause,
+    /// Whether the cause is a RST.
+    pub(super) reset: bool,
     pub(super) time: Duration,
 }
 
@@ -165,6 +169,7 @@ impl FlowRecord {
             points: Points::default(),
             asked: false,
             peer,
+            newest: None,
             over: None,
         }
     }
@@ -214,15 +219,16 @@ impl FlowRecord {
             .filter(|payload| !payload.is_empty())
             .filter(|_| matches!(packet.described.body, Body::Tcp(_) | Body::Udp(_)))
             .map(|payload| text::preview(payload, PREVIEW, true));
-        let is_syn = packet
-            .described
-            .tcp()
-            .is_some_and(|segment| segment.flags.contains(Flags::SYN));
+        let has = |flag| {
+            let segment = packet.described.tcp();
+            segment.is_some_and(|segment| segment.flags.contains(flag))
+        };
+        self.newest = Some((packet.id, has(Flags::RST)));
         let arrow = Arrow {
             id: packet.id,
             direction: packet.direction,
             notation: notation.to_string(),
-            short: if is_syn {
+            short: if has(Flags::SYN) {
                 // The window of a SYN is news.
                 notation.to_string()
             } else {
@@ -256,6 +262,7 @@ impl FlowRecord {
                 from,
                 to,
                 cause,
+                reset: matches!((cause, self.newest), (Cause::Segment(id), Some((newest, true))) if id == newest),
                 time,
             });
         }

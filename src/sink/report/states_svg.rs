@@ -154,6 +154,7 @@ fn in_figure(step: &Step) -> bool {
         .iter()
         .any(|edge| edge.from == step.from && edge.to == step.to);
     known
+        && (!step.reset || step.to == Listen)
         && match (step.from, step.to) {
             (TimeWait, Closed) => step.cause == Cause::Timeout(Timer::TimeWait),
             (SynSent | Listen, Closed) => step.cause == Cause::Call(UserCall::Close),
@@ -247,6 +248,9 @@ fn list(path: &[Step]) -> impl Iterator<Item = Label> {
             step.to,
             text::cause(step.cause)
         );
+        if step.reset {
+            text += ", a RST";
+        }
         if !in_figure(step) {
             text += " (not in figure 5)";
         }
@@ -282,6 +286,46 @@ mod tests {
                 touches(to, edge.points[edge.points.len() - 1]),
                 "{from} → {to} ends elsewhere"
             );
+        }
+    }
+
+    #[test]
+    fn an_edge_is_taken_only_for_its_own_reason() {
+        use crate::event::{Cause, PacketId, Timer, UserCall};
+        let segment = Cause::Segment(PacketId(1));
+        for (from, to, cause, reset, expected) in [
+            (Listen, SynReceived, segment, false, true),
+            (SynReceived, Listen, segment, true, true),
+            (LastAck, Closed, segment, false, true),
+            (LastAck, Closed, segment, true, false),
+            (LastAck, Closed, Cause::Timeout(Timer::User), false, false),
+            (
+                TimeWait,
+                Closed,
+                Cause::Timeout(Timer::TimeWait),
+                false,
+                true,
+            ),
+            (SynSent, Closed, segment, true, false),
+            (SynSent, Closed, Cause::Call(UserCall::Close), false, true),
+            (
+                Established,
+                Closed,
+                Cause::Call(UserCall::Abort),
+                false,
+                false,
+            ),
+            (FinWait1, TimeWait, segment, false, false),
+        ] {
+            let time = Default::default();
+            let step = Step {
+                from,
+                to,
+                cause,
+                reset,
+                time,
+            };
+            assert_eq!(in_figure(&step), expected, "{from} → {to}: {cause:?}");
         }
     }
 
