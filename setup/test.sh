@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 # A command that tells whether the package is there, and the package.
 needs='
 cc gcc
+chromium chromium
 curl curl
 getent libc-bin
 ip iproute2

@@ -17,6 +17,7 @@ use std::io;
 pub mod ladder;
 pub mod log;
 pub mod metrics;
+pub mod report;
 pub mod story;
 pub mod summary;
 

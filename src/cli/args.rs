@@ -1,6 +1,9 @@
 //! What can be typed.
 
-use super::plan::{listen_address, network_v4, network_v6, prefix, seconds, size, some_seconds};
+use super::plan::{
+    listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
+};
+use crate::sink::report::Format;
 use crate::sink::story::Depth;
 use crate::words::Lang;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -8,6 +11,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
 ///
@@ -150,6 +154,9 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
+    /// Write a report of the run: .html, .svg (drawings), .md (Markdown) or .mmd (Mermaid); repeatable
+    #[arg(long, value_name = "FILE", value_parser = report)]
+    pub(super) report: Vec<(PathBuf, Format)>,
     /// Serve counters for Prometheus at http://ADDRESS/metrics; a port alone is one of 127.0.0.1
     #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     pub(super) metrics: Option<SocketAddr>,

@@ -3,12 +3,14 @@
 use super::args::Stack;
 use crate::engine::Config;
 use crate::event::Watch;
+use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// How the engine is to be made.
 pub(super) fn engine_config(
@@ -121,6 +123,13 @@ pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("expected more than 0 seconds".to_owned()),
         duration => Ok(duration),
     }
+}
+
+/// A file for a report, of the kind that its suffix tells.
+pub(super) fn report(path: &str) -> Result<(PathBuf, Format), UnknownSuffix> {
+    let path = PathBuf::from(path);
+    let format = Format::of(&path)?;
+    Ok((path, format))
 }
 
 /// An address with its prefix, which must be one that a host can have.

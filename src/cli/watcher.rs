@@ -5,6 +5,7 @@ use super::plan::events_are_logged;
 use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::Metrics;
+use crate::sink::report::Report;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::http::PageServer;
 use crate::view::View;
@@ -12,6 +13,7 @@ use crate::words::Lang;
 use anyhow::Context;
 use smoltcp::time::{Duration, Instant};
 use std::env;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 
@@ -52,6 +54,11 @@ impl Watcher {
             .metrics
             .map(|address| serve_metrics(address, show.quiet, &mut sinks))
             .transpose()?;
+        for (path, format) in &show.report {
+            let name = format!("the report {}", path.display());
+            let file = File::create(path).with_context(|| format!("cannot create {name}"))?;
+            sinks.push((name, Box::new(Report::new(file, *format, show.lang()))));
+        }
         Ok(Watcher {
             view: View::new(),
             ladder: (!show.quiet).then(|| Ladder::new(options)),
