@@ -14,8 +14,10 @@ use crate::event::Event;
 use crate::view::View;
 use std::io;
 
+pub mod jsonl;
 pub mod ladder;
 pub mod log;
+pub mod pcapng;
 pub mod summary;
 
 mod paint;

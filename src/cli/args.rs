@@ -5,6 +5,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
 ///
@@ -150,6 +151,12 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
+    /// Write every event as a JSON object on a line of its own; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write every packet to a pcapng capture, with comments; `-` is standard output, for example `-w - | wireshark -k -i -`
+    #[arg(short = 'w', value_name = "FILE")]
+    pub(super) write: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -36,10 +36,11 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     start_log(&connect.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
+    let watcher = Watcher::new(&connect.show, clock.wall_at_start())?;
     let peer = resolve(&connect.peer, &connect.tun)?;
     if connect.cmd.is_empty() {
         let tun = open_tun(&connect.tun, connect.stack.mtu)?;
-        let session = begin(&connect, &tun, &waiter, clock)?;
+        let session = begin(&connect, &tun, &waiter, clock, watcher)?;
         return talk(session, &connect, peer, None);
     }
 
@@ -70,7 +71,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     }
     lab.start()?;
     let Lab { tun, child, .. } = &mut lab;
-    let session = begin(&connect, tun, &waiter, clock)?;
+    let session = begin(&connect, tun, &waiter, clock, watcher)?;
     talk(session, &connect, peer, Some(child))
 }
 
@@ -79,8 +80,8 @@ fn begin<'a>(
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
+    watcher: Watcher,
 ) -> anyhow::Result<Session<'a>> {
-    let watcher = Watcher::new(&connect.show)?;
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
     Ok(Session::new(

@@ -15,8 +15,8 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     start_log(&serve.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
+    let watcher = Watcher::new(&serve.show, clock.wall_at_start())?;
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
-    let watcher = Watcher::new(&serve.show)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,

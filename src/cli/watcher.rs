@@ -1,6 +1,7 @@
 //! Shows what happens: the ladder on standard error while it happens, the summary at the end, and the log.
 
 use super::args::Show;
+use super::files;
 use super::plan::events_are_logged;
 use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
@@ -8,6 +9,7 @@ use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::view::View;
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
@@ -28,7 +30,8 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(show: &Show) -> anyhow::Result<Watcher> {
+    /// `epoch` is what the calendar said at [`Instant::ZERO`](smoltcp::time::Instant::ZERO), as time since 1970.
+    pub(super) fn new(show: &Show, epoch: Duration) -> anyhow::Result<Watcher> {
         let screen = screen();
         let options = Options {
             screen,
@@ -42,7 +45,7 @@ impl Watcher {
             screen,
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
-            sinks: Vec::new(),
+            sinks: files::open(show, epoch)?,
             drawn: Vec::new(),
         })
     }
