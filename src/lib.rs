@@ -14,6 +14,8 @@ pub mod sim;
 
 pub mod view;
 
+pub mod capture;
+
 pub mod sink;
 
 pub mod sys;

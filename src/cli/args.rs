@@ -48,6 +48,13 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
+    /// Show the ladder of a capture that somebody else has made
+    ///
+    /// Reads pcap and pcapng: raw IP, Ethernet, Linux cooked and loopback; IPv4 and IPv6. The states of both ends are inferred
+    /// from the segments; the server is on the right. The exit code is 0 when all was read, 1 when the file is cut off or
+    /// damaged (what comes before that is shown), 2 when it can't be read at all.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Explain),
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -124,6 +131,14 @@ pub(super) struct Connect {
     /// A server to start in a private lab; there the kernel's side is 192.0.2.1 and 2001:db8::1
     #[arg(last = true, value_name = "CMD")]
     pub(super) cmd: Vec<OsString>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    pub(super) show: Show,
+    /// The capture; `-` is standard input
+    pub(super) file: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -243,3 +258,10 @@ Examples:
   sudo tcplab connect hello 192.0.2.1:1111        the server runs outside, bound to any address
 
 The kernel's side of the TUN is the first address of each prefix: 192.0.2.1 and 2001:db8::1.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  tcplab explain trace.pcapng
+  tcpdump -i eth0 -U -w - tcp port 80 | tcplab explain -
+  tcplab explain --quiet --json - trace.pcap      as JSON lines
+  tcplab explain -w commented.pcapng trace.pcap   with the states as comments";

@@ -50,6 +50,14 @@ impl Watcher {
         })
     }
 
+    /// The same for events of a capture.
+    pub(super) fn of_capture(show: &Show, epoch: Duration) -> anyhow::Result<Watcher> {
+        Ok(Watcher {
+            view: View::of_capture(),
+            ..Watcher::new(show, epoch)?
+        })
+    }
+
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> Watch {
         if self.ladder.is_some() || events_are_logged() || !self.sinks.is_empty() {

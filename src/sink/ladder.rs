@@ -47,7 +47,7 @@ use crate::event::{
 };
 use crate::segment::{Body, Flags};
 use crate::state::TcpState;
-use crate::view::{Flow, View};
+use crate::view::{Flow, Ours, View};
 use explain::Explainer;
 use layout::{Layout, Rung};
 use record::Records;
@@ -80,7 +80,7 @@ pub struct Ladder {
     peers: BTreeMap<FlowId, TcpState>,
     explainer: Explainer,
     records: Records,
-    /// A packet from a peer that waits for the change of state it may cause, and the remarks on it.
+    /// A packet that waits for the change of our state it may cause, and the remarks on it.
     held: Option<(PacketId, Rung, Vec<String>)>,
     begun: bool,
 }
@@ -186,19 +186,36 @@ impl Ladder {
             .layout
             .say(Some(flow.id), None, Paint::Bold, &text::who(opened));
         match opened.transport {
-            Transport::Udp => lines.push(self.layout.columns("peer", "tcplab", Paint::Dim)),
+            Transport::Udp => lines.push(self.heads(flow, "")),
             Transport::Tcp => {
-                lines.push(self.layout.columns("peer (inferred)", "tcplab", Paint::Dim));
+                lines.push(self.heads(flow, " (inferred)"));
                 let peer = flow.peer_state.state();
                 self.peers.insert(flow.id, peer);
-                // RFC 9293 draws the states before the first segment above it.
-                if opened.opening == Opening::Passive {
+                // RFC 9293 draws the states before the first segment above it. In a capture they are not known.
+                if opened.opening == Opening::Passive && flow.ours == Ours::Read {
                     let (left, right) = (peer.name(), flow.state.name());
                     lines.push(self.layout.columns(left, right, Paint::Plain));
                 }
             }
         }
         self.emit(Some(flow.id), lines, out)
+    }
+
+    /// The heads of the two columns; `inferred` follows those whose states are.
+    fn heads(&self, flow: &Flow, inferred: &str) -> String {
+        let (left, right) = match flow.ours {
+            Ours::Read => (format!("peer{inferred}"), "tcplab".into()),
+            Ours::Inferred => (
+                format!("{}{inferred}", flow.peer),
+                format!("{}{inferred}", flow.local),
+            ),
+        };
+        let (left, right) = if self.layout.has_room(&left, &right) {
+            (left, right)
+        } else {
+            (format!("client{inferred}"), format!("server{inferred}"))
+        };
+        self.layout.columns(&left, &right, Paint::Dim)
     }
 
     fn packet(
@@ -218,7 +235,8 @@ impl Ladder {
             }
             _ => Vec::new(),
         };
-        if packet.direction == Direction::In {
+        // In a capture that begins in the middle, a segment of the server's may be the first to tell its state.
+        if packet.direction == Direction::In || flow.ours == Ours::Inferred {
             self.held = Some((packet.id, rung, remarks));
             return Ok(());
         }
@@ -253,9 +271,20 @@ impl Ladder {
             items.push(format!("discarded: {}", why.reason()));
             paint = Paint::Red;
         }
+        if let Some(ip) = described.ip
+            && packet.bytes.len() < ip.total_len
+            && !matches!(described.body, Body::Malformed(_))
+        {
+            let kept = packet.bytes.len();
+            items.push(format!("captured {kept} of {} bytes", ip.total_len));
+        }
         let payload = described
             .payload()
-            .and_then(|range| packet.bytes.get(range))
+            .and_then(|range| {
+                packet
+                    .bytes
+                    .get(range.start..range.end.min(packet.bytes.len()))
+            })
             .filter(|payload| !payload.is_empty());
         if let Some(payload) = payload
             && matches!(described.body, Body::Tcp(_) | Body::Udp(_))

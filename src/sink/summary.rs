@@ -4,7 +4,7 @@ use super::paint::Paint;
 use super::{Screen, text};
 use crate::event::{Direction, Opening, Transport};
 use crate::state::TcpState;
-use crate::view::{Flow, Traffic, View};
+use crate::view::{Flow, Ours, Traffic, View};
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -62,7 +62,12 @@ fn connection(view: &View, flow: &Flow, screen: Screen, out: &mut impl Write) ->
 }
 
 fn opened(flow: &Flow) -> String {
+    let seen = flow.irs.is_some() || flow.iss.is_some();
     let who = match flow.opening {
+        Opening::Passive if flow.ours == Ours::Inferred && !seen => {
+            return "before the capture began".into();
+        }
+        Opening::Passive if flow.ours == Ours::Inferred => "by the client (passive open)",
         Opening::Passive => "by the peer (passive open)",
         // Who opens goes through SYN-RECEIVED only where the SYNs crossed (RFC 9293, figure 7).
         Opening::Active if flow.visited(TcpState::SynReceived) => {
@@ -78,7 +83,10 @@ fn opened(flow: &Flow) -> String {
 
 fn exchange(flow: &Flow, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     let tag = Paint::Flow(flow.id).apply(&flow.id.to_string(), screen.colour);
-    let who = format!("{} with {} (udp)", flow.peer, flow.service);
+    let who = match flow.ours {
+        Ours::Read => format!("{} with {} (udp)", flow.peer, flow.service),
+        Ours::Inferred => format!("{} with {} (udp)", flow.peer, flow.local),
+    };
     let who = Paint::Bold.apply(&who, screen.colour);
     writeln!(
         out,

@@ -2,7 +2,7 @@
 
 use crate::event::{Cause, Opened, Opening, Transport};
 use crate::state::TcpState;
-use crate::view::{By, Ending, Flow, Means};
+use crate::view::{By, Ending, Flow, Means, Ours};
 use smoltcp::time::Duration;
 use std::net::SocketAddr;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -42,6 +42,8 @@ fn introduction(
     };
     let name = transport.name();
     match opening {
+        // In a capture we know no service.
+        Opening::Passive if service.is_empty() => format!("{peer} {does} to {local} ({name})"),
         Opening::Passive => format!("{peer} {does} to {service} on {local} ({name})"),
         Opening::Active => format!("{service} on {local} {does} to {peer} ({name})"),
     }
@@ -63,12 +65,16 @@ pub(super) fn closed(flow: &Flow) -> String {
         [] => format!("not yet, {}", flow.state),
         [first, ..] if at_once(flow) => format!("by both at once ({})", means(first.means)),
         [only] if flow.closed_at.is_some() => {
-            format!("by {} ({})", whose(only.by), means(only.means))
+            format!("by {} ({})", whose(flow, only.by), means(only.means))
         }
         [first, rest @ ..] => {
-            let mut text = format!("by {} first ({})", whose(first.by), means(first.means));
+            let mut text = format!(
+                "by {} first ({})",
+                whose(flow, first.by),
+                means(first.means)
+            );
             for next in rest {
-                text += &format!(", then by {} ({})", whose(next.by), means(next.means));
+                text += &format!(", then by {} ({})", whose(flow, next.by), means(next.means));
             }
             if flow.closed_at.is_none() {
                 text += &format!(", now {}", flow.state);
@@ -84,7 +90,11 @@ pub(super) fn closed_first(flow: &Flow) -> String {
         None => "-".into(),
         Some(first) if at_once(flow) => format!("both {}", means(first.means)),
         Some(Ending { by, means: how }) => {
-            format!("{} {}", whose(by).trim_start_matches("the "), means(how))
+            format!(
+                "{} {}",
+                whose(flow, by).trim_start_matches("the "),
+                means(how)
+            )
         }
     }
 }
@@ -94,10 +104,12 @@ fn at_once(flow: &Flow) -> bool {
     flow.visited(TcpState::Closing)
 }
 
-fn whose(by: By) -> &'static str {
-    match by {
-        By::Peer => "the peer",
-        By::Local => "tcplab",
+fn whose(flow: &Flow, by: By) -> &'static str {
+    match (by, flow.ours) {
+        (By::Peer, Ours::Read) => "the peer",
+        (By::Local, Ours::Read) => "tcplab",
+        (By::Peer, Ours::Inferred) => "the client",
+        (By::Local, Ours::Inferred) => "the server",
     }
 }
 

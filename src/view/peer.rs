@@ -41,6 +41,8 @@ pub struct InferredPeer {
     /// Whether our FIN had reached the peer when it sent its own.
     closed_second: bool,
     reset: bool,
+    /// Whether a segment was seen.
+    begun: bool,
 }
 
 /// What an inferred state rests on.
@@ -74,6 +76,7 @@ impl InferredPeer {
             crossed: false,
             closed_second: false,
             reset: false,
+            begun: false,
         }
     }
 
@@ -89,6 +92,10 @@ impl InferredPeer {
 
     /// Takes a segment into account that crossed the link and was delivered. Answers whether the state changed.
     pub fn segment(&mut self, direction: Direction, segment: &Segment) -> bool {
+        if !self.begun {
+            self.begun = true;
+            self.join(direction, segment);
+        }
         match direction {
             Direction::In => self.sent(segment),
             Direction::Out => self.received(segment),
@@ -102,6 +109,22 @@ impl InferredPeer {
             _ => {}
         }
         changed
+    }
+
+    /// Where the first segment is no SYN, the connection was made before anybody looked.
+    fn join(&mut self, direction: Direction, segment: &Segment) {
+        let opens_or_resets = segment.flags.0 & (Flags::SYN.0 | Flags::RST.0) != 0;
+        let Some(ack) = segment.acknowledges().filter(|_| !opens_or_resets) else {
+            return;
+        };
+        let (its, ours) = match direction {
+            Direction::In => (segment.seq, ack),
+            Direction::Out => (ack, segment.seq),
+        };
+        self.after_syn = Some(its);
+        self.acknowledged = Some(its);
+        self.awaits = Some(ours);
+        self.has_answered = true;
     }
 
     /// The peer has sent `segment`.
