@@ -19,7 +19,7 @@ use tcplab::view::View;
 fn the_wire_is_what_tcpdump_saw() {
     let (ours, theirs) = (file("lab.pcapng"), file("lab.pcap"));
     let script = format!(
-        "tcpdump -i tun0 -n --immediate-mode -U -w {0} 2>{0}.said & dump=$!
+        "tcpdump -i tun0 -n --immediate-mode -B 16384 -U -w {0} 2>{0}.said & dump=$!
          tries=0; until grep -q listening {0}.said; do sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9; done
          curl -s http://lab.test/ >/dev/null || exit 8
          sleep 0.5; kill $dump; wait $dump",

@@ -246,7 +246,7 @@ fn block_body(
 
 fn block_len(order: ByteOrder, bytes: &[u8], offset: u64) -> Result<u32, CaptureError> {
     let len = order.u32(bytes, 0);
-    if len < FRAMING || len % 4 != 0 || len > MAX_BLOCK {
+    if len < FRAMING || !len.is_multiple_of(4) || len > MAX_BLOCK {
         let why = format!("a block of {len} bytes");
         return Err(CaptureError::Damaged { offset, why });
     }
