@@ -84,7 +84,7 @@ impl View {
         }
     }
 
-    /// A view of nothing yet, whose events come from a capture that was [observed](crate::capture::Observer).
+    /// A view of nothing yet, whose events were told by what observed a capture.
     pub fn of_capture() -> View {
         View {
             ours: Ours::Inferred,

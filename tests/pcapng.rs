@@ -6,9 +6,10 @@ use smoltcp::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tcplab::engine::{Config, Engine};
 use tcplab::event::Event;
+use tcplab::segment::{Flags, describe};
 use tcplab::service;
 use tcplab::sim::{Side, Sim, random_loss};
 use tcplab::sink::Sink;
@@ -87,6 +88,33 @@ fn the_wire_is_what_tcpdump_saw() {
         (apart[0] - apart[1]).abs() < 0.1,
         "the calendar differs: {apart:?}"
     );
+}
+
+/// A reader at the other end of a pipe sees packets while the command still runs, and may leave at any time.
+#[test]
+fn a_pipe_is_fed_while_it_happens() {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_tcplab"))
+        .args(["run", "--quiet", "-w", "-", "--", "sh", "-c"])
+        .arg("curl -s http://lab.test/ >/dev/null; sleep 3; curl -s http://lab.test/ >/dev/null")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    let mut reader = PcapNgReader::new(run.stdout.take().unwrap()).unwrap();
+    let mut fins = 0;
+    while fins < 2 {
+        if let Block::EnhancedPacket(packet) = reader.next_block().unwrap().unwrap() {
+            let described = describe(&packet.data);
+            fins += usize::from(described.tcp().unwrap().flags.contains(Flags::FIN));
+        }
+    }
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(3),
+        "{:?}",
+        start.elapsed()
+    );
+    drop(reader);
+    assert!(run.wait().unwrap().success());
 }
 
 /// What we count while events come in, and what tshark finds in the capture of the same events.
@@ -242,7 +270,7 @@ fn tcpdump_packets(path: &Path) -> Vec<Vec<u8>> {
 fn by_source(packets: &[Vec<u8>]) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut sources = BTreeMap::<String, Vec<Vec<u8>>>::new();
     for packet in packets {
-        let ip = tcplab::segment::describe(packet).ip.unwrap();
+        let ip = describe(packet).ip.unwrap();
         sources
             .entry(ip.src.to_string())
             .or_default()

@@ -7,6 +7,8 @@
 //! Whether anybody listens is known only when the SYN is answered. So what happens after a SYN is held back until then, for
 //! a second at most.
 
+mod sent;
+
 use super::Frame;
 use super::link::{self, Payload};
 use crate::event::{
@@ -16,6 +18,7 @@ use crate::event::{
 use crate::segment::{Body, Described, Flags, Segment, SeqNumber, describe_captured};
 use crate::state::TcpState;
 use crate::view::InferredPeer;
+use sent::Sent;
 use smoltcp::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -25,10 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_WAITING: usize = 256;
 /// After so long nothing of a connection that is over is under way any more; nor do datagrams belong together.
 const LINGER: Duration = Duration::from_secs(60);
-/// What comes so soon after what it should precede was overtaken, not sent again.
-const OVERTAKEN: Duration = Duration::from_millis(3);
-/// So many gaps in the sequence numbers of one direction are remembered.
-const MAX_GAPS: usize = 32;
 
 /// Turns frames into events.
 #[derive(Debug)]
@@ -77,16 +76,6 @@ struct Observed {
     newest_at: Instant,
     received: Sent,
     sent: Sent,
-}
-
-/// The sequence numbers that one end has sent.
-#[derive(Debug)]
-struct Sent {
-    end: Option<SeqNumber>,
-    /// When that was moved last.
-    moved_at: Instant,
-    /// What was left out before it.
-    gaps: Vec<(SeqNumber, SeqNumber)>,
 }
 
 impl Observer {
@@ -468,49 +457,6 @@ impl Observed {
     /// Whether `syn` from `src` begins another connection between the same endpoints.
     fn is_begun_anew_by(&self, src: SocketAddr, syn: &Segment) -> bool {
         self.is_over() || (src != self.server && self.irs != Some(syn.seq))
-    }
-}
-
-impl Sent {
-    fn new() -> Sent {
-        Sent {
-            end: None,
-            moved_at: Instant::ZERO,
-            gaps: Vec::new(),
-        }
-    }
-
-    /// Takes a segment in and answers whether it was sent before.
-    fn repeats(&mut self, now: Instant, segment: &Segment) -> bool {
-        if segment.sequence_len() == 0 || segment.flags.contains(Flags::RST) {
-            return false;
-        }
-        let (start, end) = (segment.seq, segment.end());
-        let known = *self.end.get_or_insert(start);
-        if known.at_or_before(start) {
-            if known != start && self.gaps.len() < MAX_GAPS {
-                self.gaps.push((known, start));
-            }
-            self.end = Some(end);
-            self.moved_at = now;
-            return false;
-        }
-        let gap = self
-            .gaps
-            .iter()
-            .position(|&(from, to)| from.at_or_before(start) && end.at_or_before(to));
-        self.end = Some(known.max(end));
-        if let Some(index) = gap {
-            let (from, to) = self.gaps.swap_remove(index);
-            let left = [(from, start), (end, to)];
-            self.gaps
-                .extend(left.into_iter().filter(|(from, to)| from != to));
-            return now - self.moved_at >= OVERTAKEN;
-        }
-        // A keep-alive repeats one byte that the other end has (RFC 9293, section 3.8.4).
-        let is_keep_alive =
-            segment.payload.len() == 1 && segment.sequence_len() == 1 && end == known;
-        !is_keep_alive
     }
 }
 

@@ -19,6 +19,9 @@ const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
+/// No packet is younger, in seconds since 1970: the year 2242.
+const LATEST: u64 = 1 << 33;
+
 /// The interface of our own captures that carries what did not cross the wire.
 const INTENDED: &[u8] = b"intended";
 
@@ -199,11 +202,11 @@ impl Interface {
 
     fn time(&self, ticks: u64) -> Duration {
         let ticks = u128::from(ticks);
-        let seconds = (ticks / self.units) as u64;
+        let seconds = (ticks / self.units).min(LATEST.into()) as u64;
         // The product may not fit where units are tiny, and then it makes no difference.
         let nanos = (ticks % self.units).saturating_mul(1_000_000_000) / self.units;
         Duration::new(
-            seconds.saturating_add_signed(self.offset),
+            seconds.saturating_add_signed(self.offset).min(LATEST),
             (nanos as u32).min(999_999_999),
         )
     }

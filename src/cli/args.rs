@@ -166,10 +166,11 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
-    /// Write every event as a JSON object on a line of its own; `-` is standard output
+    /// Write every event as a JSON object on a line of its own; `-` is standard output, which a command that is run shares
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
-    /// Write every packet to a pcapng capture, with comments; `-` is standard output, for example `-w - | wireshark -k -i -`
+    /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, which a command that is run
+    /// shares: `tcplab run -w - -- sh -c 'curl -s lab.test >&2' | wireshark -k -i -`
     #[arg(short = 'w', value_name = "FILE")]
     pub(super) write: Option<PathBuf>,
 }

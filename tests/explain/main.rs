@@ -1,19 +1,22 @@
 //! `tcplab explain`: captures of all kinds, whole, cut and damaged, and the kernel's own conversations.
 
+mod made;
+#[path = "../support/mod.rs"]
 mod support;
 
+use made::{Order, conversation, pcap, pcapng, segment};
 use serde_json::Value;
 use smoltcp::time::Duration as Span;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
-use support::{ACK, FIN, Forged, PSH, RST, SYN};
+use support::{ACK, FIN, PSH, RST, SYN};
 use tcplab::capture::{Capture, CaptureError, Frame, Observer};
 use tcplab::event::{Cause, Event, EventKind};
 use tcplab::sink::ladder::{Ladder, Options};
-use tcplab::sink::{Screen, Sink, jsonl::JsonLines, summary};
+use tcplab::sink::{Screen, Sink, jsonl::JsonLines, pcapng::PcapNg, summary};
 use tcplab::view::View;
 
 /// What the kernel does with itself: the client closes first, the server does, nobody listens, a reset.
@@ -314,6 +317,24 @@ fn packets_cut_by_the_capture_are_told_as_far_as_they_are_there() {
         assert_eq!(notation(&told), notation(&whole));
         assert_eq!(transitions(&told), transitions(&whole));
     }
+    let (v4, v6) = (["192.0.2.1", "192.0.2.2"], ["2001:db8::1", "2001:db8::2"]);
+    let others: Vec<Vec<u8>> = [v4, v6]
+        .iter()
+        .flat_map(|[from, to]| {
+            let (from, to): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
+            let udp = support::udp(
+                SocketAddr::new(from, 5),
+                SocketAddr::new(to, 7),
+                b"some text",
+            );
+            [udp, support::ping(from, to, b"some text")]
+        })
+        .collect();
+    for snap_len in 0..80 {
+        let text = show(&tell(&pcap(Order::Little, false, 101, &others, snap_len)).0);
+        assert!(snap_len < 48 || !text.contains("malformed"), "{text}");
+        assert!(!text.contains("bad checksum"), "{text}");
+    }
     let text = show(&tell(&pcap(Order::Little, false, 101, &packets, 60)).0);
     assert!(text.contains("captured 60 of 240 bytes"), "{text}");
 }
@@ -440,42 +461,6 @@ fn what_cannot_be_read_is_said() {
     assert!(fs::metadata(path).unwrap().len() > 0);
 }
 
-const CLIENT: &str = "192.0.2.1:40001";
-const SERVER: &str = "192.0.2.2:80";
-
-fn segment(who: char, flags: u8, seq: u32, ack: u32, len: usize) -> Vec<u8> {
-    let (client, server): (SocketAddr, SocketAddr) =
-        (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
-    let (from, to) = if who == 'c' {
-        (client, server)
-    } else {
-        (server, client)
-    };
-    let mut forged = Forged::new(from, to, flags, seq, ack);
-    forged.payload = vec![b'x'; len];
-    if flags & SYN != 0 {
-        forged.options = vec![2, 4, 5, 180, 1, 3, 3, 7, 4, 2, 1, 1];
-    }
-    forged.packet()
-}
-
-/// A short connection.
-fn conversation() -> Vec<Vec<u8>> {
-    [
-        ('c', SYN, 100, 0, 0),
-        ('s', SYN | ACK, 500, 101, 0),
-        ('c', ACK, 101, 501, 0),
-        ('s', PSH | ACK, 501, 101, 200),
-        ('s', PSH | ACK, 501, 101, 200),
-        ('c', ACK, 101, 701, 0),
-        ('c', FIN | ACK, 101, 701, 0),
-        ('s', FIN | ACK, 701, 102, 0),
-        ('c', ACK, 102, 702, 0),
-    ]
-    .map(|(who, flags, seq, ack, len)| segment(who, flags, seq, ack, len))
-    .into()
-}
-
 /// All events of a capture, and why it could not be read any further.
 fn tell(bytes: &[u8]) -> (Vec<Event>, Option<CaptureError>) {
     let mut capture = match Capture::new(bytes) {
@@ -503,7 +488,7 @@ fn tell(bytes: &[u8]) -> (Vec<Event>, Option<CaptureError>) {
     (events, error)
 }
 
-/// Ladder and summary; JSON lines are made too, and thrown away.
+/// Ladder and summary; JSON lines and a capture are made too, and thrown away.
 fn show(events: &[Event]) -> String {
     let screen = Screen {
         width: 80,
@@ -518,8 +503,10 @@ fn show(events: &[Event]) -> String {
     });
     let (mut view, mut out, mut json) =
         (View::of_capture(), Vec::new(), JsonLines::new(Vec::new()));
+    let mut capture = PcapNg::new(Vec::new(), Duration::from_secs(1 << 33)).unwrap();
     for event in events {
         view.event(event);
+        capture.event(&view, event).unwrap();
         ladder.event(&view, event, &mut out).unwrap();
         json.event(&view, event).unwrap();
     }
@@ -542,109 +529,6 @@ fn transitions(events: &[Event]) -> Vec<String> {
             _ => None,
         })
         .collect()
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Order {
-    Big,
-    Little,
-}
-
-impl Order {
-    fn u16(self, number: u16) -> Vec<u8> {
-        match self {
-            Order::Big => number.to_be_bytes().into(),
-            Order::Little => number.to_le_bytes().into(),
-        }
-    }
-
-    fn u32(self, number: u32) -> Vec<u8> {
-        match self {
-            Order::Big => number.to_be_bytes().into(),
-            Order::Little => number.to_le_bytes().into(),
-        }
-    }
-}
-
-/// When packet number `index` was captured: every 40 ms.
-fn time(index: usize) -> Duration {
-    Duration::from_secs(1_700_000_000) + Duration::from_millis(40) * index as u32
-}
-
-fn pcap(order: Order, nanos: bool, link: u32, frames: &[Vec<u8>], snap_len: usize) -> Vec<u8> {
-    let mut file = order.u32(if nanos { 0xa1b2_3c4d } else { 0xa1b2_c3d4 });
-    for number in [2, 4] {
-        file.extend(order.u16(number));
-    }
-    for number in [0, 0, 65_535, link] {
-        file.extend(order.u32(number));
-    }
-    for (index, frame) in frames.iter().enumerate() {
-        let (time, kept) = (time(index), &frame[..frame.len().min(snap_len)]);
-        let fraction = if nanos {
-            time.subsec_nanos()
-        } else {
-            time.subsec_micros()
-        };
-        for number in [
-            time.as_secs() as u32,
-            fraction,
-            kept.len() as u32,
-            frame.len() as u32,
-        ] {
-            file.extend(order.u32(number));
-        }
-        file.extend(kept);
-    }
-    file
-}
-
-/// `resolution` is that of the timestamps, as the option has it; without it, microseconds.
-fn pcapng(order: Order, resolution: Option<u8>, link: u32, frames: &[Vec<u8>]) -> Vec<u8> {
-    let block = |kind: u32, mut body: Vec<u8>| {
-        body.resize(body.len().next_multiple_of(4), 0);
-        let len = order.u32(body.len() as u32 + 12);
-        [order.u32(kind), len.clone(), body, len].concat()
-    };
-    let mut header = order.u32(0x1a2b_3c4d);
-    header.extend([order.u16(1), order.u16(0), vec![0xff; 8]].concat());
-    let mut file = block(0x0a0d_0d0a, header);
-    let mut interface = [order.u16(link as u16), order.u16(0), order.u32(0)].concat();
-    if let Some(resolution) = resolution {
-        interface.extend(
-            [
-                order.u16(9),
-                order.u16(1),
-                vec![resolution, 0, 0, 0],
-                order.u32(0),
-            ]
-            .concat(),
-        );
-    }
-    file.extend(block(1, interface));
-    // A block that nobody knows.
-    file.extend(block(0x0bad, vec![1, 2, 3, 4]));
-    let units: u128 = match resolution {
-        None => 1_000_000,
-        Some(9) => 1_000_000_000,
-        Some(binary) => 1 << (binary & 0x7f),
-    };
-    for (index, frame) in frames.iter().enumerate() {
-        let ticks = (time(index).as_nanos() * units).div_ceil(1_000_000_000) as u64;
-        let mut body = Vec::new();
-        for number in [
-            0,
-            (ticks >> 32) as u32,
-            ticks as u32,
-            frame.len() as u32,
-            frame.len() as u32,
-        ] {
-            body.extend(order.u32(number));
-        }
-        body.extend(frame);
-        file.extend(block(6, body));
-    }
-    file
 }
 
 fn json(arguments: &[&str]) -> Vec<Value> {
