@@ -1,7 +1,7 @@
 //! The command line: arguments as they were typed, a plan that was checked, and carrying it out.
 //!
 //! ```text
-//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, doctor ──▶ exit code
+//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, doctor ──▶ exit code
 //!                                                          │
 //!                                     session: TUN ◀──▶ Engine ──▶ watcher ──▶ stderr
 //! ```
@@ -14,6 +14,8 @@ mod asker;
 mod connect;
 mod demo;
 mod doctor;
+mod explain;
+mod files;
 mod plan;
 mod run;
 mod serve;
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
+        Command::Explain(explain) => explain::explain(&explain),
         Command::Doctor => doctor::doctor(),
     };
     match result {

@@ -100,6 +100,8 @@ pub mod view;
 
 pub mod words;
 
+pub mod capture;
+
 pub mod sink;
 
 pub mod sys;

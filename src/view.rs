@@ -33,6 +33,16 @@ pub struct View {
     totals: Totals,
     strays: Strays,
     now: Instant,
+    ours: Ours,
+}
+
+/// From where the state of our end, the right one on ladders, is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ours {
+    /// It is tcplab's own, and read.
+    Read,
+    /// It is the server's in a capture that somebody has made, and inferred as the peer's is.
+    Inferred,
 }
 
 /// Sums over all flows, those included that a [`View`] has forgotten.
@@ -70,6 +80,15 @@ impl View {
             totals: Totals::default(),
             strays: Strays::default(),
             now: Instant::ZERO,
+            ours: Ours::Read,
+        }
+    }
+
+    /// A view of nothing yet, whose events were told by what observed a capture.
+    pub fn of_capture() -> View {
+        View {
+            ours: Ours::Inferred,
+            ..View::new()
         }
     }
 
@@ -87,7 +106,8 @@ impl View {
                 Transport::Tcp => self.totals.connections += 1,
                 Transport::Udp => self.totals.exchanges += 1,
             }
-            self.flows.insert(id, Flow::new(id, event.at, opened));
+            self.flows
+                .insert(id, Flow::new(id, event.at, opened, self.ours));
             return;
         }
         let Some(flow) = self.flows.get_mut(&id) else {

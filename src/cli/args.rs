@@ -54,6 +54,13 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
+    /// Show the ladder of a capture that somebody else has made
+    ///
+    /// Reads pcap and pcapng: raw IP, Ethernet, Linux cooked and loopback; IPv4 and IPv6. The states of both ends are inferred
+    /// from the segments; the server is on the right. The exit code is 0 when all was read, 1 when the file is cut off or
+    /// damaged (what comes before that is shown), 2 when it can't be read at all.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Capture),
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -132,6 +139,14 @@ pub(super) struct Connect {
     pub(super) tun: Tun,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(super) struct Capture {
+    /// The capture; `-` is standard input
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) show: Show,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Client {
     /// TCP: prints what the server asks, sends a line of standard input as the password
@@ -154,6 +169,13 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
+    /// Write every event as a JSON object on a line of its own; `-` is standard output, which a command that is run shares
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, which a command that is run
+    /// shares: `tcplab run -w - -- sh -c 'curl -s lab.test >&2' | wireshark -k -i -`
+    #[arg(short = 'w', value_name = "FILE")]
+    pub(super) write: Option<PathBuf>,
     /// Write a report of the run: .html, .svg (drawings), .md (Markdown) or .mmd (Mermaid); repeatable
     #[arg(long, value_name = "FILE", value_parser = report)]
     pub(super) report: Vec<(PathBuf, Format)>,
@@ -294,3 +316,10 @@ Examples:
   sudo tcplab connect hello 192.0.2.1:1111        the server runs outside, bound to any address
 
 The kernel's side of the TUN is the first address of each prefix: 192.0.2.1 and 2001:db8::1.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  tcplab explain trace.pcapng
+  tcpdump -i eth0 -U -w - tcp port 80 | tcplab explain -
+  tcplab explain --quiet --json - trace.pcap      as JSON lines
+  tcplab explain -w commented.pcapng trace.pcap   with the states as comments";

@@ -37,10 +37,15 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     start_log(&connect.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
+    let watcher = Watcher::new(
+        &connect.show,
+        clock.wall_at_start(),
+        Some(connect.stack.time_wait),
+    )?;
     let peer = resolve(&connect.peer, &connect.tun)?;
     if connect.cmd.is_empty() {
         let tun = open_tun(&connect.tun, connect.stack.mtu)?;
-        let session = begin(&connect, &tun, &waiter, clock)?;
+        let session = begin(&connect, &tun, &waiter, clock, watcher)?;
         return talk(session, &connect, peer, None);
     }
 
@@ -73,7 +78,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     let Lab {
         tun, child, diag, ..
     } = &mut lab;
-    let mut session = begin(&connect, tun, &waiter, clock)?;
+    let mut session = begin(&connect, tun, &waiter, clock, watcher)?;
     if let Some(diag) = diag {
         session.ask(diag);
     }
@@ -85,8 +90,8 @@ fn begin<'a>(
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
+    watcher: Watcher,
 ) -> anyhow::Result<Session<'a>> {
-    let watcher = Watcher::new(&connect.show, connect.stack.time_wait)?;
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
     Ok(Session::new(

@@ -102,7 +102,7 @@ fn say(show: &Show, text: &str) {
 /// The same conversation between two stacks of ours.
 fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result<u8> {
     let clock = Clock::start();
-    let mut watcher = Watcher::new(show, stack.time_wait)?;
+    let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
     let watch = watcher.wants();
     let config = |own, seed| -> anyhow::Result<_> {
         let mut config = engine_config(stack, watch, own, stack.mtu, &clock)?;

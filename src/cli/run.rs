@@ -87,7 +87,7 @@ pub(super) fn in_lab(
 ) -> Result<u8, RunError> {
     let waiter = Waiter::new().map_err(anyhow::Error::new)?;
     let clock = Clock::start();
-    let watcher = Watcher::new(show, stack.time_wait)?;
+    let watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
     let config = engine_config(
         stack,
         watcher.wants(),

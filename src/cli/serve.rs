@@ -16,8 +16,12 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     start_log(&serve.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
+    let watcher = Watcher::new(
+        &serve.show,
+        clock.wall_at_start(),
+        Some(serve.stack.time_wait),
+    )?;
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
-    let watcher = Watcher::new(&serve.show, serve.stack.time_wait)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,

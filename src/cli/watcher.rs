@@ -1,11 +1,11 @@
 //! Shows what happens: the ladder on standard error while it happens, the summary at the end, and the log.
 
 use super::args::Show;
+use super::files;
 use super::plan::events_are_logged;
 use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::Metrics;
-use crate::sink::report::Report;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::http::PageServer;
 use crate::view::View;
@@ -13,7 +13,6 @@ use crate::words::Lang;
 use anyhow::Context;
 use smoltcp::time::{Duration, Instant};
 use std::env;
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 
@@ -39,26 +38,27 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(show: &Show, time_wait: Duration) -> anyhow::Result<Watcher> {
+    /// `epoch` is what the calendar said at [`Instant::ZERO`], as time since 1970. `time_wait` is how long our TIME-WAIT
+    /// lasts, where that is known.
+    pub(super) fn new(
+        show: &Show,
+        epoch: std::time::Duration,
+        time_wait: Option<Duration>,
+    ) -> anyhow::Result<Watcher> {
         let screen = screen();
         let options = Options {
             screen,
             verbose: show.verbose,
             explain: show.depth(),
             lang: show.lang(),
-            time_wait: Some(time_wait),
+            time_wait,
             keep: show.whole,
         };
-        let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
+        let mut sinks = files::open(show, epoch)?;
         let metrics = show
             .metrics
             .map(|address| serve_metrics(address, show.quiet, &mut sinks))
             .transpose()?;
-        for (path, format) in &show.report {
-            let name = format!("the report {}", path.display());
-            let file = File::create(path).with_context(|| format!("cannot create {name}"))?;
-            sinks.push((name, Box::new(Report::new(file, *format, show.lang()))));
-        }
         Ok(Watcher {
             view: View::new(),
             ladder: (!show.quiet).then(|| Ladder::new(options)),
@@ -69,6 +69,14 @@ impl Watcher {
             sinks,
             _metrics: metrics,
             drawn: Vec::new(),
+        })
+    }
+
+    /// The same for events of a capture.
+    pub(super) fn of_capture(show: &Show, epoch: std::time::Duration) -> anyhow::Result<Watcher> {
+        Ok(Watcher {
+            view: View::of_capture(),
+            ..Watcher::new(show, epoch, None)?
         })
     }
 
@@ -116,6 +124,11 @@ impl Watcher {
         };
         let _ = ladder.flush(&mut self.drawn);
         self.write();
+    }
+
+    /// The time of the newest event.
+    pub(super) fn now(&self) -> Instant {
+        self.view.now()
     }
 
     /// Shows the summary: the run is over `now`.

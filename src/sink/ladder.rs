@@ -49,7 +49,7 @@ use crate::event::{
 };
 use crate::segment::{Body, Flags};
 use crate::state::TcpState;
-use crate::view::{Flow, View};
+use crate::view::{Flow, Ours, View};
 use crate::words::{Lang, Thing};
 use layout::{Layout, Rung};
 use record::Records;
@@ -254,27 +254,39 @@ impl Ladder {
             .layout
             .say(Some(flow.id), None, Paint::Bold, &text::who(lang, opened));
         match opened.transport {
-            Transport::Udp => {
-                let (left, right) = (lang.peer_column(), lang.tcplab());
-                lines.push(self.layout.columns(&left, &right, Paint::Dim));
-            }
+            Transport::Udp => lines.push(self.heads(flow)),
             Transport::Tcp => {
-                let left = match self.asks {
-                    true => lang.asked_column(),
-                    false => lang.inferred_column(),
-                };
-                let right = lang.tcplab();
-                lines.push(self.layout.columns(&left, &right, Paint::Dim));
+                lines.push(self.heads(flow));
                 let (peer, _) = flow.peer_end();
                 self.peers.insert(flow.id, peer);
-                // RFC 9293 draws the states before the first segment above it.
-                if opened.opening == Opening::Passive {
+                // RFC 9293 draws the states before the first segment above it. In a capture they are not known.
+                if opened.opening == Opening::Passive && flow.ours == Ours::Read {
                     let (left, right) = (peer.name(), flow.state.name());
                     lines.push(self.layout.columns(left, right, Paint::Plain));
                 }
             }
         }
         self.emit(Some(flow.id), lines, out)
+    }
+
+    /// The heads of the two columns, each with what its states rest on.
+    fn heads(&self, flow: &Flow) -> String {
+        let lang = self.options.lang;
+        let (left, right) = match (flow.ours, flow.transport) {
+            (Ours::Read, Transport::Udp) => (lang.peer_column(), lang.tcplab()),
+            (Ours::Read, Transport::Tcp) if self.asks => (lang.asked_column(), lang.tcplab()),
+            (Ours::Read, Transport::Tcp) => (lang.inferred_column(), lang.tcplab()),
+            (Ours::Inferred, Transport::Udp) => (flow.peer.to_string(), flow.local.to_string()),
+            (Ours::Inferred, Transport::Tcp) => {
+                let named = (lang.inferred_of(flow.peer), lang.inferred_of(flow.local));
+                if self.layout.has_room(&named.0, &named.1) {
+                    named
+                } else {
+                    (lang.inferred_client(), lang.inferred_server())
+                }
+            }
+        };
+        self.layout.columns(&left, &right, Paint::Dim)
     }
 
     fn prepare(
@@ -307,9 +319,20 @@ impl Ladder {
             items.push(lang.discarded_because(text::discard(lang, why)));
             paint = Paint::Red;
         }
+        if let Some(ip) = described.ip
+            && packet.bytes.len() < ip.total_len
+            && !matches!(described.body, Body::Malformed(_))
+        {
+            let bytes = |count: usize| lang.count(count as u64, Thing::Byte);
+            items.push(lang.captured(packet.bytes.len(), bytes(ip.total_len)));
+        }
         let payload = described
             .payload()
-            .and_then(|range| packet.bytes.get(range))
+            .and_then(|range| {
+                packet
+                    .bytes
+                    .get(range.start..range.end.min(packet.bytes.len()))
+            })
             .filter(|payload| !payload.is_empty());
         if let Some(payload) = payload
             && matches!(described.body, Body::Tcp(_) | Body::Udp(_))

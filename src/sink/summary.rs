@@ -4,7 +4,7 @@ use super::paint::Paint;
 use super::{Screen, text};
 use crate::event::{Direction, Opening, PeerInfo, Transport};
 use crate::state::TcpState;
-use crate::view::{Flow, Traffic, View};
+use crate::view::{Flow, Ours, Traffic, View};
 use crate::words::{Lang, Thing};
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
@@ -77,7 +77,10 @@ fn connection(
 }
 
 fn opened(lang: Lang, flow: &Flow) -> String {
+    let seen = flow.irs.is_some() || flow.iss.is_some();
     let who = match flow.opening {
+        Opening::Passive if flow.ours == Ours::Inferred && !seen => return lang.opened_before(),
+        Opening::Passive if flow.ours == Ours::Inferred => lang.client_opened(),
         Opening::Passive => lang.passive_open(),
         // Who opens goes through SYN-RECEIVED only where the SYNs crossed (RFC 9293, figure 7).
         Opening::Active if flow.visited(TcpState::SynReceived) => lang.simultaneous_open(),
@@ -91,7 +94,11 @@ fn opened(lang: Lang, flow: &Flow) -> String {
 
 fn exchange(flow: &Flow, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     let tag = Paint::Flow(flow.id).apply(&flow.id.to_string(), screen.colour);
-    let who = Paint::Bold.apply(&lang.exchange(flow.peer, flow.service), screen.colour);
+    let with = match flow.ours {
+        Ours::Read => flow.service.to_owned(),
+        Ours::Inferred => flow.local.to_string(),
+    };
+    let who = Paint::Bold.apply(&lang.exchange(flow.peer, with), screen.colour);
     let what = lang.exchanged(
         lang.count(flow.received.packets, Thing::Datagram),
         lang.count(flow.received.bytes, Thing::Byte),

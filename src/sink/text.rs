@@ -3,7 +3,7 @@
 use crate::event::{Cause, Discard, Opened, Opening, Timer, Transport};
 use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
-use crate::view::{By, Ending, Flow, Means};
+use crate::view::{By, Ending, Flow, Means, Ours};
 use crate::words::{Lang, Thing};
 use smoltcp::time::Duration;
 use std::net::SocketAddr;
@@ -42,6 +42,9 @@ fn introduction(
     service: &str,
 ) -> String {
     match (transport, opening) {
+        // In a capture no service is known.
+        (Transport::Tcp, Opening::Passive) if service.is_empty() => lang.who_connects(peer, local),
+        (Transport::Udp, Opening::Passive) if service.is_empty() => lang.who_sends(peer, local),
         (Transport::Tcp, Opening::Passive) => lang.who_connects_to_us(peer, service, local),
         (Transport::Udp, Opening::Passive) => lang.who_sends_to_us(peer, service, local),
         (Transport::Tcp, Opening::Active) => lang.we_connect(service, local, peer),
@@ -84,10 +87,7 @@ pub(super) fn notation(lang: Lang, described: &Described, notation: Notation<'_>
 /// How a connection was closed, in order: `by the peer first (FIN), then by tcplab (FIN)`.
 pub(super) fn closed(lang: Lang, flow: &Flow) -> String {
     let means = |ending: &Ending| means(lang, ending.means);
-    let whose = |ending: &Ending| match ending.by {
-        By::Peer => lang.the_peer(),
-        By::Local => lang.tcplab(),
-    };
+    let whose = |ending: &Ending| whose(lang, flow, ending.by);
     match flow.endings.as_slice() {
         [] if flow.closed_at.is_some() => lang.without_end(),
         [] => lang.not_yet(flow.state),
@@ -114,14 +114,23 @@ pub(super) fn closed_first(lang: Lang, flow: &Flow) -> String {
     let means = means(lang, first.means);
     match first.by {
         _ if at_once(flow) => lang.both_first(means),
-        By::Peer => lang.one_first(lang.peer(), means),
-        By::Local => lang.one_first(lang.tcplab(), means),
+        By::Peer if flow.ours == Ours::Read => lang.one_first(lang.peer(), means),
+        by => lang.one_first(whose(lang, flow, by).trim_start_matches("the "), means),
     }
 }
 
 /// Both FINs were under way at the same time (RFC 9293, figure 13).
 fn at_once(flow: &Flow) -> bool {
     flow.visited(TcpState::Closing)
+}
+
+fn whose(lang: Lang, flow: &Flow, by: By) -> String {
+    match (by, flow.ours) {
+        (By::Peer, Ours::Read) => lang.the_peer(),
+        (By::Local, Ours::Read) => lang.tcplab(),
+        (By::Peer, Ours::Inferred) => lang.the_client(),
+        (By::Local, Ours::Inferred) => lang.the_server(),
+    }
 }
 
 fn means(lang: Lang, means: Means) -> String {

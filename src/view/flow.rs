@@ -1,4 +1,4 @@
-use super::{Basis, InferredPeer};
+use super::{Basis, InferredPeer, Ours};
 use crate::event::{
     Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo, PeerView,
     Timer, Transition, Transport, UserCall,
@@ -24,13 +24,15 @@ pub struct Flow {
     pub service: &'static str,
     /// Who began.
     pub opening: Opening,
+    /// From where our state is known.
+    pub ours: Ours,
     /// When it began.
     pub opened_at: Instant,
     /// When its first packet crossed the link.
     pub first_packet_at: Option<Instant>,
     /// When everything it held was given back.
     pub closed_at: Option<Instant>,
-    /// Our state, read. It means nothing in an exchange of datagrams.
+    /// Our state. It means nothing in an exchange of datagrams.
     pub state: TcpState,
     /// The peer's state, inferred. It means nothing in an exchange of datagrams.
     pub peer_state: InferredPeer,
@@ -119,7 +121,7 @@ pub enum Means {
 }
 
 impl Flow {
-    pub(super) fn new(id: FlowId, at: Instant, opened: &Opened) -> Flow {
+    pub(super) fn new(id: FlowId, at: Instant, opened: &Opened, ours: Ours) -> Flow {
         let state = match opened.opening {
             Opening::Passive => TcpState::Listen,
             Opening::Active => TcpState::Closed,
@@ -131,6 +133,7 @@ impl Flow {
             peer: opened.peer,
             service: opened.service,
             opening: opened.opening,
+            ours,
             opened_at: at,
             first_packet_at: None,
             closed_at: None,

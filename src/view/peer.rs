@@ -30,6 +30,8 @@ pub struct InferredPeer {
     told: Facts,
     /// The same, if also everything we sent has been received.
     assumed: Facts,
+    /// Whether a segment was seen.
+    begun: bool,
 }
 
 /// What a state of the peer's rests on.
@@ -55,6 +57,7 @@ impl InferredPeer {
             state,
             told: Facts::new(state),
             assumed: Facts::new(state),
+            begun: false,
         }
     }
 
@@ -81,6 +84,10 @@ impl InferredPeer {
 
     /// Takes a segment into account that crossed the link and was delivered. Answers whether the state changed.
     pub fn segment(&mut self, direction: Direction, segment: &Segment) -> bool {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.told.join(direction, segment);
+            self.assumed.join(direction, segment);
+        }
         match direction {
             Direction::In => {
                 // RFC 9293, section 3.10.7.3: in SYN-SENT an unacceptable ACK is answered with a RST, and the
@@ -189,6 +196,22 @@ impl Facts {
             closed_second: false,
             reset: false,
         }
+    }
+
+    /// Where the first segment is no SYN, the connection was made before anybody looked.
+    fn join(&mut self, direction: Direction, segment: &Segment) {
+        let opens_or_resets = segment.flags.0 & (Flags::SYN.0 | Flags::RST.0) != 0;
+        let Some(ack) = segment.acknowledges().filter(|_| !opens_or_resets) else {
+            return;
+        };
+        let (its, ours) = match direction {
+            Direction::In => (segment.seq, ack),
+            Direction::Out => (ack, segment.seq),
+        };
+        self.after_syn = Some(its);
+        self.acknowledged = Some(its);
+        self.awaits = Some(ours);
+        self.has_answered = true;
     }
 
     /// The peer has sent `segment`.

@@ -10,6 +10,14 @@ labels! {
         en: "{peer} sends datagrams to {service} on {local} (udp)",
         zh: "{peer} 向 {local} 上的 {service} 服务发送数据报（udp）"
     }
+    who_connects(peer, local) {
+        en: "{peer} connects to {local} (tcp)",
+        zh: "{peer} 连接 {local}（tcp）"
+    }
+    who_sends(peer, local) {
+        en: "{peer} sends datagrams to {local} (udp)",
+        zh: "{peer} 向 {local} 发送数据报（udp）"
+    }
     we_connect(service, local, peer) {
         en: "{service} on {local} connects to {peer} (tcp)",
         zh: "{local} 上的 {service} 客户端连接 {peer}（tcp）"
@@ -22,6 +30,10 @@ labels! {
     // Columns and marks of the ladder.
     peer_column() { en: "peer", zh: "对端" }
     inferred_column() { en: "peer (inferred)", zh: "对端（推断）" }
+    inferred_of(address) { en: "{address} (inferred)", zh: "{address}（推断）" }
+    inferred_client() { en: "client (inferred)", zh: "客户端（推断）" }
+    inferred_server() { en: "server (inferred)", zh: "服务端（推断）" }
+    captured(kept, whole) { en: "captured {kept} of {whole}", zh: "捕获 {whole}中的 {kept}" }
     asked_column() { en: "peer (asked)", zh: "对端（询问内核）" }
     zero_stands_for(number) {
         en: "0 stands for the initial sequence number {number}",
@@ -57,6 +69,10 @@ labels! {
     one_first(who, means) { en: "{who} {means}", zh: "{who} {means}" }
 
     // Ends, causes and timers.
+    the_client() { en: "the client", zh: "客户端" }
+    the_server() { en: "the server", zh: "服务端" }
+    opened_before() { en: "before the capture began", zh: "在捕获开始之前" }
+    client_opened() { en: "by the client (passive open)", zh: "由客户端打开（被动打开）" }
     the_peer() { en: "the peer", zh: "对端" }
     peer() { en: "peer", zh: "对端" }
     tcplab() { en: "tcplab", zh: "tcplab" }

@@ -211,13 +211,18 @@ impl Layout {
 
     /// The heads of the two columns, or the states with which they begin.
     pub(super) fn columns(&self, left: &str, right: &str, paint: Paint) -> String {
-        let gap = self.screen.width - STATE - self.left();
+        let gap = self.screen.width - STATE.max(right.width()) - self.left();
         format!(
             "{}{}{}",
             " ".repeat(self.left()),
             self.paint(paint, &pad(left, gap)),
             self.paint(paint, right)
         )
+    }
+
+    /// Whether the two heads find room beside each other.
+    pub(super) fn has_room(&self, left: &str, right: &str) -> bool {
+        left.width() + 1 + STATE.max(right.width()) <= self.screen.width - self.left()
     }
 
     /// A remark that explains the line above.
