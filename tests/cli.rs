@@ -40,6 +40,7 @@ fn help() {
         &["run"],
         &["serve"],
         &["connect"],
+        &["explain"],
         &["doctor"],
     ];
     for command in commands {
@@ -146,7 +147,7 @@ fn ways_to_write_it() {
         "--mtu=65535",
         "--net 198.51.100.0/30",
         "--net6 2001:db8:1::/126",
-        "--no-explain --whole",
+        "--explain none --whole",
     ] {
         let arguments = ["demo", "--simulate"].into_iter().chain(options.split(' '));
         let (code, stdout, stderr) = tcplab(&arguments.collect::<Vec<_>>());

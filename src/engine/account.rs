@@ -8,6 +8,9 @@ use crate::event::{Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
 use smoltcp::time::{Duration, Instant};
 
+/// An acknowledgment that leaves later than this was held back on purpose: smoltcp waits 10 milliseconds.
+const DELAY: Duration = Duration::from_millis(1);
+
 /// What is known of one connection, in the numbers of the wire.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
@@ -276,7 +279,7 @@ impl Account {
                 let waited = self
                     .unacknowledged
                     .map_or(Duration::ZERO, |since| now - since);
-                if waited > Duration::ZERO {
+                if waited >= DELAY {
                     Reason::DelayedAck(waited)
                 } else {
                     Reason::Ack

@@ -113,6 +113,7 @@ impl TcpFlow {
             handshake,
             end: None,
             consumed: 0,
+            finished: false,
             released: false,
             close_waits: false,
             transitions: Vec::new(),
@@ -185,7 +186,7 @@ impl TcpFlow {
             shared.send(now, Some(self.id), challenge);
             return id;
         }
-        let (received, finished) = self.endpoint.borrow().received();
+        let (received, finished) = self.endpoint.borrow_mut().received();
         let queued = self.endpoint.borrow().socket().send_queue();
         let stranded = self
             .account
@@ -505,9 +506,9 @@ impl TcpFlow {
         if !shared.journal.wants_packets() {
             return None;
         }
-        let endpoint = self.endpoint.borrow();
-        let socket = endpoint.socket();
+        let mut endpoint = self.endpoint.borrow_mut();
         let (received, finished) = endpoint.received();
+        let socket = endpoint.socket();
         let room = socket.recv_capacity() - socket.recv_queue();
         Some(Box::new(self.account.variables(received, finished, room)))
     }

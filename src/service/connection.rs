@@ -219,6 +219,8 @@ pub(crate) struct Endpoint {
     pub(crate) end: Option<io::ErrorKind>,
     /// How many bytes the program has read.
     pub(crate) consumed: u64,
+    /// Whether the peer's FIN has arrived, as far as anybody has looked.
+    pub(crate) finished: bool,
     /// Whether the program has dropped its [`Connection`].
     pub(crate) released: bool,
     /// Whether CLOSE waits for the end of the handshake.
@@ -241,12 +243,16 @@ impl Endpoint {
     }
 
     /// How many bytes have arrived in order, and whether the peer's FIN has.
-    pub(crate) fn received(&self) -> (u64, bool) {
-        let finished = matches!(
+    pub(crate) fn received(&mut self) -> (u64, bool) {
+        // A connection that is CLOSED does not say any more how it got there.
+        self.finished |= matches!(
             self.state(),
             TcpState::CloseWait | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait
         );
-        (self.consumed + self.socket().recv_queue() as u64, finished)
+        (
+            self.consumed + self.socket().recv_queue() as u64,
+            self.finished,
+        )
     }
 
     /// Makes a user call and looks at the state after it.

@@ -14,7 +14,7 @@ fn malformed_packets_of_every_kind() {
 }
 
 pub(crate) fn every_kind() {
-    let mut logged = command(&["serve", "--no-explain"]);
+    let mut logged = command(&["serve", "--explain", "none"]);
     logged.env("RUST_LOG", "tcplab=debug");
     let (serve, _) = serve(logged);
     let mut sender = clean(python(), &["-c", PACKETS, "tcplab0"]);

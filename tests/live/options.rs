@@ -77,7 +77,7 @@ fn a_full_backlog_lets_nobody_in() {
 fn more_is_shown_when_asked_for() {
     let usual = run(&[], ECHO).expect(0, "hi\n");
     usual.shows(&["↳ ack ", "the SYN counts", "── . ack 1 ─"]);
-    let explained = run(&["--no-explain"], ECHO).expect(0, "hi\n");
+    let explained = run(&["--explain", "none"], ECHO).expect(0, "hi\n");
     assert!(!explained.stderr.contains('↳'), "{}", explained.stderr);
     run(&["-vv"], ECHO)
         .expect(0, "hi\n")
