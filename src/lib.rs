@@ -75,8 +75,10 @@
 //! | [`service`] | `Connection`, and one file for each service and its client | 1 |
 //! | [`engine`] | link, stack and services: the whole endpoint | 2 |
 //! | [`sim`] | two engines and one virtual clock | 3 |
+//! | [`words`] | every sentence that people read, in English and Chinese | 3 |
 //! | [`view`] | events folded into what people ask of a connection | 3 |
-//! | [`sink`] | the ladder, the log, the summary: events to bytes | 3 |
+//! | [`capture`] | packets that somebody else captured, as events | 3 |
+//! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes | 3 |
 //! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for | 4 |
 //! | [`cli`] | the command line: arguments, a checked plan, carrying it out | 5 |
 

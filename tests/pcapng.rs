@@ -21,7 +21,7 @@ fn the_wire_is_what_tcpdump_saw() {
     let (ours, theirs) = (file("lab.pcapng"), file("lab.pcap"));
     let script = format!(
         "tcpdump -i tun0 -n --immediate-mode -B 16384 -U -w {0} 2>{0}.said & dump=$!
-         tries=0; until grep -q listening {0}.said; do sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9; done
+         tries=0; until grep -q listening {0}.said; do sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9; done; sleep 0.5
          curl -s http://lab.test/ >/dev/null || exit 8
          sleep 0.5; kill $dump; wait $dump",
         theirs.display()
