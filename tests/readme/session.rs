@@ -80,6 +80,10 @@ impl Session {
         let mut input = shell.stdin.take().unwrap();
         // Whoever sits in a network of their own needs no sudo there.
         writeln!(input, "sudo() {{ \"$@\"; }}").unwrap();
+        if own_network {
+            // As on any machine.
+            writeln!(input, "ip link set lo up").unwrap();
+        }
         Session {
             shell,
             input: Some(input),
