@@ -13,6 +13,7 @@ mod args;
 mod connect;
 mod demo;
 mod doctor;
+mod live;
 mod plan;
 mod run;
 mod serve;

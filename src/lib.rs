@@ -18,6 +18,8 @@ pub mod sink;
 
 pub mod sys;
 
+pub mod ui;
+
 pub mod cli;
 
 mod link;

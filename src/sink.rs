@@ -19,7 +19,7 @@ pub mod log;
 pub mod summary;
 
 mod paint;
-mod text;
+pub(crate) mod text;
 
 /// Something that keeps what happens, in a file or elsewhere.
 ///

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use super::live::HeldLog;
 use super::plan::{network_v4, network_v6, prefix, seconds, size};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
@@ -150,6 +151,11 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
+    /// Watch on a live screen: connections, ladder, state diagram, each segment in full; `?` there tells the keys
+    #[arg(long, conflicts_with_all = ["quiet", "whole"])]
+    pub(super) tui: bool,
+    #[arg(skip)]
+    pub(super) log: HeldLog,
 }
 
 #[derive(Debug, ClapArgs)]

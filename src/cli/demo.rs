@@ -10,6 +10,8 @@ use crate::service::{Console, hello::hello_client};
 use crate::sim::{Side, Sim};
 use crate::sys::clock::Clock;
 use crate::sys::lab::LabError;
+use crate::sys::wait::{Waiter, Watch};
+use crate::ui::{Pane, Request};
 use anyhow::Context;
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
@@ -38,7 +40,13 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
         .arg("demo-client")
         .arg(std_address(&addresses.own[0]).to_string())
         .arg(TYPED);
-    match in_lab(&demo.show, &demo.stack, &addresses, client) {
+    match in_lab(
+        "demo".to_owned(),
+        &demo.show,
+        &demo.stack,
+        &addresses,
+        client,
+    ) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
             say(
@@ -103,6 +111,8 @@ fn say(show: &Show, text: &str) {
 
 /// The same conversation between two stacks of ours.
 fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result<u8> {
+    // A signal shall not leave the terminal as a live screen needs it.
+    let waiter = show.tui.then(Waiter::new).transpose()?;
     let clock = Clock::start();
     let mut watcher = Watcher::new(show)?;
     let watch = watcher.wants();
@@ -116,6 +126,7 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     let client = Engine::new(config(addresses.kernel.clone(), 1)?);
     let mut sim = Sim::new(client, server, LATENCY);
     let peer = SocketAddr::new(std_address(&addresses.own[0]), PORT);
+    watcher.show("demo, simulated".to_owned(), Pane::Printed, None, None)?;
 
     let console = Console::new();
     console.feed(format!("{TYPED}\n").as_bytes());
@@ -133,8 +144,28 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
         hello_client(socket, theirs)
     })?;
     go_on(&mut sim, &mut watcher, &console)?;
+    if let Some(waiter) = &waiter {
+        watcher.ended("simulation ended".to_owned());
+        look(&mut watcher, waiter)?;
+    }
     watcher.finish();
     Ok(0)
+}
+
+/// Leaves the live screen there until a key or a signal ends it.
+fn look(watcher: &mut Watcher, waiter: &Waiter) -> io::Result<()> {
+    while watcher.is_live() {
+        let watch = Watch {
+            screen: watcher.live_fd(),
+            ..Watch::default()
+        };
+        let ready = waiter.wait(watch, None)?;
+        let wants_to_leave = ready.screen && watcher.requests().contains(&Request::Leave);
+        if wants_to_leave || !ready.signals.is_empty() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Lets simulated time pass until both ends have nothing left to say.
@@ -147,7 +178,7 @@ fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console) -> io::Result<
             }
         }
         watcher.flush();
-        io::stdout().write_all(&console.take_output())?;
+        watcher.print(&console.take_output())?;
         if !goes_on || (sim.left().is_quiet() && sim.right().is_quiet()) {
             return Ok(());
         }

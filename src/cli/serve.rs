@@ -8,6 +8,7 @@ use crate::engine::{Command, Engine};
 use crate::sys::clock::Clock;
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::Waiter;
+use crate::ui::Pane;
 use std::io::{self, Write};
 
 /// Serves until a signal comes.
@@ -16,7 +17,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
-    let watcher = Watcher::new(&serve.show)?;
+    let mut watcher = Watcher::new(&serve.show)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,
@@ -27,11 +28,18 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     )?);
     engine.serve_standard(&serve.stack.password);
     say_ready(&serve.tun, &tun);
+    watcher.show(
+        format!("serve {}", tun.name()),
+        Pane::None,
+        None,
+        Some(clock),
+    )?;
 
     let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
     loop {
         let ready = session.step(None, false, None)?;
-        if !ready.signals.is_empty() {
+        let wants_to_leave = ready.screen && !session.watcher.requests().is_empty();
+        if wants_to_leave || !ready.signals.is_empty() {
             break;
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Session<'a> {
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
-    watcher: Watcher,
+    pub(super) watcher: Watcher,
     buf: Vec<u8>,
     /// How the flow ended that is waited for.
     awaited: Option<(FlowId, Option<Outcome>)>,
@@ -91,11 +91,16 @@ impl<'a> Session<'a> {
                 std::time::Duration::ZERO
             }
         });
+        let timeout = [timeout, self.watcher.flush_in()]
+            .into_iter()
+            .flatten()
+            .min();
         let stdin = io::stdin();
         let watch = Watch {
             tun: Some(self.tun.as_fd()),
             child,
             input: input.then(|| stdin.as_fd()),
+            screen: self.watcher.live_fd(),
         };
         let ready = self.waiter.wait(watch, timeout).context("cannot wait")?;
         let now = self.clock.now();

@@ -48,7 +48,7 @@ fn introduction(
 }
 
 /// The cause of a transition in words.
-pub(super) fn cause(cause: Cause) -> String {
+pub(crate) fn cause(cause: Cause) -> String {
     match cause {
         Cause::Segment(id) => format!("segment {id}"),
         Cause::Call(call) => call.name().into(),
@@ -57,7 +57,7 @@ pub(super) fn cause(cause: Cause) -> String {
 }
 
 /// How a connection was closed, in order: `by the peer first (FIN), then by tcplab (FIN)`.
-pub(super) fn closed(flow: &Flow) -> String {
+pub(crate) fn closed(flow: &Flow) -> String {
     match flow.endings.as_slice() {
         [] if flow.closed_at.is_some() => "without FIN or RST".into(),
         [] => format!("not yet, {}", flow.state),
@@ -111,12 +111,12 @@ fn means(means: Means) -> &'static str {
 }
 
 /// A number of things, with the plural where it belongs: `1 byte`, `2 bytes`.
-pub(super) fn count(number: u64, thing: &str) -> String {
+pub(crate) fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A duration for people: `0.412 ms`, `61.002 s`.
-pub(super) fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     let micros = duration.total_micros();
     if micros < 1_000_000 {
         format!("{}.{:03} ms", micros / 1000, micros % 1000)
@@ -127,7 +127,7 @@ pub(super) fn time(duration: Duration) -> String {
 
 /// Text from elsewhere made harmless for a terminal: control characters and what can't be seen are written as
 /// escapes, and with `unicode` false everything but ASCII.
-pub(super) fn escape(text: &str, unicode: bool) -> String {
+pub(crate) fn escape(text: &str, unicode: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         push_escaped(&mut escaped, char, unicode);
@@ -145,7 +145,7 @@ fn push_escaped(text: &mut String, char: char, unicode: bool) {
 
 /// A payload in quotes where it is text, cut to `width` columns; its size where it is not. A character that is
 /// cut by either end of a segment does not make it binary.
-pub(super) fn preview(payload: &[u8], width: usize, unicode: bool) -> String {
+pub(crate) fn preview(payload: &[u8], width: usize, unicode: bool) -> String {
     let Some(text) = as_text(payload) else {
         return format!("{} of binary data", count(payload.len() as u64, "byte"));
     };
@@ -189,7 +189,7 @@ fn as_text(payload: &[u8]) -> Option<&str> {
 
 /// Breaks `text` into lines of at most `width` columns: after characters of which `may_break` holds, and only
 /// where there are none, anywhere. There is always one line.
-pub(super) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_inclusive(may_break) {
