@@ -16,6 +16,7 @@ ps procps
 python3 python3
 setpriv util-linux
 tcpdump tcpdump
+tmux tmux
 tshark tshark
 '
 

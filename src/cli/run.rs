@@ -83,7 +83,7 @@ pub(super) enum RunError {
     #[error(transparent)]
     Lab(#[from] LabError),
     /// Anything else.
-    #[error("{0:#}")]
+    #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 

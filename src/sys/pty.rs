@@ -107,22 +107,26 @@ mod tests {
     use std::thread::sleep;
     use std::time::{Duration, Instant};
 
-    /// All that `command` prints, after `typed` was typed.
-    fn output(script: &str, typed: &[u8]) -> String {
+    /// All that `script` prints, to which `typed` is typed once it has printed "ready".
+    fn output(script: &str, mut typed: &[u8]) -> String {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let mut pty = Pty::attach(&mut command, true).unwrap();
         pty.resize(91, 17);
         let mut child = command.spawn().unwrap();
         drop(command);
-        pty.write(typed).unwrap();
         let (mut printed, mut buf) = (Vec::new(), [0; 1024]);
         let start = Instant::now();
         loop {
             assert!(start.elapsed() < Duration::from_secs(20), "it hangs");
             match pty.read(&mut buf) {
                 Ok(0) => break,
-                Ok(len) => printed.extend(&buf[..len]),
+                Ok(len) => {
+                    printed.extend(&buf[..len]);
+                    if printed.starts_with(b"ready") {
+                        pty.write(std::mem::take(&mut typed)).unwrap();
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     sleep(Duration::from_millis(5));
                 }
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_typed_is_read_and_interrupts() {
-        let printed = output("read line; echo \"<$line>\"", b"123\r");
+        let printed = output("echo ready; read line; echo \"<$line>\"", b"123\r");
         assert!(printed.ends_with("<123>\r\n"), "{printed:?}");
         let printed = output(
             "trap 'echo stopped; exit' INT; echo ready; sleep 15",

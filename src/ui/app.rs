@@ -155,9 +155,6 @@ impl App {
     pub fn ended(&mut self, how: String) {
         self.ended = Some(how);
         self.leaving = false;
-        if self.focus == Focus::Command {
-            self.focus = Focus::Connections;
-        }
     }
 
     /// Takes in a line of the log.
@@ -338,7 +335,10 @@ impl App {
 
     fn scroll(&mut self, by: isize) {
         let most = self.output.len();
-        self.scrolled = self.scrolled.saturating_add_signed(-by).min(most);
+        self.scrolled = self
+            .scrolled
+            .saturating_add_signed(by.saturating_neg())
+            .min(most);
     }
 
     fn edit_filter(&mut self, key: KeyEvent) {

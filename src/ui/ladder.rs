@@ -153,7 +153,10 @@ fn on_arrow(
         .is_some_and(|segment| segment.flags.contains(Flags::SYN));
     // Window and options of a SYN are news, if there is room; the detail tells them anyway.
     let whole = Some(notation.to_string()).filter(|whole| is_syn && whole.width() <= width);
-    let mut text = whole.unwrap_or_else(|| format!("{notation:#}"));
+    let mut text = whole.unwrap_or_else(|| {
+        let short = format!("{notation:#}");
+        short.split(" <").next().unwrap_or_default().into()
+    });
     let mut style = Style::new();
     if packet.retransmission {
         text += " retransmission";

@@ -232,6 +232,28 @@ fn a_line_is_chosen_and_kept_while_others_come() {
 }
 
 #[test]
+fn every_key_does_no_harm_in_every_pane() {
+    let mut app = app(Pane::Printed, &conversation());
+    for number in 0..50 {
+        app.print(format!("{number}\n").as_bytes());
+    }
+    app.ended("command ended with code 0".into());
+    for _ in 0..3 {
+        press(&mut app, "gGkjf f?x/a\n\x1b↑↓");
+        for code in [
+            KeyCode::PageUp,
+            KeyCode::PageDown,
+            KeyCode::Home,
+            KeyCode::End,
+        ] {
+            app.handle(KeyEvent::new(code, KeyModifiers::NONE));
+            screen(&app, 80, 24);
+        }
+        press(&mut app, "\t");
+    }
+}
+
+#[test]
 fn a_frozen_ladder_stands_still() {
     let script = conversation();
     let (before, after) = script.events.split_at(12);
