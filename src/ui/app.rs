@@ -184,7 +184,7 @@ impl App {
         match key.code {
             KeyCode::Tab => self.turn(1),
             KeyCode::BackTab => self.turn(-1),
-            _ if self.focus == Focus::Command => return self.to_program(key),
+            _ if self.focus == Focus::Command => return self.pass_on(key),
             _ => return self.command(key),
         }
         self.leaving = false;
@@ -364,7 +364,7 @@ impl App {
         }
     }
 
-    fn to_program(&mut self, key: KeyEvent) -> Option<Request> {
+    fn pass_on(&mut self, key: KeyEvent) -> Option<Request> {
         match key.code {
             KeyCode::PageUp => {
                 self.scroll(-PAGE);

@@ -90,37 +90,50 @@ impl App {
             .filter(|flow| flow.closed_at.is_none())
             .count();
         let rate = self.rates.now();
-        let way = |traffic: &Traffic, packets, bytes| {
+        let way = |traffic: &Traffic, packets, bytes, has_room: bool| {
+            let sum = match has_room {
+                true => format!("{} packets ", short(traffic.packets)),
+                false => String::new(),
+            };
+            let bytes = (size(traffic.bytes), size(bytes));
+            format!("{sum}{} {}pk/s {}/s", bytes.0, short(packets), bytes.1)
+        };
+        let resent = match totals.received.retransmissions + totals.sent.retransmissions {
+            0 => String::new(),
+            resent => format!(" | {} resent", short(resent)),
+        };
+        let counters = |has_room| {
             format!(
-                "{} pk {} {}/s {}/s",
-                short(traffic.packets),
-                size(traffic.bytes),
-                short(packets),
-                size(bytes)
+                "{} tcp {} udp {open} open | in {} | out {}{resent}",
+                short(totals.connections),
+                short(totals.exchanges),
+                way(&totals.received, rate.packets_in, rate.bytes_in, has_room),
+                way(&totals.sent, rate.packets_out, rate.bytes_out, has_room),
             )
         };
-        let resent = totals.received.retransmissions + totals.sent.retransmissions;
-        let mut text = format!(
-            "{} conn {} udp {open} open | in {} | out {}",
-            short(totals.connections),
-            short(totals.exchanges),
-            way(&totals.received, rate.packets_in, rate.bytes_in),
-            way(&totals.sent, rate.packets_out, rate.bytes_out),
-        );
-        if resent > 0 {
-            text += &format!(" | {} resent", short(resent));
-        }
         let look = self.setup.look;
         let mut spans = vec![Span::styled(" tcplab ", look.strong())];
         if self.lost > 0 {
             // What is missing matters more than what is there.
-            let lost = format!("{} not shown, too fast ", text::count(self.lost, "event"));
+            let lost = format!("{} events lost ", short(self.lost));
             spans.push(Span::styled(lost, look.bad()));
         }
-        let room = usize::from(area.width) - Row::from(spans.clone()).width();
-        let title = format!("{} | {text}", self.setup.title);
-        let text = if title.width() <= room { title } else { text };
-        spans.push(Span::raw(ladder::cut(&text, room, look)));
+        let room = usize::from(area.width).saturating_sub(Row::from(spans.clone()).width());
+        let texts = [
+            format!("{} | {}", self.setup.title, counters(true)),
+            counters(true),
+            counters(false),
+            format!(
+                "{open} open | in {} {}/s | out {} {}/s",
+                size(totals.received.bytes),
+                size(rate.bytes_in),
+                size(totals.sent.bytes),
+                size(rate.bytes_out),
+            ),
+        ];
+        let fits = texts.iter().find(|text| text.width() <= room);
+        let text = fits.unwrap_or(&texts[3]);
+        spans.push(Span::raw(ladder::cut(text, room, look)));
         buf.set_line(area.x, area.y, &Row::from(spans), area.width);
         buf.set_style(area, look.chosen());
     }
@@ -415,7 +428,7 @@ impl App {
         let title = ladder::cut(&title, room, look);
         let (title, style) = match has_focus {
             true => (format!("[{title}]"), look.strong()),
-            false => (format!(" {title} "), Style::new()),
+            false => (format!(" {title} "), look.plain()),
         };
         let block = Block::new()
             .borders(Borders::TOP)

@@ -22,16 +22,34 @@ impl Look {
         }
     }
 
-    pub(super) fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
+    /// Reversed, in a colour: what stands out most.
+    fn lit(self, colour: Color) -> Style {
+        self.chosen().patch(self.strong()).patch(self.fg(colour))
     }
 
+    /// What matters.
+    pub(super) fn strong(self) -> Style {
+        Style::new()
+            .add_modifier(Modifier::BOLD)
+            .remove_modifier(Modifier::DIM)
+    }
+
+    /// Neither, over what may be faint.
+    pub(super) fn plain(self) -> Style {
+        Style::new().remove_modifier(Modifier::DIM)
+    }
+
+    /// What is only there for order.
     pub(super) fn faint(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
+    /// The one that was chosen.
     pub(super) fn chosen(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        Style::new()
+            .fg(Color::Reset)
+            .add_modifier(Modifier::REVERSED)
+            .remove_modifier(Modifier::DIM)
     }
 
     /// What went wrong.
@@ -47,20 +65,17 @@ impl Look {
 
     /// Our end.
     pub(super) fn local(self) -> Style {
-        self.fg(Color::Green)
-            .add_modifier(Modifier::BOLD | Modifier::REVERSED)
+        self.lit(Color::Green)
     }
 
     /// The other end.
     pub(super) fn peer(self) -> Style {
-        self.fg(Color::Blue)
-            .add_modifier(Modifier::BOLD | Modifier::REVERSED)
+        self.lit(Color::Blue)
     }
 
     /// Both in the same state.
     pub(super) fn both(self) -> Style {
-        self.fg(Color::Cyan)
-            .add_modifier(Modifier::BOLD | Modifier::REVERSED)
+        self.lit(Color::Cyan)
     }
 
     /// The colour that tells a flow from its neighbours.

@@ -313,6 +313,69 @@ fn keys_go_to_the_program_that_has_them() {
 }
 
 #[test]
+fn what_a_slow_screen_loses_is_counted_and_made_good() {
+    let (sender, events) = sync_channel(WAITING);
+    let (_requests, requests) = channel();
+    let (wake, _waker) = pipe().unwrap();
+    let mut live = Live {
+        events: Some(sender),
+        mail: Arc::default(),
+        requests,
+        wake,
+        thread: None,
+        newest: 0,
+        lost: 0,
+        told: 0,
+        resumed_at: None,
+    };
+    let mut script = Script::new();
+    script.password();
+    for number in 0..WAITING {
+        script.note(&number.to_string());
+    }
+    script.peer_closes(3, 28);
+    let mut view = View::new();
+    for event in &script.events {
+        view.event(event);
+        // Nobody reads, and it comes back all the same.
+        live.event(event);
+    }
+    let lost = (script.events.len() - WAITING) as u64;
+    assert_eq!(live.resume_in(), Some(Duration::ZERO));
+    live.resume(&view);
+    assert_eq!(live.resume_in(), None);
+
+    let mut app = app(Pane::None, &Script::new());
+    let Resumed {
+        lost: told,
+        seen,
+        view,
+    } = mail(&live.mail).resumed.take().unwrap();
+    assert_eq!(told, lost);
+    app.resume(told, seen, *view);
+    events.try_iter().for_each(|event| app.event(&event));
+    assert_eq!(app.flow().unwrap().state, TcpState::Closed);
+    assert!(screen(&app, 80, 24).contains(&format!("{lost} events lost")));
+}
+
+#[test]
+fn of_a_long_packet_only_what_is_shown_is_kept() {
+    let mut script = half_way();
+    script.get("P", 4, Some(29), &[b'x'; 1_400]);
+    let whole = script.events.last().unwrap();
+    let kept = short(whole);
+    let (EventKind::Packet(whole), EventKind::Packet(kept)) = (&whole.kind, &kept.kind) else {
+        panic!("both are packets");
+    };
+    assert_eq!(kept.bytes, whole.bytes[..SHOWN]);
+    assert_eq!(kept.described, whole.described);
+    assert_eq!(
+        super::ladder::payload(kept).map(<[u8]>::len),
+        Some(SHOWN - 40)
+    );
+}
+
+#[test]
 fn a_view_that_is_ahead_is_not_set_back() {
     let script = conversation();
     let mut view = View::new();
