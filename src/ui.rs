@@ -45,7 +45,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel}
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{self, Duration};
-use terminal::Terminal;
+use terminal::{Held, Terminal};
 use thread::Drawing;
 
 /// How many events may wait for the screen.
@@ -56,6 +56,8 @@ const SHOWN: usize = 512;
 const RESUME: Duration = Duration::from_millis(250);
 /// So much output of our own client may wait for the screen, in bytes.
 const OUTPUT: usize = 1 << 20;
+/// How long the screen may take to end: a few frames as a rule.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// So many lines of the log may.
 const NOTES: usize = 100;
 
@@ -67,6 +69,7 @@ pub struct Live {
     requests: Receiver<Request>,
     wake: PipeReader,
     thread: Option<JoinHandle<io::Result<()>>>,
+    held: Option<Arc<Held>>,
     /// The newest event, how many were lost so far, and for how many of them a view was handed over, and when.
     newest: u64,
     lost: u64,
@@ -111,6 +114,7 @@ impl Live {
         let (wake, waker) = pipe()?;
         let mail = Arc::new(Mutex::new(Mail::default()));
         let terminal = Terminal::take()?;
+        let held = terminal.held();
         let theirs = mail.clone();
         let thread = std::thread::Builder::new()
             .name("screen".into())
@@ -133,6 +137,7 @@ impl Live {
             requests,
             wake,
             thread: Some(thread),
+            held: Some(held),
             newest: 0,
             lost: 0,
             told: 0,
@@ -221,6 +226,19 @@ impl Live {
     fn stop(&mut self) -> io::Result<()> {
         // The thread ends when nobody can send events any more.
         self.events = None;
+        let start = time::Instant::now();
+        while !self.is_gone() && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if !self.is_gone() {
+            // Reading from a terminal that was hung up never ends in crossterm, and writing to one that was stopped waits:
+            // the thread goes with the process.
+            if let Some(held) = &self.held {
+                held.release();
+            }
+            self.thread = None;
+            return Err(io::Error::other("the terminal does not answer"));
+        }
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(result)) => result,

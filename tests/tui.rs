@@ -90,6 +90,22 @@ fn a_signal_gives_the_terminal_back() {
 }
 
 #[test]
+fn nothing_runs_on_when_the_terminal_is_closed() {
+    let line = format!("sh -c 'echo $$ >pid; exec {TCPLAB} run --tui -- nc lab.test 1111'");
+    let tmux = Tmux::start("closed", &line);
+    tmux.wait_for("请输入密码:");
+    let pid = fs::read_to_string(tmux.dir.join("pid")).unwrap();
+    let process = Path::new("/proc").join(pid.trim());
+    assert!(process.exists());
+    tmux.tmux(&["kill-server"]);
+    let start = Instant::now();
+    while process.exists() {
+        assert!(start.elapsed() < BOUND, "{pid} still runs");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn leaving_a_command_that_runs_takes_two_keys() {
     let tmux = Tmux::start("leave", &format!("{TCPLAB} run --tui -- sleep 60"));
     tmux.wait_for("nothing has arrived yet");

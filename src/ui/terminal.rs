@@ -29,7 +29,7 @@ pub(super) struct Terminal {
 
 /// Whether the terminal is ours. The lock is held while a frame is drawn.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     ours: Mutex<bool>,
     give_back: fn(),
 }
@@ -62,6 +62,11 @@ impl Terminal {
             self.inner.draw(|frame| app.draw(frame))?;
         }
         Ok(())
+    }
+
+    /// What gives it back from elsewhere.
+    pub(super) fn held(&self) -> Arc<Held> {
+        self.held.clone()
     }
 
     /// Its size now.
@@ -98,7 +103,7 @@ impl Held {
     }
 
     /// Gives the terminal back, once.
-    fn release(&self) {
+    pub(super) fn release(&self) {
         for _ in 0..LOOKS {
             match self.ours.try_lock() {
                 Ok(mut ours) => {

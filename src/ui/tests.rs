@@ -323,6 +323,7 @@ fn what_a_slow_screen_loses_is_counted_and_made_good() {
         requests,
         wake,
         thread: None,
+        held: None,
         newest: 0,
         lost: 0,
         told: 0,
