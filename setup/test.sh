@@ -7,14 +7,17 @@ cd "$(dirname "$0")/.."
 # A command that tells whether the package is there, and the package.
 needs='
 cc gcc
+chromium chromium
 curl curl
 getent libc-bin
 ip iproute2
 mount mount
 nc netcat-openbsd
+ping iputils-ping
 ps procps
 python3 python3
 setpriv util-linux
+unshare util-linux
 tcpdump tcpdump
 tmux tmux
 tshark tshark

@@ -1,7 +1,7 @@
 //! The command line: arguments as they were typed, a plan that was checked, and carrying it out.
 //!
 //! ```text
-//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, doctor ──▶ exit code
+//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, doctor ──▶ exit code
 //!                                                          │
 //!                                     session: TUN ◀──▶ Engine ──▶ watcher ──▶ stderr
 //! ```
@@ -10,9 +10,12 @@
 //! with the code of its command.
 
 mod args;
+mod asker;
 mod connect;
 mod demo;
 mod doctor;
+mod explain;
+mod files;
 mod live;
 mod plan;
 mod run;
@@ -49,14 +52,22 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
+        Command::Explain(explain) => explain::explain(&explain),
         Command::Doctor => doctor::doctor(),
     };
     match result {
         Ok(code) => ExitCode::from(code),
+        // Whoever read our output has read enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Each error says what failed; its causes follow, each on the same line.
             let _ = writeln!(io::stderr(), "tcplab: {error:#}");
             ExitCode::from(CANNOT)
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -174,7 +174,8 @@ pub enum Command {
     /// Let the program of a flow look again: something that it waits for outside of the engine, such as
     /// [`Console`](crate::service::Console) input, is there.
     Wake(FlowId),
-    /// Tell what the kernel of the flow's peer was heard to say.
+    /// Tell what the kernel of the flow's peer was heard to say, right behind the event that was polled last: that of a
+    /// packet, whose time is to be given.
     Tell(FlowId, PeerView),
 }
 
@@ -189,7 +190,7 @@ impl Engine {
     /// An endpoint that serves nothing yet.
     ///
     /// # Panics
-    /// If `config` has an MTU or a buffer size out of range.
+    /// If `config` has an MTU or a buffer size out of range, or a keep-alive time of zero.
     pub fn new(config: Config) -> Engine {
         assert!(
             (1280..=65_535).contains(&config.mtu),
@@ -200,6 +201,11 @@ impl Engine {
             (1024..=1 << 30).contains(&config.buffer),
             "buffer {} out of range",
             config.buffer
+        );
+        assert_ne!(
+            config.keep_alive,
+            Some(Duration::ZERO),
+            "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
         let hashes = Seeded(config.seed);
@@ -259,7 +265,7 @@ impl Engine {
             Command::Tell(flow, view) => {
                 self.shared
                     .journal
-                    .tell(now, Some(flow), EventKind::Asked(view));
+                    .tell_next(now, Some(flow), EventKind::Asked(view));
                 return;
             }
         };
@@ -428,6 +434,10 @@ impl Engine {
         // The place that was just left is the one that is given out next, so the map stays true.
         let again = self.flows.insert(Flow::TimeWait(waiting));
         debug_assert_eq!(place, again);
+        if ends <= now {
+            // The program has held the connection for the whole of it.
+            return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
+        }
         let Flow::TimeWait(waiting) = &mut self.flows[again] else {
             return;
         };

@@ -173,6 +173,26 @@ pub enum Reason {
     Resent(Resend),
 }
 
+impl Reason {
+    /// In one word: `syn-ack`, `delayed-ack`, `resent`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Syn => "syn",
+            Reason::SynAck => "syn-ack",
+            Reason::Data => "data",
+            Reason::Fin => "fin",
+            Reason::Ack => "ack",
+            Reason::DelayedAck(_) => "delayed-ack",
+            Reason::DuplicateAck => "duplicate-ack",
+            Reason::WindowUpdate => "window-update",
+            Reason::WindowProbe => "window-probe",
+            Reason::KeepAlive => "keep-alive",
+            Reason::Reset => "reset",
+            Reason::Resent(_) => "resent",
+        }
+    }
+}
+
 /// Why a segment is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resend {
@@ -180,6 +200,16 @@ pub enum Resend {
     Timeout,
     /// Three duplicate acknowledgments have arrived (RFC 5681, section 3.2).
     DuplicateAcks,
+}
+
+impl Resend {
+    /// In one word: `timeout` or `duplicate-acks`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resend::Timeout => "timeout",
+            Resend::DuplicateAcks => "duplicate-acks",
+        }
+    }
 }
 
 /// The variables of a connection (RFC 9293, section 3.3.1), numbers as on the wire. They are derived from what crosses
@@ -262,6 +292,19 @@ pub enum Discard {
 }
 
 impl Discard {
+    /// In one word: `backlog-full`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Discard::Malformed => "malformed",
+            Discard::NotForUs => "not-for-us",
+            Discard::BadAddress => "bad-address",
+            Discard::BadFlags => "bad-flags",
+            Discard::BacklogFull => "backlog-full",
+            Discard::Fragment => "fragment",
+            Discard::Unsupported => "unsupported",
+        }
+    }
+
     /// In a few words for people.
     pub const fn reason(self) -> &'static str {
         match self {
@@ -347,7 +390,8 @@ impl Timer {
 pub struct PeerView {
     /// The true state.
     pub state: TcpState,
-    /// What TCP_INFO says (tcp(7)); the kernel has none in TIME-WAIT and SYN-RECEIVED.
+    /// What TCP_INFO says (tcp(7)); the kernel has none in LISTEN, SYN-RECEIVED, TIME-WAIT and CLOSED, and none in
+    /// FIN-WAIT-2 once no program holds the connection.
     pub info: Option<PeerInfo>,
 }
 

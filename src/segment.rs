@@ -24,7 +24,7 @@ mod seq;
 mod tests;
 
 pub use notation::{Notation, Origin};
-pub use parse::describe;
+pub use parse::{describe, describe_captured};
 pub use seq::SeqNumber;
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Events as text: a line for the log, rungs of a ladder, a summary at the end.
+//! Events as bytes: a line for the log, rungs of a ladder, a summary at the end, JSON lines, a capture.
 //!
 //! A sink turns events into bytes and does nothing else. It reads no clock, asks no terminal how wide it is, and
 //! decides nothing about colour: all that is told to it. The [`View`](crate::view::View) that it reads has been
@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!              ┌──▶ View ──┐
-//! Engine ─Event┤           ├──▶ log::line, Ladder::event, summary::write ──▶ impl Write
+//! Engine ─Event┤           ├──▶ log::line, Ladder, Story, summary::write, JsonLines, … ──▶ impl Write
 //!              └───────────┘
 //! ```
 
@@ -14,8 +14,13 @@ use crate::event::Event;
 use crate::view::View;
 use std::io;
 
+pub mod jsonl;
 pub mod ladder;
 pub mod log;
+pub mod metrics;
+pub mod pcapng;
+pub mod report;
+pub mod story;
 pub mod summary;
 
 mod paint;

@@ -1,7 +1,8 @@
 //! What tcplab asks of Linux: a TUN, a private network to put it in, something to wait on, a clock.
 //!
 //! Everything below is ordinary kernel interface: ioctls through the `tun-tap` crate, rtnetlink,
-//! namespaces, `signalfd`, pseudo-terminals. No other program is run (no `ip`, no `unshare`), and no other part
+//! sock_diag, namespaces, `signalfd`, pseudo-terminals. No other program is run (no `ip`, no `unshare`), and no
+//! other part
 //! of the crate may touch the operating system or hold unsafe code.
 //!
 //! Linux 5.3 or later is needed (`pidfd_open(2)`).
@@ -15,6 +16,8 @@ pub mod child;
 
 pub mod wait;
 
+pub mod driver;
+
 pub mod clock;
 
 pub mod doctor;
@@ -22,6 +25,10 @@ pub mod doctor;
 pub mod sockets;
 
 pub mod pty;
+
+pub mod http;
+
+pub mod diag;
 
 mod netlink;
 

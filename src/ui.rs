@@ -40,7 +40,6 @@ use crate::view::View;
 use smoltcp::time::Instant;
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, pipe};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -67,7 +66,7 @@ pub struct Live {
     events: Option<SyncSender<Event>>,
     mail: Arc<Mutex<Mail>>,
     requests: Receiver<Request>,
-    wake: PipeReader,
+    wake: Arc<PipeReader>,
     thread: Option<JoinHandle<io::Result<()>>>,
     held: Option<Arc<Held>>,
     /// The newest event, how many were lost so far, and for how many of them a view was handed over, and when.
@@ -135,7 +134,7 @@ impl Live {
             events: Some(event_sender),
             mail,
             requests,
-            wake,
+            wake: Arc::new(wake),
             thread: Some(thread),
             held: Some(held),
             newest: 0,
@@ -197,12 +196,17 @@ impl Live {
         mail(&self.mail).ended = Some(how);
     }
 
-    /// What the keys have asked for since the last call. The descriptor of `self` (`AsFd`) becomes readable when there is
-    /// something, or when the screen is gone, which counts as [`Request::Leave`].
+    /// Becomes readable when there are [`requests`](Live::requests), or when the screen is gone.
+    pub fn wake(&self) -> Arc<PipeReader> {
+        self.wake.clone()
+    }
+
+    /// What the keys have asked for since the last call. That the screen is gone counts as [`Request::Leave`]. To be
+    /// called when [`wake`](Live::wake) is readable, as it waits otherwise.
     pub fn requests(&mut self) -> Vec<Request> {
         let mut woken = [0; 256];
         // Only asked when it can be read, so it does not wait.
-        let is_gone = !matches!(self.wake.read(&mut woken), Ok(1..));
+        let is_gone = !matches!((&*self.wake).read(&mut woken), Ok(1..));
         let mut requests: Vec<Request> = self.requests.try_iter().collect();
         if is_gone {
             requests.push(Request::Leave);
@@ -244,12 +248,6 @@ impl Live {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(io::Error::other("the screen has panicked")),
         }
-    }
-}
-
-impl AsFd for Live {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
     }
 }
 

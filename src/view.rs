@@ -2,7 +2,7 @@
 //!
 //! A [`View`] is fed every [`Event`] in order and keeps one [`Flow`] for each connection and each exchange of
 //! datagrams. What it says of our own end is *read* from the events; what it says of the peer's state is
-//! *inferred* ([`InferredPeer`]). It shows nothing itself: sinks and user interfaces read it.
+//! *inferred* ([`InferredPeer`]) or, where there is somebody to ask, *asked* ([`Flow::asked`]). It shows nothing itself: sinks and user interfaces read it.
 //!
 //! It never grows without bound: of the flows that are over it keeps the newest [`FINISHED_KEPT`], and adds up
 //! all of them in [`Totals`].
@@ -33,6 +33,16 @@ pub struct View {
     totals: Totals,
     strays: Strays,
     now: Instant,
+    ours: Ours,
+}
+
+/// From where the state of our end, the right one on ladders, is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ours {
+    /// It is tcplab's own, and read.
+    Read,
+    /// It is the server's in a capture that somebody has made, and inferred as the peer's is.
+    Inferred,
 }
 
 /// Sums over all flows, those included that a [`View`] has forgotten.
@@ -70,6 +80,15 @@ impl View {
             totals: Totals::default(),
             strays: Strays::default(),
             now: Instant::ZERO,
+            ours: Ours::Read,
+        }
+    }
+
+    /// A view of nothing yet, whose events were told by what observed a capture.
+    pub fn of_capture() -> View {
+        View {
+            ours: Ours::Inferred,
+            ..View::new()
         }
     }
 
@@ -87,7 +106,8 @@ impl View {
                 Transport::Tcp => self.totals.connections += 1,
                 Transport::Udp => self.totals.exchanges += 1,
             }
-            self.flows.insert(id, Flow::new(id, event.at, opened));
+            self.flows
+                .insert(id, Flow::new(id, event.at, opened, self.ours));
             return;
         }
         let Some(flow) = self.flows.get_mut(&id) else {
@@ -112,14 +132,24 @@ impl View {
                     self.totals.forgotten += 1;
                 }
             }
-            EventKind::Asked(asked) => flow.asked = Some(*asked),
+            EventKind::Asked(asked) => flow.asked(*asked),
             EventKind::Opened(_) | EventKind::Note(_) => {}
         }
     }
 
-    /// The time of the newest event.
+    /// Takes into account that it is `now`, and nothing has happened since the newest event.
+    pub fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// The time of the newest event, or a later one if [`advance`](View::advance) told it.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// Whether no packet has been seen at all, and no flow.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.strays == Strays::default()
     }
 
     /// One flow, unless it is unknown or forgotten.

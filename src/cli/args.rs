@@ -1,11 +1,18 @@
 //! What can be typed.
 
 use super::live::HeldLog;
-use super::plan::{network_v4, network_v6, prefix, seconds, size};
+use super::plan::{
+    listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
+};
+use crate::sink::report::Format;
+use crate::sink::story::Depth;
+use crate::words::Lang;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
 ///
@@ -48,6 +55,13 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
+    /// Show the ladder of a capture that somebody else has made
+    ///
+    /// Reads pcap and pcapng: raw IP, Ethernet, Linux cooked and loopback; IPv4 and IPv6. The states of both ends are inferred
+    /// from the segments; the server is on the right. The exit code is 0 when all was read, 1 when the file is cut off or
+    /// damaged (what comes before that is shown), 2 when it can't be read at all.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Capture),
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -87,15 +101,15 @@ pub(super) struct DemoClient {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Run {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) cmd: Vec<OsString>,
     #[command(flatten)]
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
     pub(super) lab: Lab,
-    /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
-    pub(super) cmd: Vec<OsString>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -110,12 +124,6 @@ pub(super) struct Serve {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Connect {
-    #[command(flatten)]
-    pub(super) show: Show,
-    #[command(flatten)]
-    pub(super) stack: Stack,
-    #[command(flatten)]
-    pub(super) tun: Tun,
     /// What the client speaks
     pub(super) service: Client,
     /// Where the server is; an IPv6 address stands in brackets
@@ -124,6 +132,20 @@ pub(super) struct Connect {
     /// A server to start in a private lab; there the kernel's side is 192.0.2.1 and 2001:db8::1
     #[arg(last = true, value_name = "CMD")]
     pub(super) cmd: Vec<OsString>,
+    #[command(flatten)]
+    pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) tun: Tun,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Capture {
+    /// The capture; `-` is standard input
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) show: Show,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -142,20 +164,76 @@ pub(super) struct Show {
     /// Show nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Show more: packets without flow; twice: windows and options of every segment too
+    /// Show more: pings and other packets without flow; twice: the window and options of every segment too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Don't say in words what happens for the first time
-    #[arg(long)]
-    pub(super) no_explain: bool,
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
+    /// Write every event as a JSON object on a line of its own; `-` is standard output, which a command that is run shares
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, which a command that is run
+    /// shares: `tcplab run -w - -- sh -c 'curl -s lab.test >&2' | wireshark -k -i -`
+    #[arg(short = 'w', value_name = "FILE")]
+    pub(super) write: Option<PathBuf>,
+    /// Write a report of the run: .html, .svg (drawings), .md (Markdown) or .mmd (Mermaid); repeatable
+    #[arg(long, value_name = "FILE", value_parser = report)]
+    pub(super) report: Vec<(PathBuf, Format)>,
+    /// Serve counters for Prometheus at http://ADDRESS/metrics; a port alone is one of 127.0.0.1
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+    pub(super) metrics: Option<SocketAddr>,
+    /// How much to explain in words
+    #[arg(long, value_name = "DEPTH", default_value = "brief")]
+    pub(super) explain: Explain,
+    /// The language of what is shown; help, errors and the log are in English
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    pub(super) lang: Language,
     /// Watch on a live screen: connections, ladder, state diagram, each segment in full; `?` there tells the keys
     #[arg(long, conflicts_with_all = ["quiet", "whole"])]
     pub(super) tui: bool,
     #[arg(skip)]
     pub(super) log: HeldLog,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Explain {
+    /// Nothing
+    None,
+    /// What happens for the first time
+    Brief,
+    /// Every segment and every change of state
+    Normal,
+    /// Also the variables of the connection, and which section of which RFC says so
+    Deep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Language {
+    /// English
+    En,
+    /// Chinese
+    Zh,
+}
+
+impl Show {
+    /// How much is explained.
+    pub(super) fn depth(&self) -> Depth {
+        match self.explain {
+            Explain::None => Depth::None,
+            Explain::Brief => Depth::Brief,
+            Explain::Normal => Depth::Normal,
+            Explain::Deep => Depth::Deep,
+        }
+    }
+
+    /// The language of what is shown.
+    pub(super) fn lang(&self) -> Lang {
+        match self.lang {
+            Language::En => Lang::En,
+            Language::Zh => Lang::Zh,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -181,10 +259,10 @@ pub(super) struct Stack {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_wait: Duration,
     /// Send a keep-alive segment after so many idle seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
     pub(super) keep_alive: Option<Duration>,
     /// Give up when nothing was acknowledged for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
 }
 
@@ -213,7 +291,9 @@ pub(super) struct Tun {
 const DEMO_EXAMPLES: &str = "\
 Examples:
   tcplab                        the demonstration
-  tcplab demo --password 456    the client's password is wrong";
+  tcplab demo --password 456    the client's password is wrong
+  tcplab demo --explain deep    every segment with its reason, its numbers and its RFC
+  tcplab demo --lang zh         三次握手, 四次挥手";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -238,7 +318,14 @@ Ctrl-C ends it: open connections are reset.";
 const CONNECT_EXAMPLES: &str = "\
 Examples:
   tcplab connect password 192.0.2.1:1111 -- python3 server.py
-  echo hi | tcplab connect echo '[2001:db8::1]:7000' -- nc -l 2001:db8::1 7000
+  tcplab connect echo '[2001:db8::1]:7000' -- python3 echo_server.py
   sudo tcplab connect hello 192.0.2.1:1111        the server runs outside, bound to any address
 
 The kernel's side of the TUN is the first address of each prefix: 192.0.2.1 and 2001:db8::1.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  tcplab explain trace.pcapng
+  tcpdump -i eth0 -U -w - tcp port 80 | tcplab explain -
+  tcplab explain --quiet --json - trace.pcap      as JSON lines
+  tcplab explain -w commented.pcapng trace.pcap   with the states as comments";

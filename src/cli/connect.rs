@@ -15,10 +15,11 @@ use crate::service::password::password_client;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig};
 use crate::sys::pty::{Pty, is_typed};
+use crate::sys::sockets::has_port;
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::{Signal, Waiter};
 use crate::ui::{Pane, Request};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use smoltcp::time::{Duration, Instant};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -27,7 +28,7 @@ use std::process;
 /// How long a server that was just started may take until it can be connected to.
 const START_UP: Duration = Duration::from_secs(10);
 /// How often is looked whether it can.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long the end of the connection may take once the client is done.
 const LINGER: Duration = Duration::from_secs(2);
 /// So much of standard input is read at once.
@@ -38,10 +39,15 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     start_log(&connect.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
+    let watcher = Watcher::new(
+        &connect.show,
+        clock.wall_at_start(),
+        Some(connect.stack.time_wait),
+    )?;
     let peer = resolve(&connect.peer, &connect.tun)?;
     if connect.cmd.is_empty() {
         let tun = open_tun(&connect.tun, connect.stack.mtu)?;
-        let session = begin(&connect, None, &tun, &waiter, clock)?;
+        let session = begin(&connect, None, &tun, &waiter, clock, watcher)?;
         return talk(session, &connect, peer, None);
     }
 
@@ -75,8 +81,13 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
         log::warn!("{shortfall}");
     }
     lab.start()?;
-    let Lab { tun, child, .. } = &mut lab;
-    let session = begin(&connect, pty, tun, &waiter, clock)?;
+    let Lab {
+        tun, child, diag, ..
+    } = &mut lab;
+    let mut session = begin(&connect, pty, tun, &waiter, clock, watcher)?;
+    if let Some(diag) = diag {
+        session.ask(diag);
+    }
     talk(session, &connect, peer, Some(child))
 }
 
@@ -86,8 +97,8 @@ fn begin<'a>(
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
+    mut watcher: Watcher,
 ) -> anyhow::Result<Session<'a>> {
-    let mut watcher = Watcher::new(&connect.show)?;
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
     let pane = match is_typed() {
@@ -124,10 +135,11 @@ fn talk(
     session.await_end(flow);
     let mut interrupted = None;
     let mut done_at: Option<Instant> = None;
+    let mut server_told = false;
     loop {
         let deadline = done_at.map(|at| at + LINGER);
         // On a live screen lines are typed there.
-        let wants_input = console.wants_input() && !(session.watcher.is_live() && is_typed());
+        let wants_input = console.wants_input() && !(session.watcher().is_live() && is_typed());
         let ready = session.step(server.as_deref_mut(), wants_input, deadline)?;
         let now = session.now();
         if ready.input {
@@ -141,7 +153,7 @@ fn talk(
             session.engine.handle_command(now, Command::Wake(flow));
             session.drain()?;
         }
-        session.watcher.print(&console.take_output())?;
+        session.watcher().print(&console.take_output())?;
         let caught = ready.signals.first().map(|caught| caught.signal);
         if let Some(signal) = caught.or(leave.then_some(Signal::SIGINT)) {
             interrupted = Some(signal);
@@ -156,16 +168,19 @@ fn talk(
             continue;
         }
         if now >= *done_at.get_or_insert(now) + LINGER {
-            break;
+            match server.as_deref().filter(|_| !server_told) {
+                // A server that never closes does so when it ends.
+                Some(server) => server.kill(Signal::SIGTERM)?,
+                None => break,
+            }
+            server_told = true;
+            done_at = None;
         }
     }
     if interrupted.is_none() {
-        look(&mut session, server.as_deref_mut(), &console)?;
+        look(&mut session, server, &console)?;
     }
     let outcome = session.outcome().cloned().flatten();
-    if let Some(server) = server {
-        server.kill(Signal::SIGTERM)?;
-    }
     session.finish();
     match (interrupted, outcome) {
         (Some(signal), _) => Ok(128 + signal as u8),
@@ -180,7 +195,7 @@ fn talk(
 /// Does what the live screen asks for. Answers whether that is to end.
 fn obey(session: &mut Session<'_>, console: &Console) -> bool {
     let mut leave = false;
-    for request in session.watcher.requests() {
+    for request in session.watcher().requests() {
         match request {
             Request::Type(line) => console.feed(&line),
             Request::EndInput => console.end_input(),
@@ -198,8 +213,8 @@ fn look(
     mut server: Option<&mut crate::sys::child::Child>,
     console: &Console,
 ) -> anyhow::Result<()> {
-    session.watcher.ended("client ended".to_owned());
-    while session.watcher.is_live() {
+    session.watcher().ended("client ended".to_owned());
+    while session.watcher().is_live() {
         let ready = session.step(server.as_deref_mut(), false, None)?;
         if !ready.signals.is_empty() || ready.screen && obey(session, console) {
             break;
@@ -244,7 +259,8 @@ fn await_server(
     peer: SocketAddr,
 ) -> anyhow::Result<()> {
     let end = session.now() + START_UP;
-    while !crate::sys::sockets::has_port(server.id(), transport, peer.port())? {
+    // One that can't be looked at has just ended; the wait tells how.
+    while !has_port(server.id(), transport, peer.port()).unwrap_or(false) {
         let now = session.now();
         if now >= end {
             bail!(
@@ -284,10 +300,16 @@ fn type_in(console: &Console) -> anyhow::Result<()> {
 }
 
 fn resolve(peer: &str, tun: &args::Tun) -> anyhow::Result<SocketAddr> {
+    let expected = "expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111";
+    let (host, _) = peer.rsplit_once(':').unwrap_or_default();
+    if host.is_empty() || (host.contains(':') && !host.starts_with('[')) {
+        bail!("{peer}: {expected}");
+    }
     let found: Vec<SocketAddr> = peer
         .to_socket_addrs()
-        .with_context(|| {
-            format!("{peer}: expected HOST:PORT, for example 192.0.2.1:1111 or [2001:db8::1]:1111")
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => anyhow!("{peer}: {expected}"),
+            _ => anyhow!("{peer}: {error}"),
         })?
         .collect();
     // Of a name with several addresses, one that we have an address to talk to.

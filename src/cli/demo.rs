@@ -4,7 +4,8 @@ use super::args::{self, Show, Stack};
 use super::plan::{engine_config, std_address};
 use super::run::{Addresses, RunError, in_lab};
 use super::watcher::{Watcher, start_log};
-use crate::engine::Engine;
+use crate::engine::{Command, Engine};
+use crate::event::FlowId;
 use crate::service::password::password_client;
 use crate::service::{Console, hello::hello_client};
 use crate::sim::{Side, Sim};
@@ -16,7 +17,8 @@ use anyhow::Context;
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::process::Command;
+use std::os::fd::AsFd;
+use std::process;
 
 /// The port of both services.
 const PORT: u16 = 1111;
@@ -35,7 +37,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
         return simulate(&demo.show, &demo.stack, &addresses);
     }
     // The client is this program itself, with the standard library's sockets: the kernel's TCP.
-    let mut client = Command::new("/proc/self/exe");
+    let mut client = process::Command::new("/proc/self/exe");
     client
         .arg("demo-client")
         .arg(std_address(&addresses.own[0]).to_string())
@@ -49,10 +51,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     ) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
-            say(
-                &demo.show,
-                &format!("{error}\nSo both ends are simulated, in virtual time:\n\n"),
-            );
+            say(&demo.show, &demo.show.lang().simulated_instead(error));
             simulate(&demo.show, &demo.stack, &addresses)
         }
         Err(error) => Err(error.into()),
@@ -114,7 +113,7 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     // A signal shall not leave the terminal as a live screen needs it.
     let waiter = show.tui.then(Waiter::new).transpose()?;
     let clock = Clock::start();
-    let mut watcher = Watcher::new(show)?;
+    let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
     let watch = watcher.wants();
     let config = |own, seed| -> anyhow::Result<_> {
         let mut config = engine_config(stack, watch, own, stack.mtu, &clock)?;
@@ -129,34 +128,35 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     watcher.show("demo, simulated".to_owned(), Pane::Printed, None, None)?;
 
     let console = Console::new();
-    console.feed(format!("{TYPED}\n").as_bytes());
     let theirs = console.clone();
     let now = sim.now();
-    sim.left()
+    let flow = sim
+        .left()
         .connect_tcp(now, "password", None, peer, |conn| {
             password_client(conn, theirs)
         })?;
-    go_on(&mut sim, &mut watcher, &console)?;
+    go_on(&mut sim, &mut watcher, &console, flow)?;
 
     let theirs = console.clone();
     let now = sim.now();
-    sim.left().connect_udp(now, "hello", None, peer, |socket| {
+    let flow = sim.left().connect_udp(now, "hello", None, peer, |socket| {
         hello_client(socket, theirs)
     })?;
-    go_on(&mut sim, &mut watcher, &console)?;
+    go_on(&mut sim, &mut watcher, &console, flow)?;
     if let Some(waiter) = &waiter {
         watcher.ended("simulation ended".to_owned());
         look(&mut watcher, waiter)?;
     }
-    watcher.finish();
+    watcher.finish(sim.now());
     Ok(0)
 }
 
 /// Leaves the live screen there until a key or a signal ends it.
 fn look(watcher: &mut Watcher, waiter: &Waiter) -> io::Result<()> {
     while watcher.is_live() {
+        let screen = watcher.live_end();
         let watch = Watch {
-            screen: watcher.live_fd(),
+            screen: screen.as_ref().map(AsFd::as_fd),
             ..Watch::default()
         };
         let ready = waiter.wait(watch, None)?;
@@ -168,8 +168,9 @@ fn look(watcher: &mut Watcher, waiter: &Waiter) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets simulated time pass until both ends have nothing left to say.
-fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console) -> io::Result<()> {
+/// Lets simulated time pass until both ends have nothing left to say. The client on the left, whose flow is `flow`,
+/// gets the password typed when it asks.
+fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console, flow: FlowId) -> io::Result<()> {
     loop {
         let goes_on = sim.step();
         while let Some((side, event)) = sim.poll_event() {
@@ -179,6 +180,14 @@ fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console) -> io::Result<
         }
         watcher.flush();
         watcher.print(&console.take_output())?;
+        if console.wants_input() {
+            watcher.print(format!("{TYPED}\n").as_bytes())?;
+            console.feed(TYPED.as_bytes());
+            console.end_input();
+            let now = sim.now();
+            sim.left().handle_command(now, Command::Wake(flow));
+            continue;
+        }
         if !goes_on || (sim.left().is_quiet() && sim.right().is_quiet()) {
             return Ok(());
         }

@@ -4,6 +4,7 @@ use super::watcher::screen;
 use crate::sys::clock::Clock;
 use crate::sys::pty::Pty;
 use crate::ui::{self, Live, Look, Pane, Program, Setup};
+use crate::words::Lang;
 use anyhow::{Context, bail};
 use smoltcp::time::Instant;
 use std::env;
@@ -35,6 +36,7 @@ pub(super) fn check() -> anyhow::Result<()> {
 pub(super) fn open(
     title: String,
     pane: Pane,
+    lang: Lang,
     program: Option<Pty>,
     clock: Option<Clock>,
 ) -> anyhow::Result<Live> {
@@ -42,6 +44,7 @@ pub(super) fn open(
     let setup = Setup {
         title,
         pane,
+        lang,
         look: Look {
             colour: look.colour,
             unicode: look.unicode,

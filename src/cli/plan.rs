@@ -3,12 +3,14 @@
 use super::args::Stack;
 use crate::engine::Config;
 use crate::event::Watch;
+use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// How the engine is to be made.
 pub(super) fn engine_config(
@@ -115,6 +117,21 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds, for example 60 or 0.5".to_owned())
 }
 
+/// The same, but some time must pass.
+pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("expected more than 0 seconds".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// A file for a report, of the kind that its suffix tells.
+pub(super) fn report(path: &str) -> Result<(PathBuf, Format), UnknownSuffix> {
+    let path = PathBuf::from(path);
+    let format = Format::of(&path)?;
+    Ok((path, format))
+}
+
 /// An address with its prefix, which must be one that a host can have.
 pub(super) fn prefix(text: &str) -> Result<IpCidr, String> {
     let expected = "expected ADDRESS/PREFIX, for example 192.0.2.2/24 or 2001:db8::2/64";
@@ -141,6 +158,16 @@ pub(super) fn prefix(text: &str) -> Result<IpCidr, String> {
     }
 }
 
+/// ADDRESS:PORT, or a port of the loopback address.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text
+        .parse()
+        .map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    port.or_else(|_| text.parse()).map_err(|_| {
+        "expected ADDRESS:PORT or a port, for example 127.0.0.1:9100 or 9100".to_owned()
+    })
+}
+
 /// An IPv4 network with room for two hosts.
 pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
     let network: Option<Ipv4Cidr> = text.parse().ok();
@@ -148,7 +175,10 @@ pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
         .filter(|network| {
             network.prefix_len() <= 30 && network.address() == network.network().address()
         })
-        .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
+        .filter(|network| {
+            let address = network.address();
+            !address.is_multicast() && !address.is_unspecified() && !address.is_loopback()
+        })
         .ok_or_else(|| {
             "expected an IPv4 network of 30 bits or less, for example 192.0.2.0/24".to_owned()
         })
@@ -260,11 +290,27 @@ mod tests {
     }
 
     #[test]
+    fn addresses_to_listen_to() {
+        for (text, expected) in [
+            ("9100", Some("127.0.0.1:9100")),
+            ("192.0.2.1:80", Some("192.0.2.1:80")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("65536", None),
+            ("localhost", None),
+            ("", None),
+        ] {
+            let found = listen_address(text).ok().map(|address| address.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn networks() {
         for (text, fine) in [
             ("192.0.2.0/24", true),
             ("192.0.2.1/24", false),
             ("192.0.2.0/31", false),
+            ("127.0.0.0/8", false),
             ("2001:db8::/64", false),
         ] {
             assert_eq!(network_v4(text).is_ok(), fine, "{text}");

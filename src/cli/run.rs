@@ -97,7 +97,7 @@ pub(super) fn in_lab(
 ) -> Result<u8, RunError> {
     let waiter = Waiter::new().map_err(anyhow::Error::new)?;
     let clock = Clock::start();
-    let mut watcher = Watcher::new(show)?;
+    let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
     let config = engine_config(
         stack,
         watcher.wants(),
@@ -124,14 +124,17 @@ pub(super) fn in_lab(
     watcher.show(title, pane, pty, Some(clock))?;
 
     let mut session = Session::new(engine, &lab.tun, &waiter, clock, watcher);
+    if let Some(diag) = &lab.diag {
+        session.ask(diag);
+    }
     let mut ended = None;
     // Whoever looks at a live screen decides when it's over.
-    let mut stays = session.watcher.is_live();
+    let mut stays = session.watcher().is_live();
     let mut asked_to_end = false;
     let code = loop {
         let deadline = ended.filter(|_| !stays).map(|(_, at)| at + LINGER);
         let ready = session.step(Some(&mut lab.child), false, deadline)?;
-        if ready.screen && session.watcher.requests().contains(&Request::Leave) {
+        if ready.screen && session.watcher().requests().contains(&Request::Leave) {
             stays = false;
             let signal = match std::mem::replace(&mut asked_to_end, true) {
                 false => Signal::SIGTERM,
@@ -146,7 +149,7 @@ pub(super) fn in_lab(
             if ended.is_some() {
                 // The command is gone already, and somebody does not want to wait for its connections.
                 ended = ended.map(|(code, at)| (code, at - LINGER));
-            } else if session.watcher.is_live() {
+            } else if session.watcher().is_live() {
                 // On a terminal of its own nothing else reaches it.
                 lab.child.kill(caught.signal).map_err(anyhow::Error::new)?;
             } else {
@@ -157,7 +160,7 @@ pub(super) fn in_lab(
             let code = exit_code(status);
             ended = Some((code, session.now()));
             session
-                .watcher
+                .watcher()
                 .ended(format!("command ended with code {code}"));
         }
         if let Some((code, at)) = ended

@@ -9,6 +9,7 @@ use crate::sys::clock::Clock;
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::Waiter;
 use crate::ui::Pane;
+use crate::words::Lang;
 use std::io::{self, Write};
 
 /// Serves until a signal comes.
@@ -16,8 +17,12 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     start_log(&serve.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
+    let mut watcher = Watcher::new(
+        &serve.show,
+        clock.wall_at_start(),
+        Some(serve.stack.time_wait),
+    )?;
     let tun = open_tun(&serve.tun, serve.stack.mtu)?;
-    let mut watcher = Watcher::new(&serve.show)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,
@@ -27,7 +32,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
         &clock,
     )?);
     engine.serve_standard(&serve.stack.password);
-    say_ready(&serve.tun, &tun);
+    say_ready(serve.show.lang(), &serve.tun, &tun);
     watcher.show(
         format!("serve {}", tun.name()),
         Pane::None,
@@ -38,7 +43,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
     loop {
         let ready = session.step(None, false, None)?;
-        let wants_to_leave = ready.screen && !session.watcher.requests().is_empty();
+        let wants_to_leave = ready.screen && !session.watcher().requests().is_empty();
         if wants_to_leave || !ready.signals.is_empty() {
             break;
         }
@@ -61,22 +66,18 @@ pub(super) fn open_tun(options: &args::Tun, mtu: u16) -> anyhow::Result<Tun> {
     })?)
 }
 
-fn say_ready(options: &args::Tun, tun: &Tun) {
+fn say_ready(lang: Lang, options: &args::Tun, tun: &Tun) {
     let own: Vec<String> = options
         .addr
         .iter()
         .map(|own| std_address(own).to_string())
         .collect();
-    let attached = if tun.existed() {
-        "attached to"
+    let own = own.join(&lang.and());
+    let line = if tun.existed() {
+        lang.ready_attached(tun.name(), own)
     } else {
-        "created"
+        lang.ready_created(tun.name(), own)
     };
     // Who waits for this line reads it; where nobody can, nobody waits.
-    let _ = writeln!(
-        io::stderr(),
-        "ready: {attached} {}, {} can be reached",
-        tun.name(),
-        own.join(" and ")
-    );
+    let _ = writeln!(io::stderr(), "{line}");
 }

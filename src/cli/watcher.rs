@@ -1,19 +1,25 @@
 //! Shows what happens: the ladder on standard error while it happens, the summary at the end, and the log.
 
 use super::args::Show;
+use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
 use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
+use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::clock::Clock;
+use crate::sys::http::PageServer;
 use crate::sys::pty::Pty;
 use crate::ui::{Live, Pane, Request};
 use crate::view::View;
+use crate::words::Lang;
+use anyhow::Context;
+use smoltcp::time::{Duration, Instant};
 use std::env;
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::io::{self, IsTerminal, PipeReader, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
@@ -25,21 +31,31 @@ pub(super) struct Watcher {
     view: View,
     ladder: Option<Ladder>,
     screen: Screen,
+    lang: Lang,
     whole: bool,
     logs: bool,
     /// What else is kept, with the name of each for people.
     sinks: Vec<(String, Box<dyn Sink>)>,
+    /// Serves the metrics while it lives.
+    _metrics: Option<PageServer>,
     /// What is drawn and not yet written.
     drawn: Vec<u8>,
     /// Whether a live screen is asked for; it is there once the run has begun.
     wants_live: bool,
     live: Option<Live>,
     log: HeldLog,
-    summary: bool,
+    /// Whether there is a summary at the end.
+    sums_up: bool,
 }
 
 impl Watcher {
-    pub(super) fn new(show: &Show) -> anyhow::Result<Watcher> {
+    /// `epoch` is what the calendar said at [`Instant::ZERO`], as time since 1970. `time_wait` is how long our TIME-WAIT
+    /// lasts, where that is known.
+    pub(super) fn new(
+        show: &Show,
+        epoch: std::time::Duration,
+        time_wait: Option<Duration>,
+    ) -> anyhow::Result<Watcher> {
         if show.tui {
             live::check()?;
         }
@@ -47,32 +63,56 @@ impl Watcher {
         let options = Options {
             screen,
             verbose: show.verbose,
-            explain: !show.no_explain,
+            explain: show.depth(),
+            lang: show.lang(),
+            time_wait,
             keep: show.whole,
         };
+        let mut sinks = files::open(show, epoch)?;
+        let metrics = show
+            .metrics
+            .map(|address| serve_metrics(address, show.quiet, &mut sinks))
+            .transpose()?;
         Ok(Watcher {
             view: View::new(),
             ladder: (!show.quiet && !show.tui).then(|| Ladder::new(options)),
             screen,
+            lang: show.lang(),
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
-            sinks: Vec::new(),
+            sinks,
+            _metrics: metrics,
             drawn: Vec::new(),
             wants_live: show.tui,
             live: None,
             log: show.log.clone(),
-            summary: !show.quiet,
+            sums_up: !show.quiet,
+        })
+    }
+
+    /// The same for events of a capture.
+    pub(super) fn of_capture(show: &Show, epoch: std::time::Duration) -> anyhow::Result<Watcher> {
+        Ok(Watcher {
+            view: View::of_capture(),
+            ..Watcher::new(show, epoch, None)?
         })
     }
 
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> Watch {
-        if self.wants_live || self.ladder.is_some() || events_are_logged() || !self.sinks.is_empty()
-        {
+        let shows = self.wants_live || self.ladder.is_some();
+        if shows || events_are_logged() || !self.sinks.is_empty() {
             Watch::Everything
         } else {
             // Quiet runs still need to know when a client program of ours is done.
             Watch::Transitions
+        }
+    }
+
+    /// Peers' kernels will be asked about their ends.
+    pub(super) fn peers_are_asked(&mut self) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.peers_are_asked();
         }
     }
 
@@ -115,13 +155,19 @@ impl Watcher {
         self.write();
     }
 
-    /// Shows the summary.
-    pub(super) fn finish(mut self) {
+    /// The time of the newest event.
+    pub(super) fn now(&self) -> Instant {
+        self.view.now()
+    }
+
+    /// Shows the summary: the run is over `now`.
+    pub(super) fn finish(mut self, now: Instant) {
         self.flush();
+        self.view.advance(now);
         let view = &self.view;
         keep_working(&mut self.sinks, |sink| sink.finish(view));
         self.close_live();
-        if !self.summary {
+        if !self.sums_up {
             return;
         }
         if let Some(ladder) = &self.ladder
@@ -133,10 +179,14 @@ impl Watcher {
                 let _ = ladder.whole(flow.id, &mut self.drawn);
             }
         }
+        if self.view.is_empty() {
+            let _ = writeln!(self.drawn, "{}", self.lang.nobody_came());
+            return self.write();
+        }
         if self.ladder.is_some() {
             let _ = writeln!(self.drawn);
         }
-        let _ = summary::write(&self.view, self.screen, &mut self.drawn);
+        let _ = summary::write(&self.view, self.lang, self.screen, &mut self.drawn);
         self.write();
     }
 
@@ -149,7 +199,7 @@ impl Watcher {
         clock: Option<Clock>,
     ) -> anyhow::Result<()> {
         if self.wants_live {
-            self.live = Some(live::open(title, pane, program, clock)?);
+            self.live = Some(live::open(title, pane, self.lang, program, clock)?);
             self.log.hold();
         }
         Ok(())
@@ -166,11 +216,11 @@ impl Watcher {
     }
 
     /// Readable when there are [`requests`](Watcher::requests).
-    pub(super) fn live_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.live.as_ref().map(AsFd::as_fd)
+    pub(super) fn live_end(&self) -> Option<Arc<PipeReader>> {
+        self.live.as_ref().map(Live::wake)
     }
 
-    /// What the live screen asks for.
+    /// What the live screen asks for. To be called when its [end](Watcher::live_end) is readable.
     pub(super) fn requests(&mut self) -> Vec<Request> {
         let Some(live) = &mut self.live else {
             return Vec::new();
@@ -183,7 +233,7 @@ impl Watcher {
     }
 
     /// In what time [`flush`](Watcher::flush) should be called again, if ever.
-    pub(super) fn flush_in(&self) -> Option<Duration> {
+    pub(super) fn flush_in(&self) -> Option<std::time::Duration> {
         self.live.as_ref()?.resume_in()
     }
 
@@ -224,10 +274,27 @@ impl Watcher {
         if io::stderr().lock().write_all(&self.drawn).is_err() {
             // Nobody can see it any more, and there is no other place to say so. The run goes on.
             self.ladder = None;
-            self.summary = false;
+            self.sums_up = false;
         }
         self.drawn.clear();
     }
+}
+
+fn serve_metrics(
+    address: SocketAddr,
+    quiet: bool,
+    sinks: &mut Vec<(String, Box<dyn Sink>)>,
+) -> anyhow::Result<PageServer> {
+    let metrics = Metrics::new();
+    let page = metrics.page();
+    let server = PageServer::start(address, move || page.text())
+        .with_context(|| format!("cannot serve metrics at {address}"))?;
+    if !quiet {
+        // Who can't read it knows the address that was asked for.
+        let _ = writeln!(io::stderr(), "metrics: http://{}/metrics", server.address());
+    }
+    sinks.push(("metrics".to_owned(), Box::new(metrics)));
+    Ok(server)
 }
 
 /// Lets every sink do something, and takes out those that can't any more.

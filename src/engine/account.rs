@@ -32,6 +32,8 @@ pub(super) struct Account {
     told: (SeqNumber, u16),
     /// Whether that was in a SYN, whose window is not scaled.
     told_in_syn: bool,
+    /// The highest right edge of a window of ours so far.
+    edge: Option<SeqNumber>,
     /// The highest number that the peer has sent, plus one.
     rcv_max: SeqNumber,
     /// Since when something that arrived is not acknowledged.
@@ -60,6 +62,7 @@ impl Account {
             scales: [None; 2],
             told: (SeqNumber(0), 0),
             told_in_syn: false,
+            edge: None,
             rcv_max: SeqNumber(0),
             unacknowledged: None,
             duplicates: 0,
@@ -152,6 +155,35 @@ impl Account {
         }
     }
 
+    /// The acknowledgment in a segment that lies where our window once reached and does not reach any more, as a segment
+    /// of its own that is acceptable.
+    ///
+    /// Windows are told in units of the window scale, rounded down, so their right edge may draw back by a few bytes
+    /// (RFC 7323, section 2.4). A peer that has used them up sends everything from beyond the edge, and with a window
+    /// of zero every segment of data lies there. RFC 9293, section 3.10.7.4: "If the RCV.WND is zero, no segments will be
+    /// acceptable, but special allowance should be made to accept valid ACKs".
+    pub(super) fn stranded_acknowledgment(
+        &self,
+        segment: &Segment,
+        received: u64,
+        finished: bool,
+    ) -> Option<Segment> {
+        let rcv_nxt = self.rcv_nxt(received, finished)?;
+        let plain = segment.flags.contains(Flags::ACK)
+            && !segment.flags.contains(Flags::SYN)
+            && !segment.flags.contains(Flags::RST);
+        let offered = rcv_nxt.at_or_before(segment.seq) && segment.seq.at_or_before(self.edge?);
+        if !plain || !offered || self.is_acceptable(segment, received, finished) {
+            return None;
+        }
+        Some(Segment {
+            seq: rcv_nxt,
+            flags: Flags::ACK,
+            payload: 0..0,
+            ..segment.clone()
+        })
+    }
+
     fn rcv_nxt(&self, received: u64, finished: bool) -> Option<SeqNumber> {
         self.irs
             .map(|irs| irs + 1 + received as u32 + u32::from(finished))
@@ -201,6 +233,9 @@ impl Account {
         if let Some(ack) = segment.acknowledges() {
             self.told = (ack, segment.window);
             self.told_in_syn = segment.flags.contains(Flags::SYN);
+            let shift = if self.told_in_syn { 0 } else { self.shift(1) };
+            let edge = ack + (u32::from(segment.window) << shift);
+            self.edge = Some(self.edge.map_or(edge, |highest| highest.max(edge)));
             self.unacknowledged = None;
         }
         (reason, again)

@@ -1,10 +1,12 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
+mod timers;
+
 use super::Shared;
 use super::account::Account;
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Timer,
-    Transition, UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
+    UserCall, Variables,
 };
 use crate::link::{Incoming, Remarks};
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
@@ -28,15 +30,8 @@ use std::task::{Context, Poll, Waker};
 
 /// More steps of a handshake than these are not kept.
 const MAX_HANDSHAKE_STEPS: usize = 16;
-/// How long we wait for the ACK of a SYN-ACK: 1 + 2 + 4 + 8 + 16 + 32 seconds, as Linux does with five
-/// retransmissions.
-const SYN_RECEIVED_TIMEOUT: Duration = Duration::from_secs(63);
-/// RFC 9293, section 3.8.3 (MUST-23): for a SYN, give up after "at least 3 minutes".
-const SYN_SENT_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long smoltcp's own TIME-WAIT lasts.
 const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
-/// How long a connection that no program reads any more waits for the peer's FIN, as `tcp_fin_timeout` of Linux.
-const FIN_WAIT_2_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes the program of a connection once it is established.
 pub(super) type Start = Box<dyn FnOnce(Connection) -> Program>;
@@ -60,6 +55,8 @@ pub(super) struct TcpFlow {
     account: Account,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
+    /// The peer keeps its window shut, and has answered when it was probed last.
+    excused: bool,
     /// Since when nobody waits for the peer's FIN any more.
     orphaned: Option<Instant>,
     /// When TIME-WAIT was entered.
@@ -133,6 +130,7 @@ impl TcpFlow {
             shift: None,
             account: Account::new(iss, buffer),
             owed: None,
+            excused: false,
             orphaned: None,
             time_wait_entered: None,
             time_wait_since: None,
@@ -189,13 +187,25 @@ impl TcpFlow {
         }
         let (received, finished) = self.endpoint.borrow().received();
         let queued = self.endpoint.borrow().socket().send_queue();
+        let stranded = self
+            .account
+            .stranded_acknowledgment(segment, received, finished);
+        if let Some(stranded) = &stranded {
+            let mut bare = reply::bare(self.key.peer, self.key.local, stranded);
+            iss::translate_in(&mut bare, self.shift.unwrap_or(0));
+            let sockets = &mut self.endpoint.borrow_mut().sockets;
+            // Whatever it may want to answer, the segment itself is answered below.
+            shared.tcp.ingress(now, &bare, sockets, &mut shared.room);
+        }
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
         let mut plain = without_extensions(incoming.bytes);
         let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
         if let Some(shift) = self.shift {
             iss::translate_in(packet, shift);
         }
-        let answer = {
+        let answer = if self.state() == TcpState::Closed {
+            None
+        } else {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared.tcp.ingress(now, packet, sockets, &mut shared.room)
         };
@@ -207,14 +217,18 @@ impl TcpFlow {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.account.synchronize(segment);
         }
+        if let Some(stranded) = &stranded {
+            self.account.arrived(now, stranded, received, finished);
+        }
         self.account.arrived(now, segment, received, finished);
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
         // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
         // connection to stay open."
-        let shut = segment.window == 0 && segment.acknowledges().is_some();
-        if shut || self.endpoint.borrow().socket().send_queue() < queued {
+        self.excused =
+            before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
+        if self.endpoint.borrow().socket().send_queue() < queued {
             self.owed = None;
         }
         if before != after {
@@ -455,6 +469,7 @@ impl TcpFlow {
         let Some(segment) = described.tcp() else {
             return;
         };
+        self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
         let remarks = Remarks {
             retransmission,
@@ -554,78 +569,5 @@ impl TcpFlow {
         shared
             .journal
             .tell(now, Some(self.id), EventKind::Transition(transition));
-    }
-
-    /// Keeps account of what the peer owes us: an acknowledgment, or its FIN.
-    fn note_debts(&mut self, now: Instant, state: TcpState) {
-        if state == TcpState::Closed {
-            // What was not acknowledged stays in the send buffer, but nobody owes anything any more.
-            (self.owed, self.orphaned, self.time_wait_since) = (None, None, None);
-            return;
-        }
-        let queue = self.endpoint.borrow().socket().send_queue();
-        let owes = queue > 0
-            || matches!(
-                state,
-                TcpState::SynSent
-                    | TcpState::SynReceived
-                    | TcpState::FinWait1
-                    | TcpState::Closing
-                    | TcpState::LastAck
-            );
-        self.owed = match self.owed {
-            _ if !owes => None,
-            Some((since, then)) if then == state => Some((since, state)),
-            _ => Some((now, state)),
-        };
-        let orphan = state == TcpState::FinWait2 && matches!(self.program, Stage::Over(_));
-        self.orphaned = orphan.then(|| self.orphaned.unwrap_or(now));
-    }
-
-    /// The timers that are ours and not smoltcp's: when the earliest goes off, and which it is.
-    fn own_timer(&self, shared: &Shared) -> Option<(Instant, Timer)> {
-        let user = self.owed.and_then(|(since, state)| {
-            let limit = match state {
-                TcpState::SynReceived => Some(SYN_RECEIVED_TIMEOUT),
-                TcpState::SynSent => Some(SYN_SENT_TIMEOUT),
-                _ => shared.config.user_timeout,
-            };
-            Some((since + limit?, Timer::User))
-        });
-        let fin = self
-            .orphaned
-            .map(|since| (since + FIN_WAIT_2_TIMEOUT, Timer::FinWait2));
-        let wait = self
-            .time_wait_since
-            .map(|since| (since + shared.config.time_wait, Timer::TimeWait));
-        [user, fin, wait]
-            .into_iter()
-            .flatten()
-            .min_by_key(|&(at, _)| at)
-    }
-
-    fn check_timers(&mut self, shared: &mut Shared, now: Instant) {
-        let Some((at, timer)) = self.own_timer(shared) else {
-            return;
-        };
-        let from = self.state();
-        if at > now || from == TcpState::Closed {
-            return;
-        }
-        if timer == Timer::TimeWait {
-            // The program takes no notice; what follows is done without it.
-            self.program = Stage::Over(None);
-            return;
-        }
-        {
-            let mut endpoint = self.endpoint.borrow_mut();
-            // RFC 9293, section 3.10.8: "delete the TCB, enter the CLOSED state, and return"; no RST.
-            endpoint.forget();
-            endpoint.end.get_or_insert(io::ErrorKind::TimedOut);
-        }
-        self.transition(shared, now, from, self.state(), Cause::Timeout(timer));
-        self.owed = None;
-        self.orphaned = None;
-        self.woken = true;
     }
 }

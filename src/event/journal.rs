@@ -20,15 +20,16 @@ pub enum Watch {
 #[derive(Debug)]
 pub(crate) struct Journal {
     watch: Watch,
-    told: u64,
-    waiting: VecDeque<Event>,
+    /// How many were fetched: the number of the newest.
+    fetched: u64,
+    waiting: VecDeque<(Instant, Option<FlowId>, EventKind)>,
 }
 
 impl Journal {
     pub(crate) fn new(watch: Watch) -> Journal {
         Journal {
             watch,
-            told: 0,
+            fetched: 0,
             waiting: VecDeque::new(),
         }
     }
@@ -39,23 +40,34 @@ impl Journal {
     }
 
     pub(crate) fn tell(&mut self, at: Instant, flow: Option<FlowId>, kind: EventKind) {
-        let least = match kind {
-            EventKind::Packet(_) => Watch::Everything,
-            _ => Watch::Transitions,
-        };
-        if self.watch < least {
-            return;
+        if self.watch >= least(&kind) {
+            self.waiting.push_back((at, flow, kind));
         }
-        self.told += 1;
-        self.waiting.push_back(Event {
-            number: self.told,
-            at,
-            flow,
-            kind,
-        });
+    }
+
+    /// Tells something that belongs right behind the event that was fetched last.
+    pub(crate) fn tell_next(&mut self, at: Instant, flow: Option<FlowId>, kind: EventKind) {
+        if self.watch >= least(&kind) {
+            self.waiting.push_front((at, flow, kind));
+        }
     }
 
     pub(crate) fn fetch(&mut self) -> Option<Event> {
-        self.waiting.pop_front()
+        let (at, flow, kind) = self.waiting.pop_front()?;
+        self.fetched += 1;
+        Some(Event {
+            number: self.fetched,
+            at,
+            flow,
+            kind,
+        })
+    }
+}
+
+/// Who wants to hear of it at all.
+fn least(kind: &EventKind) -> Watch {
+    match kind {
+        EventKind::Packet(_) => Watch::Everything,
+        _ => Watch::Transitions,
     }
 }

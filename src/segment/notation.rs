@@ -117,7 +117,7 @@ fn tcp(
     fragment: Option<FragmentInfo>,
 ) -> fmt::Result {
     let short = f.alternate();
-    flags(f, segment.flags)?;
+    write!(f, "{}", segment.flags)?;
     if !(short && only_acknowledges(segment)) {
         let start = relative(segment.seq, origin.seq);
         let len = segment.payload.len();
@@ -138,6 +138,30 @@ fn tcp(
     tail(f, fragment, segment.checksum_ok)
 }
 
+impl fmt::Display for Flags {
+    /// The letters that packetdrill has for them; `-` where none is set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LETTERS: [(Flags, &str); 9] = [
+            (Flags::FIN, "F"),
+            (Flags::SYN, "S"),
+            (Flags::RST, "R"),
+            (Flags::PSH, "P"),
+            (Flags::ACK, "."),
+            (Flags::URG, "U"),
+            (Flags::ECE, "E"),
+            (Flags::CWR, "W"),
+            (Flags::AE, "A"),
+        ];
+        if *self == Flags::default() {
+            return f.write_str("-");
+        }
+        LETTERS
+            .iter()
+            .filter(|(flag, _)| self.contains(*flag))
+            .try_for_each(|(_, letter)| f.write_str(letter))
+    }
+}
+
 /// Whether the segment has no other use than its acknowledgment number.
 fn only_acknowledges(segment: &Segment) -> bool {
     let others = Flags::FIN.0 | Flags::SYN.0 | Flags::RST.0 | Flags::URG.0;
@@ -149,27 +173,6 @@ fn only_acknowledges(segment: &Segment) -> bool {
 /// `number` counted from `origin`, or as it stands where that is not known.
 fn relative(number: SeqNumber, origin: Option<SeqNumber>) -> SeqNumber {
     SeqNumber(origin.map_or(number.0, |origin| number.since(origin)))
-}
-
-fn flags(f: &mut fmt::Formatter<'_>, flags: Flags) -> fmt::Result {
-    const LETTERS: [(Flags, &str); 9] = [
-        (Flags::FIN, "F"),
-        (Flags::SYN, "S"),
-        (Flags::RST, "R"),
-        (Flags::PSH, "P"),
-        (Flags::ACK, "."),
-        (Flags::URG, "U"),
-        (Flags::ECE, "E"),
-        (Flags::CWR, "W"),
-        (Flags::AE, "A"),
-    ];
-    if flags == Flags::default() {
-        return f.write_str("-");
-    }
-    LETTERS
-        .iter()
-        .filter(|(flag, _)| flags.contains(*flag))
-        .try_for_each(|(_, letter)| f.write_str(letter))
 }
 
 fn options(f: &mut fmt::Formatter<'_>, options: &[TcpOption], origin: Origin) -> fmt::Result {

@@ -37,6 +37,41 @@ use std::ops::Range;
 /// assert_eq!(notation(&packet[..9]), "malformed ip: header length 20 exceeds the 9 bytes present");
 /// ```
 pub fn describe(packet: &[u8]) -> Described {
+    describe_as(packet, None)
+}
+
+/// Says what a packet is of which a capture has kept the bytes `kept`; `whole_len` bytes crossed the wire.
+///
+/// Of a packet that was cut, headers are told as far as they are there, and lengths as they were, so the range of a payload
+/// may reach beyond `kept`. A checksum that can't be judged counts as right: that of a cut packet, and one of which
+/// only the pseudo-header is there, as in packets whose checksum was left to the network card when they were captured.
+pub fn describe_captured(kept: &[u8], whole_len: usize) -> Described {
+    if whole_len <= kept.len() {
+        return describe_as(kept, Some(kept.len()));
+    }
+    // The fixed headers of IPv4 and IPv6.
+    if kept.len()
+        < if kept.first().is_some_and(|byte| byte >> 4 == 6) {
+            40
+        } else {
+            20
+        }
+    {
+        return Described {
+            ip: None,
+            body: malformed(Layer::Ip, cut(kept.len())),
+        };
+    }
+    let mut whole = kept.to_vec();
+    whole.resize(whole_len.min(MAX_LEN), 0);
+    describe_as(&whole, Some(kept.len()))
+}
+
+/// The longest packet without jumbo payload option: that of IPv6, whose length leaves the header out.
+const MAX_LEN: usize = 40 + 65_535;
+
+/// `kept` is how many bytes of the packet a capture has kept.
+fn describe_as(packet: &[u8], kept: Option<usize>) -> Described {
     let ip = match ip::read(packet) {
         Ok(ip) => ip,
         Err(ip::Unreadable { header, why }) => {
@@ -48,21 +83,24 @@ pub fn describe(packet: &[u8]) -> Described {
     };
     Described {
         ip: Some(ip.header),
-        body: body(packet, &ip),
+        body: body(packet, &ip, kept),
     }
 }
 
-fn body(packet: &[u8], ip: &ip::Ip) -> Body {
+fn body(packet: &[u8], ip: &ip::Ip, kept: Option<usize>) -> Body {
     let Some(start) = ip.transport else {
         return Body::Fragment {
             payload: ip.carried.clone(),
         };
     };
+    let present = kept.unwrap_or(packet.len());
     let upper = Upper {
         packet,
         ip: &ip.header,
         range: start..ip.carried.end,
-        checksum_covered: ip.checksum_covered,
+        present: present.saturating_sub(start),
+        captured: kept.is_some(),
+        checksum_covered: ip.checksum_covered && present >= ip.carried.end,
     };
     let v4 = ip.header.src.is_ipv4();
     let (layer, read) = match (IpProtocol::from(ip.header.protocol), v4) {
@@ -99,12 +137,20 @@ fn exceeds(what: &str, length: usize, available: usize, state: &str) -> String {
     format!("{what} length {length} exceeds the {available} bytes {state}")
 }
 
+fn cut(kept: usize) -> String {
+    format!("cut after {kept} bytes by the capture")
+}
+
 /// What a transport layer is given to read.
 struct Upper<'a> {
     packet: &'a [u8],
     ip: &'a IpHeader,
     /// Where in the packet the transport header and its payload lie; within the packet's bounds.
     range: Range<usize>,
+    /// How many bytes of that range are really there; what follows them is blank.
+    present: usize,
+    /// Whether it comes from a capture.
+    captured: bool,
     /// Whether all that the checksum covers is here and known.
     checksum_covered: bool,
 }
@@ -124,7 +170,11 @@ impl<'a> Upper<'a> {
 
     /// The first `N` bytes, a fixed header.
     fn fixed<const N: usize>(&self) -> Result<&'a [u8; N], Problem> {
-        self.bytes().first_chunk().ok_or(Problem::Short(N))
+        let fixed = self.bytes().first_chunk().ok_or(Problem::Short(N))?;
+        if self.present < N {
+            return Err(Problem::Wrong(cut(self.range.start + self.present)));
+        }
+        Ok(fixed)
     }
 
     /// Where in the packet lies what follows a header of `header` bytes, up to `length` bytes from its start.
@@ -133,8 +183,8 @@ impl<'a> Upper<'a> {
     }
 
     /// Whether `data`, its own checksum field included, and the pseudo-header sum up to all ones (RFC 1071
-    /// section 1; RFC 9293 section 3.1, RFC 8200 section 8.1).
-    fn checksum_ok(&self, data: &[u8]) -> bool {
+    /// section 1; RFC 9293 section 3.1, RFC 8200 section 8.1). `stated` is that field.
+    fn checksum_ok(&self, data: &[u8], stated: u16) -> bool {
         let protocol = self.ip.protocol.into();
         let length = data.len() as u32;
         let pseudo = match (&self.ip.src, &self.ip.dst) {
@@ -146,7 +196,9 @@ impl<'a> Upper<'a> {
             }
             _ => unreachable!("both addresses come from one header"),
         };
-        !self.checksum_covered || checksum::combine(&[pseudo, checksum::data(data)]) == !0
+        !self.checksum_covered
+            || checksum::combine(&[pseudo, checksum::data(data)]) == !0
+            || (self.captured && stated == pseudo)
     }
 }
 

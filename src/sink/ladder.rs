@@ -32,23 +32,25 @@
 //! ```
 //!
 //! A state stands on the line of the segment with which it is entered, and only there. Ours is read from the
-//! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)). A change
-//! that no segment made has a line of its own, with its cause. Sequence numbers count from the initial ones.
+//! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)), or its kernel is
+//! asked just after each (`peer (asked)`): then a state is the true one at that moment, and may be ahead of the
+//! segment that will tell it. A change that no segment made has a line of its own, with its cause. Sequence
+//! numbers count from the initial ones.
 
-mod explain;
 mod layout;
 mod record;
 
 use super::paint::Paint;
+use super::story::{Depth, Story};
 use super::{Screen, text};
 use crate::event::{
-    Cause, Closed, Direction, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
+    Cause, Closed, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
     Transition, Transport,
 };
 use crate::segment::{Body, Flags};
 use crate::state::TcpState;
-use crate::view::{Flow, View};
-use explain::Explainer;
+use crate::view::{Flow, Ours, View};
+use crate::words::{Lang, Thing};
 use layout::{Layout, Rung};
 use record::Records;
 use smoltcp::time::Duration;
@@ -63,12 +65,35 @@ const PREVIEW: usize = 40;
 pub struct Options {
     /// On what it is drawn; more than 132 columns are left unused.
     pub screen: Screen,
-    /// From 1 on packets without flow are shown too, from 2 on segments with their windows and options.
+    /// Segments without flow (a refused connection) are always shown; from 1 on other packets without flow too, from 2
+    /// on segments with their windows and options.
     pub verbose: u8,
-    /// Whether to say in words what happens for the first time.
-    pub explain: bool,
+    /// How much to explain in words.
+    pub explain: Depth,
+    /// The language. Chinese is written also where the screen shows no more than ASCII.
+    pub lang: Lang,
+    /// How long our TIME-WAIT lasts, where that is known.
+    pub time_wait: Option<Duration>,
     /// Whether to keep the lines of each flow for [`Ladder::whole`].
     pub keep: bool,
+}
+
+impl Default for Options {
+    /// Plain text for 100 columns, with explanations.
+    fn default() -> Options {
+        Options {
+            screen: Screen {
+                width: 100,
+                colour: false,
+                unicode: true,
+            },
+            verbose: 0,
+            explain: Depth::Brief,
+            lang: Lang::En,
+            time_wait: None,
+            keep: false,
+        }
+    }
 }
 
 /// Draws a ladder while events come in.
@@ -78,11 +103,22 @@ pub struct Ladder {
     layout: Layout,
     /// The states of the peers as they were drawn last.
     peers: BTreeMap<FlowId, TcpState>,
-    explainer: Explainer,
+    story: Story,
     records: Records,
-    /// A packet from a peer that waits for the change of state it may cause, and the remarks on it.
-    held: Option<(PacketId, Rung, Vec<String>)>,
+    held: Option<Held>,
+    /// Whether peers' kernels are asked.
+    asks: bool,
     begun: bool,
+}
+
+/// A packet that waits for the changes of state it may cause.
+#[derive(Debug)]
+struct Held {
+    id: PacketId,
+    rung: Rung,
+    /// The peer's state; none in an exchange of datagrams.
+    peer: Option<TcpState>,
+    remarks: Vec<String>,
 }
 
 impl Ladder {
@@ -92,17 +128,23 @@ impl Ladder {
             options,
             layout: Layout::new(options.screen),
             peers: BTreeMap::new(),
-            explainer: Explainer::default(),
+            story: Story::new(options.lang, options.explain).with_time_wait(options.time_wait),
             records: Records::default(),
             held: None,
+            asks: false,
             begun: false,
         }
     }
 
+    /// From now on peers' kernels are asked about their ends, and the head of the left column says so.
+    pub fn peers_are_asked(&mut self) {
+        self.asks = true;
+    }
+
     /// Draws `event`, which `view` was fed before.
     ///
-    /// A packet from a peer is held back until the next event tells whether it changes our state. So call
-    /// [`flush`](Ladder::flush) whenever there are no more events for now.
+    /// A packet is held back until the next events tell which states it changes. So call [`flush`](Ladder::flush)
+    /// whenever there are no more events for now.
     ///
     /// # Errors
     ///
@@ -113,17 +155,28 @@ impl Ladder {
             cause: Cause::Segment(id),
             ..
         }) = event.kind
-            && let Some((held, rung, _)) = &mut self.held
-            && *held == id
+            && let Some(held) = &mut self.held
+            && held.id == id
         {
-            rung.local = Some(to);
+            held.rung.local = Some(to);
+            held.remarks.extend(self.story.event(view, event));
             return self.flush(out);
         }
+        if let EventKind::Asked(asked) = event.kind {
+            if let Some(held) = self.held.as_mut()
+                && Some(held.rung.flow) == event.flow
+            {
+                held.peer = Some(asked.state);
+            }
+            return Ok(());
+        }
         self.flush(out)?;
+        let remarks = self.story.event(view, event);
+        let lang = self.options.lang;
         let Some(id) = event.flow else {
             return match &event.kind {
-                EventKind::Packet(packet) if self.options.verbose > 0 => {
-                    self.stray(event, packet, out)
+                EventKind::Packet(packet) if self.options.verbose > 0 || is_refusal(packet) => {
+                    self.stray(event, packet, &remarks, out)
                 }
                 _ => Ok(()),
             };
@@ -135,18 +188,23 @@ impl Ladder {
         let time = event.at - start;
         match &event.kind {
             EventKind::Opened(opened) => self.opened(flow, opened, out),
-            EventKind::Packet(packet) => self.packet(view, flow, time, packet, out),
+            EventKind::Packet(packet) => {
+                self.held = Some(self.prepare(view, flow, time, packet, remarks));
+                Ok(())
+            }
             EventKind::Asked(_) => Ok(()),
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;
-                let text = format!("{from} {becomes} {to} ({})", text::cause(cause));
-                let line = self.layout.change(id, time, &text);
-                self.emit(Some(id), vec![line], out)
+                let change = format!("{from} {becomes} {to}");
+                let text = lang.changes(change, text::cause(lang, cause));
+                let mut lines = vec![self.layout.change(id, time, &text)];
+                lines.extend(self.remarks(&remarks));
+                self.emit(Some(id), lines, out)
             }
             EventKind::Note(note) => {
-                let text = text::escape(note, self.options.screen.unicode);
-                let text = format!("{}: {text}", flow.service);
+                let text = text::escape(&lang.told(note), self.is_unicode());
+                let text = lang.noted(flow.service, text);
                 let lines = self.layout.say(Some(id), Some(time), Paint::Plain, &text);
                 self.emit(Some(id), lines, out)
             }
@@ -160,10 +218,19 @@ impl Ladder {
     ///
     /// Those of `out`.
     pub fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
-        let Some((_, rung, remarks)) = self.held.take() else {
+        let Some(held) = self.held.take() else {
             return Ok(());
         };
-        self.rung(&rung, &remarks, out)
+        let mut rung = held.rung;
+        if let Some(peer) = held.peer {
+            let shown = self.peers.insert(rung.flow, peer);
+            rung.peer = (shown != Some(peer)).then_some(peer);
+        }
+        let mut lines = self.layout.rung(&rung);
+        for remark in &held.remarks {
+            lines.extend(self.layout.remark(remark));
+        }
+        self.emit(Some(rung.flow), lines, out)
     }
 
     /// Draws all of one flow, over or not, without the others in between, and answers whether it is known. Of a
@@ -173,7 +240,7 @@ impl Ladder {
     ///
     /// Those of `out`.
     pub fn whole(&self, flow: FlowId, out: &mut impl Write) -> io::Result<bool> {
-        self.records.write(flow, out)
+        self.records.write(flow, self.options.lang, out)
     }
 
     fn opened(&mut self, flow: &Flow, opened: &Opened, out: &mut impl Write) -> io::Result<()> {
@@ -181,18 +248,19 @@ impl Ladder {
             writeln!(out)?;
         }
         self.begun = true;
+        let lang = self.options.lang;
         self.layout.make_room(flow.id);
         let mut lines = self
             .layout
-            .say(Some(flow.id), None, Paint::Bold, &text::who(opened));
+            .say(Some(flow.id), None, Paint::Bold, &text::who(lang, opened));
         match opened.transport {
-            Transport::Udp => lines.push(self.layout.columns("peer", "tcplab", Paint::Dim)),
+            Transport::Udp => lines.push(self.heads(flow)),
             Transport::Tcp => {
-                lines.push(self.layout.columns("peer (inferred)", "tcplab", Paint::Dim));
-                let peer = flow.peer_state.state();
+                lines.push(self.heads(flow));
+                let (peer, _) = flow.peer_end();
                 self.peers.insert(flow.id, peer);
-                // RFC 9293 draws the states before the first segment above it.
-                if opened.opening == Opening::Passive {
+                // RFC 9293 draws the states before the first segment above it. In a capture they are not known.
+                if opened.opening == Opening::Passive && flow.ours == Ours::Read {
                     let (left, right) = (peer.name(), flow.state.name());
                     lines.push(self.layout.columns(left, right, Paint::Plain));
                 }
@@ -201,28 +269,24 @@ impl Ladder {
         self.emit(Some(flow.id), lines, out)
     }
 
-    fn packet(
-        &mut self,
-        view: &View,
-        flow: &Flow,
-        time: Duration,
-        packet: &Packet,
-        out: &mut impl Write,
-    ) -> io::Result<()> {
-        let Some(rung) = self.prepare(view, flow, time, packet) else {
-            return Ok(());
-        };
-        let remarks = match packet.described.tcp() {
-            Some(segment) if self.options.explain && !rung.discarded => {
-                self.explainer.segment(flow, packet.direction, segment)
+    /// The heads of the two columns, each with what its states rest on.
+    fn heads(&self, flow: &Flow) -> String {
+        let lang = self.options.lang;
+        let (left, right) = match (flow.ours, flow.transport) {
+            (Ours::Read, Transport::Udp) => (lang.peer_column(), lang.tcplab()),
+            (Ours::Read, Transport::Tcp) if self.asks => (lang.asked_column(), lang.tcplab()),
+            (Ours::Read, Transport::Tcp) => (lang.inferred_column(), lang.tcplab()),
+            (Ours::Inferred, Transport::Udp) => (flow.peer.to_string(), flow.local.to_string()),
+            (Ours::Inferred, Transport::Tcp) => {
+                let named = (lang.inferred_of(flow.peer), lang.inferred_of(flow.local));
+                if self.layout.has_room(&named.0, &named.1) {
+                    named
+                } else {
+                    (lang.inferred_client(), lang.inferred_server())
+                }
             }
-            _ => Vec::new(),
         };
-        if packet.direction == Direction::In {
-            self.held = Some((packet.id, rung, remarks));
-            return Ok(());
-        }
-        self.rung(&rung, &remarks, out)
+        self.layout.columns(&left, &right, Paint::Dim)
     }
 
     fn prepare(
@@ -231,7 +295,9 @@ impl Ladder {
         flow: &Flow,
         time: Duration,
         packet: &Packet,
-    ) -> Option<Rung> {
+        remarks: Vec<String>,
+    ) -> Held {
+        let lang = self.options.lang;
         let described = &packet.described;
         let notation = described.notation(view.origin(Some(flow.id), packet.direction));
         let is_syn = described
@@ -239,59 +305,80 @@ impl Ladder {
             .is_some_and(|segment| segment.flags.contains(Flags::SYN));
         // The window of a SYN is news; later ones are for those who ask.
         let text = if is_syn || self.options.verbose > 1 {
-            notation.to_string()
+            text::notation(lang, described, notation)
         } else {
             format!("{notation:#}")
         };
         let mut items = items(&text);
         let mut paint = Paint::Plain;
         if packet.retransmission {
-            items.push("retransmission".into());
+            items.push(lang.retransmission());
             paint = Paint::Yellow;
         }
         if let Fate::Discarded(why) = packet.fate {
-            items.push(format!("discarded: {}", why.reason()));
+            items.push(lang.discarded_because(text::discard(lang, why)));
             paint = Paint::Red;
+        }
+        if let Some(ip) = described.ip
+            && packet.bytes.len() < ip.total_len
+            && !matches!(described.body, Body::Malformed(_))
+        {
+            let bytes = |count: usize| lang.count(count as u64, Thing::Byte);
+            items.push(lang.captured(packet.bytes.len(), bytes(ip.total_len)));
         }
         let payload = described
             .payload()
-            .and_then(|range| packet.bytes.get(range))
+            .and_then(|range| {
+                packet
+                    .bytes
+                    .get(range.start..range.end.min(packet.bytes.len()))
+            })
             .filter(|payload| !payload.is_empty());
         if let Some(payload) = payload
             && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
         {
             let width = PREVIEW.min(self.layout.below_width());
-            items.push(text::preview(payload, width, self.options.screen.unicode));
+            items.push(text::preview(lang, payload, width, self.is_unicode()));
         }
-        let peer = flow.peer_state.state();
-        let shown = self.peers.insert(flow.id, peer);
-        Some(Rung {
+        let discarded = packet.fate != Fate::Delivered;
+        let rung = Rung {
             flow: flow.id,
             time,
             direction: packet.direction,
-            peer: (flow.transport == Transport::Tcp && shown != Some(peer)).then_some(peer),
+            peer: None,
             local: None,
             items,
             paint,
-            discarded: packet.fate != Fate::Delivered,
+            discarded,
             below: described
                 .tcp()
-                .filter(|_| is_syn && !packet.retransmission && packet.fate == Fate::Delivered)
-                .map(|segment| format!("0 stands for the initial sequence number {}", segment.seq)),
-        })
-    }
-
-    fn rung(&mut self, rung: &Rung, remarks: &[String], out: &mut impl Write) -> io::Result<()> {
-        let mut lines = self.layout.rung(rung);
-        for remark in remarks {
-            lines.extend(self.layout.remark(remark));
+                .filter(|_| is_syn && !packet.retransmission && !discarded)
+                .map(|segment| lang.zero_stands_for(segment.seq)),
+        };
+        Held {
+            id: packet.id,
+            rung,
+            peer: (flow.transport == Transport::Tcp).then(|| flow.peer_end().0),
+            remarks,
         }
-        self.emit(Some(rung.flow), lines, out)
     }
 
-    fn stray(&mut self, event: &Event, packet: &Packet, out: &mut impl Write) -> io::Result<()> {
+    fn remarks(&self, remarks: &[String]) -> Vec<String> {
+        let lines = |remark: &String| self.layout.remark(remark);
+        remarks.iter().flat_map(lines).collect()
+    }
+
+    fn stray(
+        &mut self,
+        event: &Event,
+        packet: &Packet,
+        remarks: &[String],
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let lang = self.options.lang;
         let becomes = self.layout.glyphs().becomes;
-        let notation = packet.described.notation(Default::default());
+        let described = &packet.described;
+        let notation = text::notation(lang, described, described.notation(Default::default()));
         let mut text = format!("{} {notation}", packet.direction.name());
         if let Some((src, dst)) = packet.described.endpoints() {
             text += &format!(" {src} {becomes} {dst}");
@@ -300,15 +387,16 @@ impl Ladder {
         }
         let mut paint = Paint::Dim;
         if let Fate::Discarded(why) = packet.fate {
-            text += ", discarded";
             // What can't be read has said why.
-            if !matches!(packet.described.body, Body::Malformed(_)) {
-                text += &format!(": {}", why.reason());
-            }
+            text += &lang.also(match packet.described.body {
+                Body::Malformed(_) => lang.discarded(),
+                _ => lang.discarded_because(text::discard(lang, why)),
+            });
             paint = Paint::Red;
         }
         let time = Duration::from_micros(event.at.total_micros().unsigned_abs());
-        let lines = self.layout.say(None, Some(time), paint, &text);
+        let mut lines = self.layout.say(None, Some(time), paint, &text);
+        lines.extend(self.remarks(remarks));
         self.emit(None, lines, out)
     }
 
@@ -319,26 +407,30 @@ impl Ladder {
         closed: &Closed,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let mut text = format!(
-            "over: {} in, {} out",
-            text::count(flow.received.bytes, "byte"),
-            text::count(flow.sent.bytes, "byte"),
+        let lang = self.options.lang;
+        let mut text = lang.over(
+            lang.count(flow.received.bytes, Thing::Byte),
+            lang.count(flow.sent.bytes, Thing::Byte),
         );
         if flow.transport == Transport::Tcp {
-            text += &format!("; closed {}", text::closed(flow));
+            text += &lang.furthermore(lang.was_closed(text::closed(lang, flow)));
         }
         if let Some(Err(why)) = &closed.result {
-            let why = text::escape(why, self.options.screen.unicode);
-            text += &format!("; {}: {why}", flow.service);
+            let why = text::escape(&lang.told(why), self.is_unicode());
+            text += &lang.furthermore(lang.noted(flow.service, why));
         }
         let lines = self
             .layout
             .say(Some(flow.id), Some(time), Paint::Dim, &text);
         self.emit(Some(flow.id), lines, out)?;
         self.peers.remove(&flow.id);
-        self.explainer.forget(flow.id);
         self.records.finish(flow.id);
         Ok(())
+    }
+
+    /// Whether text from elsewhere may be shown as it is.
+    fn is_unicode(&self) -> bool {
+        self.options.screen.unicode
     }
 
     fn emit(
@@ -356,6 +448,11 @@ impl Ladder {
         }
         Ok(())
     }
+}
+
+/// Whether a packet without flow is TCP at work all the same: a connection to us is refused.
+fn is_refusal(packet: &Packet) -> bool {
+    packet.described.tcp().is_some() && packet.fate != Fate::Discarded(Discard::NotForUs)
 }
 
 /// Takes a segment's notation apart: flags and range, then each word with its number, then the options.

@@ -1,9 +1,10 @@
-//! One line of the log for each event.
+//! One line of the log for each event, in English whatever the language: logs are searched and compared.
 
 use super::text;
-use crate::event::{Discard, Event, EventKind, Fate, Packet};
+use crate::event::{Discard, Event, EventKind, Fate, Packet, PeerView};
 use crate::segment::Body;
 use crate::view::View;
+use crate::words::Lang;
 use log::Level;
 
 /// The target under which these lines belong in the log.
@@ -15,11 +16,12 @@ pub const TARGET: &str = "tcplab";
 /// | level | what |
 /// |---|---|
 /// | info | a flow begins or is over, a transition, a note |
-/// | debug | a packet |
-/// | warn | a packet that was discarded, unless it was merely none of ours |
+/// | debug | a packet, what the peer's kernel says |
+/// | warn | a packet that was discarded, unless it was merely none of ours; a kernel that says of
+/// the peer what can't be so, judged by its segments |
 pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
     let (level, text) = match &event.kind {
-        EventKind::Opened(opened) => (Level::Info, text::who(opened)),
+        EventKind::Opened(opened) => (Level::Info, text::who(Lang::En, opened)),
         EventKind::Packet(packet) => return Some(packet_line(view, event, packet)),
         EventKind::Transition(transition) => (
             Level::Info,
@@ -27,13 +29,10 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
                 "{} -> {} ({})",
                 transition.from,
                 transition.to,
-                text::cause(transition.cause)
+                text::cause(Lang::En, transition.cause)
             ),
         ),
-        EventKind::Asked(asked) => (
-            Level::Debug,
-            format!("the peer's kernel says {}", asked.state),
-        ),
+        EventKind::Asked(asked) => asked_line(view, event, asked),
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
         EventKind::Closed(closed) => match &closed.result {
             Some(Err(why)) => (Level::Info, format!("over: {}", text::escape(why, true))),
@@ -41,6 +40,18 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
         },
     };
     Some((level, tagged(event, &text)))
+}
+
+fn asked_line(view: &View, event: &Event, asked: &PeerView) -> (Level, String) {
+    let text = format!("the peer's kernel says {}", asked.state);
+    let inferred = event.flow.and_then(|flow| view.flow(flow));
+    match inferred.map(|flow| &flow.peer_state) {
+        Some(peer) if !peer.agrees_with(asked.state) => (
+            Level::Warn,
+            format!("{text}, its segments say {}", peer.state()),
+        ),
+        _ => (Level::Debug, text),
+    }
 }
 
 fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
@@ -90,7 +101,27 @@ fn tagged(event: &Event, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::TcpState;
     use crate::view::script::Script;
+
+    #[test]
+    fn a_kernel_that_says_what_cannot_be_is_a_warning() {
+        #[track_caller]
+        fn check(asked: TcpState, level: Level, expected: &str) {
+            let mut script = Script::new();
+            script.passive().handshake().asked(asked);
+            let mut view = View::new();
+            script.events.iter().for_each(|event| view.event(event));
+            let event = script.events.last().unwrap();
+            assert_eq!(line(&view, event), Some((level, expected.into())));
+        }
+        let plain = "#1 the peer's kernel says ESTABLISHED";
+        check(TcpState::Established, Level::Debug, plain);
+        let early = "#1 the peer's kernel says FIN-WAIT-1";
+        check(TcpState::FinWait1, Level::Debug, early);
+        let wrong = "#1 the peer's kernel says CLOSE-WAIT, its segments say ESTABLISHED";
+        check(TcpState::CloseWait, Level::Warn, wrong);
+    }
 
     #[test]
     fn every_event_has_its_line() {

@@ -2,9 +2,10 @@
 
 use super::paint::Paint;
 use super::{Screen, text};
-use crate::event::{Direction, Opening, Transport};
+use crate::event::{Direction, Opening, PeerInfo, Transport};
 use crate::state::TcpState;
-use crate::view::{Flow, Traffic, View};
+use crate::view::{Flow, Ours, Traffic, View};
+use crate::words::{Lang, Thing};
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -18,42 +19,56 @@ const INDENT: usize = 11;
 /// # Errors
 ///
 /// Those of `out`.
-pub fn write(view: &View, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+pub fn write(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     if view.flows().len() > FEW {
-        table(view, screen, out)?;
+        table(view, lang, screen, out)?;
     } else {
         for flow in view.flows() {
             match flow.transport {
-                Transport::Tcp => connection(view, flow, screen, out)?,
-                Transport::Udp => exchange(flow, screen, out)?,
+                Transport::Tcp => connection(view, flow, lang, screen, out)?,
+                Transport::Udp => exchange(flow, lang, screen, out)?,
             }
         }
     }
-    totals(view, screen, out)
+    totals(view, lang, screen, out)
 }
 
-fn connection(view: &View, flow: &Flow, screen: Screen, out: &mut impl Write) -> io::Result<()> {
-    heading(flow, screen, out)?;
+fn connection(
+    view: &View,
+    flow: &Flow,
+    lang: Lang,
+    screen: Screen,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    heading(flow, lang, screen, out)?;
     let states: Vec<String> = flow
         .times(view.now())
         .map(|(state, time)| format!("{state} {}", text::time(time)))
         .collect();
+    let width = screen.width.max(60) - INDENT;
+    let words = |fact: &str| text::wrap_sentence(fact, width);
     let mut facts = vec![
-        ("opened", opened(flow)),
-        ("closed", text::closed(flow)),
-        ("in", traffic(&flow.received)),
-        ("out", traffic(&flow.sent)),
-        ("states", states.join(", ")),
+        (lang.opened(), words(&opened(lang, flow))),
+        (lang.closed(), words(&text::closed(lang, flow))),
+        (lang.received(), words(&traffic(lang, &flow.received))),
+        (lang.sent(), words(&traffic(lang, &flow.sent))),
+        (
+            lang.states(),
+            text::wrap(&lang.list(&states), width, |char| {
+                matches!(char, ',' | '、')
+            }),
+        ),
     ];
-    if let Some(Err(why)) = &flow.result {
-        facts.push((flow.service, text::escape(why, screen.unicode)));
+    if let Some(info) = &flow.peer_info {
+        facts.push((lang.kernel(), words(&kernel(lang, info))));
     }
-    for (name, fact) in facts {
-        let separator = if name == "states" { ',' } else { ' ' };
-        let mut name = Paint::Dim.apply(&text::pad(name, INDENT - 4), screen.colour);
-        for line in text::wrap(&fact, screen.width.max(60) - INDENT, |char| {
-            char == separator
-        }) {
+    if let Some(Err(why)) = &flow.result {
+        let why = text::escape(&lang.told(why), screen.unicode);
+        facts.push((flow.service.into(), words(&why)));
+    }
+    for (name, lines) in facts {
+        let mut name = Paint::Dim.apply(&text::pad(&name, INDENT - 4), screen.colour);
+        for line in lines {
             writeln!(out, "   {name} {line}")?;
             name = text::pad("", INDENT - 4);
         }
@@ -61,81 +76,91 @@ fn connection(view: &View, flow: &Flow, screen: Screen, out: &mut impl Write) ->
     Ok(())
 }
 
-fn opened(flow: &Flow) -> String {
+fn opened(lang: Lang, flow: &Flow) -> String {
+    let seen = flow.irs.is_some() || flow.iss.is_some();
     let who = match flow.opening {
-        Opening::Passive => "by the peer (passive open)",
+        Opening::Passive if flow.ours == Ours::Inferred && !seen => return lang.opened_before(),
+        Opening::Passive if flow.ours == Ours::Inferred => lang.client_opened(),
+        Opening::Passive => lang.passive_open(),
         // Who opens goes through SYN-RECEIVED only where the SYNs crossed (RFC 9293, figure 7).
-        Opening::Active if flow.visited(TcpState::SynReceived) => {
-            "by both at once (simultaneous open)"
-        }
-        Opening::Active => "by tcplab (active open)",
+        Opening::Active if flow.visited(TcpState::SynReceived) => lang.simultaneous_open(),
+        Opening::Active => lang.active_open(),
     };
-    match flow.handshake {
-        Some(time) => format!("{who}, handshake {}", text::time(time)),
-        None => format!("{who}, handshake not completed"),
-    }
+    who + &lang.also(match flow.handshake {
+        Some(time) => lang.handshake_took(text::time(time)),
+        None => lang.no_handshake(),
+    })
 }
 
-fn exchange(flow: &Flow, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+fn exchange(flow: &Flow, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     let tag = Paint::Flow(flow.id).apply(&flow.id.to_string(), screen.colour);
-    let who = format!("{} with {} (udp)", flow.peer, flow.service);
-    let who = Paint::Bold.apply(&who, screen.colour);
-    writeln!(
-        out,
-        "{tag} {who}: {} in ({}), {} out ({})",
-        text::count(flow.received.packets, "datagram"),
-        text::count(flow.received.bytes, "byte"),
+    let with = match flow.ours {
+        Ours::Read => flow.service.to_owned(),
+        Ours::Inferred => flow.local.to_string(),
+    };
+    let who = Paint::Bold.apply(&lang.exchange(flow.peer, with), screen.colour);
+    let what = lang.exchanged(
+        lang.count(flow.received.packets, Thing::Datagram),
+        lang.count(flow.received.bytes, Thing::Byte),
         flow.sent.packets,
-        text::count(flow.sent.bytes, "byte"),
-    )
+        lang.count(flow.sent.bytes, Thing::Byte),
+    );
+    writeln!(out, "{tag} {who}{what}")
 }
 
-fn heading(flow: &Flow, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+fn heading(flow: &Flow, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     let tag = Paint::Flow(flow.id).apply(&flow.id.to_string(), screen.colour);
-    let who = Paint::Bold.apply(&text::who_flow(flow), screen.colour);
+    let who = Paint::Bold.apply(&text::who_flow(lang, flow), screen.colour);
     writeln!(out, "{tag} {who}")
 }
 
-fn traffic(traffic: &Traffic) -> String {
-    let mut text = format!(
-        "{} in {}",
-        text::count(traffic.bytes, "byte"),
-        text::count(traffic.packets, "segment")
+fn traffic(lang: Lang, traffic: &Traffic) -> String {
+    let mut text = lang.bytes_in_segments(
+        lang.count(traffic.bytes, Thing::Byte),
+        lang.count(traffic.packets, Thing::Segment),
     );
     if traffic.retransmissions > 0 {
-        text += &format!(
-            ", {}",
-            text::count(traffic.retransmissions, "retransmission")
-        );
+        text += &lang.also(lang.count(traffic.retransmissions, Thing::Retransmission));
     }
     if traffic.discarded > 0 {
-        text += &format!(", {} discarded", traffic.discarded);
+        text += &lang.also(lang.some_discarded(traffic.discarded));
     }
     text
 }
 
+/// What the peer's kernel had measured, when it was last asked.
+fn kernel(lang: Lang, info: &PeerInfo) -> String {
+    lang.kernel_says(
+        text::time(info.rtt),
+        text::time(info.rttvar),
+        text::time(info.rto),
+        lang.count(info.cwnd.into(), Thing::Segment),
+        lang.count(info.total_retransmits.into(), Thing::Retransmission),
+    )
+}
+
 /// One line a flow, each column as wide as it must be.
-fn table(view: &View, screen: Screen, out: &mut impl Write) -> io::Result<()> {
-    const HEADS: [&str; 8] = [
-        "flow",
-        "peer",
-        "service",
-        "handshake",
-        "closed first",
-        "bytes in",
-        "bytes out",
-        "resent",
+fn table(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+    let heads = [
+        lang.column_flow(),
+        lang.peer_column(),
+        lang.column_service(),
+        lang.column_handshake(),
+        lang.column_closed_first(),
+        lang.column_bytes_in(),
+        lang.column_bytes_out(),
+        lang.column_resent(),
     ];
     // The first column that is aligned to the right: all numbers.
     const NUMBERS: usize = 5;
-    let rows: Vec<[String; 8]> = view.flows().map(row).collect();
-    let mut widths = HEADS.map(str::len);
+    let rows: Vec<[String; 8]> = view.flows().map(|flow| row(lang, flow)).collect();
+    let mut widths = heads.each_ref().map(|head| head.width());
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
         }
     }
-    let line = |cells: [&str; 8]| {
+    let line = |cells: &[String; 8]| {
         let mut line = String::new();
         for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
             if column > 0 {
@@ -144,69 +169,66 @@ fn table(view: &View, screen: Screen, out: &mut impl Write) -> io::Result<()> {
             line += &if column < NUMBERS {
                 text::pad(cell, width)
             } else {
-                format!("{cell:>width$}")
+                " ".repeat(width.saturating_sub(cell.width())) + cell
             };
         }
         line
     };
-    let heads = line(HEADS);
+    let heads = line(&heads);
     writeln!(out, "{}", Paint::Bold.apply(&heads, screen.colour))?;
     for row in &rows {
-        writeln!(out, "{}", line(row.each_ref().map(String::as_str)))?;
+        writeln!(out, "{}", line(row))?;
     }
     Ok(())
 }
 
-fn row(flow: &Flow) -> [String; 8] {
+fn row(lang: Lang, flow: &Flow) -> [String; 8] {
     let again = flow.received.retransmissions + flow.sent.retransmissions;
     [
         flow.id.to_string(),
         flow.peer.to_string(),
         format!("{} {}", flow.transport.name(), flow.service),
         flow.handshake.map_or("-".into(), text::time),
-        text::closed_first(flow),
+        text::closed_first(lang, flow),
         flow.traffic(Direction::In).bytes.to_string(),
         flow.traffic(Direction::Out).bytes.to_string(),
         again.to_string(),
     ]
 }
 
-fn totals(view: &View, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
     let totals = view.totals();
     let mut lines = Vec::new();
     if totals.connections + totals.exchanges > 1 {
-        let mut line = format!(
-            "all: {}, {} of UDP; {} in, {} out",
-            text::count(totals.connections, "connection"),
-            text::count(totals.exchanges, "exchange"),
-            text::count(totals.received.bytes, "byte"),
-            text::count(totals.sent.bytes, "byte"),
+        let mut line = lang.all(
+            lang.count(totals.connections, Thing::Connection),
+            lang.count(totals.exchanges, Thing::Exchange),
+            lang.count(totals.received.bytes, Thing::Byte),
+            lang.count(totals.sent.bytes, Thing::Byte),
         );
         let again = totals.received.retransmissions + totals.sent.retransmissions;
         if again > 0 {
-            line += &format!(", {}", text::count(again, "retransmission"));
+            line += &lang.also(lang.count(again, Thing::Retransmission));
         }
         if totals.forgotten > 0 {
-            line += &format!(
-                "; {} not listed",
-                text::count(totals.forgotten, "older flow")
-            );
+            let forgotten = lang.count(totals.forgotten, Thing::OlderFlow);
+            line += &lang.furthermore(lang.not_listed(forgotten));
         }
         lines.push(line);
     }
     let strays = view.strays();
     let mut parts = Vec::new();
     if strays.received + strays.sent > 0 {
-        parts.push(format!("{} in, {} out", strays.received, strays.sent));
+        parts.push(lang.both_ways(strays.received, strays.sent));
     }
     for (reason, count) in &strays.discarded {
-        parts.push(format!("{count} discarded ({reason})"));
+        parts.push(lang.discarded_for(count, lang.told(reason)));
     }
-    if !parts.is_empty() {
-        lines.push(format!("packets without flow: {}", parts.join(", ")));
+    if let Some(parts) = parts.into_iter().reduce(|all, part| all + &lang.also(part)) {
+        lines.push(lang.without_flow(parts));
     }
     for line in lines {
-        for part in text::wrap(&line, screen.width.max(60), |char| char == ' ') {
+        for part in text::wrap_sentence(&line, screen.width.max(60)) {
             writeln!(out, "{part}")?;
         }
     }

@@ -1,26 +1,30 @@
 //! Words and columns that all sinks share.
 
-use crate::event::{Cause, Opened, Opening, Transport};
+use crate::event::{Cause, Discard, Opened, Opening, Timer, Transport};
+use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
-use crate::view::{By, Ending, Flow, Means};
+use crate::view::{By, Ending, Flow, Means, Ours};
+use crate::words::{Lang, Thing};
 use smoltcp::time::Duration;
 use std::net::SocketAddr;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Who talks to whom: `192.0.2.1:40022 connects to password on 192.0.2.2:1111 (tcp)`.
-pub(super) fn who(opened: &Opened) -> String {
-    introduction(
-        opened.transport,
-        opened.opening,
-        opened.peer,
-        opened.local,
-        opened.service,
-    )
+pub(super) fn who(lang: Lang, opened: &Opened) -> String {
+    let Opened {
+        transport,
+        opening,
+        peer,
+        local,
+        service,
+    } = *opened;
+    introduction(lang, transport, opening, peer, local, service)
 }
 
 /// The same for a flow that is known already.
-pub(super) fn who_flow(flow: &Flow) -> String {
+pub(super) fn who_flow(lang: Lang, flow: &Flow) -> String {
     introduction(
+        lang,
         flow.transport,
         flow.opening,
         flow.peer,
@@ -30,48 +34,72 @@ pub(super) fn who_flow(flow: &Flow) -> String {
 }
 
 fn introduction(
+    lang: Lang,
     transport: Transport,
     opening: Opening,
     peer: SocketAddr,
     local: SocketAddr,
     service: &str,
 ) -> String {
-    let does = match transport {
-        Transport::Tcp => "connects",
-        Transport::Udp => "sends datagrams",
-    };
-    let name = transport.name();
-    match opening {
-        Opening::Passive => format!("{peer} {does} to {service} on {local} ({name})"),
-        Opening::Active => format!("{service} on {local} {does} to {peer} ({name})"),
+    match (transport, opening) {
+        // In a capture no service is known.
+        (Transport::Tcp, Opening::Passive) if service.is_empty() => lang.who_connects(peer, local),
+        (Transport::Udp, Opening::Passive) if service.is_empty() => lang.who_sends(peer, local),
+        (Transport::Tcp, Opening::Passive) => lang.who_connects_to_us(peer, service, local),
+        (Transport::Udp, Opening::Passive) => lang.who_sends_to_us(peer, service, local),
+        (Transport::Tcp, Opening::Active) => lang.we_connect(service, local, peer),
+        (Transport::Udp, Opening::Active) => lang.we_send(service, local, peer),
     }
 }
 
 /// The cause of a transition in words.
-pub(crate) fn cause(cause: Cause) -> String {
+pub(crate) fn cause(lang: Lang, cause: Cause) -> String {
     match cause {
-        Cause::Segment(id) => format!("segment {id}"),
+        Cause::Segment(id) => lang.by_segment(id),
         Cause::Call(call) => call.name().into(),
-        Cause::Timeout(timer) => timer.name().into(),
+        Cause::Timeout(which) => timer(lang, which),
+    }
+}
+
+/// Why a packet is discarded.
+pub(crate) fn discard(lang: Lang, why: Discard) -> String {
+    match why {
+        Discard::Malformed => lang.discard_malformed(),
+        Discard::NotForUs => lang.discard_not_for_us(),
+        Discard::BadAddress => lang.discard_bad_address(),
+        Discard::BadFlags => lang.discard_bad_flags(),
+        Discard::BacklogFull => lang.discard_backlog_full(),
+        Discard::Fragment => lang.discard_fragment(),
+        Discard::Unsupported => lang.discard_unsupported(),
+    }
+}
+
+/// What a packet says in packetdrill's notation; in words of `lang` where it can't be read.
+pub(crate) fn notation(lang: Lang, described: &Described, notation: Notation<'_>) -> String {
+    match (&described.body, lang) {
+        (Body::Malformed(malformed), Lang::Zh) => {
+            lang.malformed(malformed.layer.name(), lang.told(&malformed.why))
+        }
+        _ => notation.to_string(),
     }
 }
 
 /// How a connection was closed, in order: `by the peer first (FIN), then by tcplab (FIN)`.
-pub(crate) fn closed(flow: &Flow) -> String {
+pub(crate) fn closed(lang: Lang, flow: &Flow) -> String {
+    let means = |ending: &Ending| means(lang, ending.means);
+    let whose = |ending: &Ending| whose(lang, flow, ending.by);
     match flow.endings.as_slice() {
-        [] if flow.closed_at.is_some() => "without FIN or RST".into(),
-        [] => format!("not yet, {}", flow.state),
-        [first, ..] if at_once(flow) => format!("by both at once ({})", means(first.means)),
-        [only] if flow.closed_at.is_some() => {
-            format!("by {} ({})", whose(only.by), means(only.means))
-        }
+        [] if flow.closed_at.is_some() => lang.without_end(),
+        [] => lang.not_yet(flow.state),
+        [first, ..] if at_once(flow) => lang.by_both(means(first)),
+        [only] if flow.closed_at.is_some() => lang.by_one(whose(only), means(only)),
         [first, rest @ ..] => {
-            let mut text = format!("by {} first ({})", whose(first.by), means(first.means));
+            let mut text = lang.by_one_first(whose(first), means(first));
             for next in rest {
-                text += &format!(", then by {} ({})", whose(next.by), means(next.means));
+                text += &lang.also(lang.then_by(whose(next), means(next)));
             }
             if flow.closed_at.is_none() {
-                text += &format!(", now {}", flow.state);
+                text += &lang.also(lang.now_in(flow.state));
             }
             text
         }
@@ -79,13 +107,15 @@ pub(crate) fn closed(flow: &Flow) -> String {
 }
 
 /// The same in a few columns: who was first, and how.
-pub(super) fn closed_first(flow: &Flow) -> String {
-    match flow.closed_first() {
-        None => "-".into(),
-        Some(first) if at_once(flow) => format!("both {}", means(first.means)),
-        Some(Ending { by, means: how }) => {
-            format!("{} {}", whose(by).trim_start_matches("the "), means(how))
-        }
+pub(super) fn closed_first(lang: Lang, flow: &Flow) -> String {
+    let Some(first) = flow.closed_first() else {
+        return "-".into();
+    };
+    let means = means(lang, first.means);
+    match first.by {
+        _ if at_once(flow) => lang.both_first(means),
+        By::Peer if flow.ours == Ours::Read => lang.one_first(lang.peer(), means),
+        by => lang.one_first(whose(lang, flow, by).trim_start_matches("the "), means),
     }
 }
 
@@ -94,25 +124,30 @@ fn at_once(flow: &Flow) -> bool {
     flow.visited(TcpState::Closing)
 }
 
-fn whose(by: By) -> &'static str {
-    match by {
-        By::Peer => "the peer",
-        By::Local => "tcplab",
+fn whose(lang: Lang, flow: &Flow, by: By) -> String {
+    match (by, flow.ours) {
+        (By::Peer, Ours::Read) => lang.the_peer(),
+        (By::Local, Ours::Read) => lang.tcplab(),
+        (By::Peer, Ours::Inferred) => lang.the_client(),
+        (By::Local, Ours::Inferred) => lang.the_server(),
     }
 }
 
-fn means(means: Means) -> &'static str {
+fn means(lang: Lang, means: Means) -> String {
     match means {
-        Means::Fin => "FIN",
-        Means::Reset => "RST",
-        Means::Abort => "ABORT",
-        Means::Timeout(timer) => timer.name(),
+        Means::Fin => "FIN".into(),
+        Means::Reset => "RST".into(),
+        Means::Abort => "ABORT".into(),
+        Means::Timeout(which) => timer(lang, which),
     }
 }
 
-/// A number of things, with the plural where it belongs: `1 byte`, `2 bytes`.
-pub(crate) fn count(number: u64, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+fn timer(lang: Lang, timer: Timer) -> String {
+    match timer {
+        Timer::User => lang.user_timeout(),
+        Timer::TimeWait => lang.time_wait_timeout(),
+        Timer::FinWait2 => lang.fin_wait_2_timeout(),
+    }
 }
 
 /// A duration for people: `0.412 ms`, `61.002 s`.
@@ -145,9 +180,9 @@ fn push_escaped(text: &mut String, char: char, unicode: bool) {
 
 /// A payload in quotes where it is text, cut to `width` columns; its size where it is not. A character that is
 /// cut by either end of a segment does not make it binary.
-pub(crate) fn preview(payload: &[u8], width: usize, unicode: bool) -> String {
+pub(crate) fn preview(lang: Lang, payload: &[u8], width: usize, unicode: bool) -> String {
     let Some(text) = as_text(payload) else {
-        return format!("{} of binary data", count(payload.len() as u64, "byte"));
+        return lang.binary(lang.count(payload.len() as u64, Thing::Byte));
     };
     let more = if unicode { "…" } else { "..." };
     let room = width.saturating_sub(2);
@@ -190,9 +225,36 @@ fn as_text(payload: &[u8]) -> Option<&str> {
 /// Breaks `text` into lines of at most `width` columns: after characters of which `may_break` holds, and only
 /// where there are none, anywhere. There is always one line.
 pub(crate) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -> Vec<String> {
+    fold(text.split_inclusive(may_break), width)
+}
+
+/// Breaks a sentence into lines of at most `width` columns: after blanks, and beside Chinese characters, but so
+/// that no line begins with a mark that closes or ends with one that opens. There is always one line.
+pub(crate) fn wrap_sentence(text: &str, width: usize) -> Vec<String> {
+    const CLOSING: &str = "，。：；、）”";
+    const OPENING: &str = "（“";
+    let mut words = Vec::new();
+    let mut start = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((_, char)) = chars.next() {
+        let Some(&(at, next)) = chars.peek() else {
+            break;
+        };
+        let beside = char.width() == Some(2) || next.width() == Some(2);
+        let kept = next == ' ' || CLOSING.contains(next) || OPENING.contains(char);
+        if char == ' ' || beside && !kept {
+            words.push(&text[start..at]);
+            start = at;
+        }
+    }
+    words.push(&text[start..]);
+    fold(words.into_iter(), width)
+}
+
+fn fold<'a>(words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_inclusive(may_break) {
+    for word in words {
         if line.width() + word.trim_end().width() > width && !line.is_empty() {
             lines.push(std::mem::take(&mut line));
         }
@@ -216,7 +278,7 @@ pub(crate) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -
 }
 
 /// Fills `text` up with blanks on the right to `width` columns.
-pub(super) fn pad(text: &str, width: usize) -> String {
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let blanks = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(blanks))
 }
@@ -246,7 +308,7 @@ mod tests {
             (&cut[2..], 40, true, "\"输入\""),
         ];
         for (payload, width, unicode, expected) in cases {
-            let shown = preview(payload, width, unicode);
+            let shown = preview(Lang::En, payload, width, unicode);
             assert_eq!(shown, expected, "{payload:?} in {width} columns");
         }
     }
@@ -262,6 +324,20 @@ mod tests {
         ];
         for (text, width, expected) in cases {
             assert_eq!(wrap(text, width, |char| char == ' '), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sentences_are_wrapped() {
+        let cases = [
+            ("", 5, vec![""]),
+            ("one two three", 8, vec!["one two", "three"]),
+            ("序号是 2881，确认", 9, vec!["序号是", "2881，确", "认"]),
+            ("序号是第一（FIN）", 10, vec!["序号是第一", "（FIN）"]),
+            ("请输入密码。好", 10, vec!["请输入密", "码。好"]),
+        ];
+        for (text, width, expected) in cases {
+            assert_eq!(wrap_sentence(text, width), expected, "{text}");
         }
     }
 

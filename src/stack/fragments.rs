@@ -3,6 +3,9 @@
 //! Both happen at the edge, so that everything behind it only knows whole packets. A reassembled packet looks as if
 //! it had never been cut: no fragment fields, no fragment header, checksums right.
 
+#[cfg(test)]
+mod tests;
+
 use crate::segment::IpHeader;
 use crate::stack::table::FlowKey;
 use smoltcp::time::{Duration, Instant};

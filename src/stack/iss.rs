@@ -8,6 +8,9 @@
 //!   smoltcp   SEG.ACK ◀─── - shift ──── wire      (ingress)
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use crate::segment::SeqNumber;
 use crate::stack::table::FlowKey;
 use siphasher::sip::SipHasher24;

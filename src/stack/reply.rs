@@ -4,6 +4,9 @@
 //! What is written here is whole and right, checksums included; where it is longer than the MTU, it is cut
 //! into fragments on its way out.
 
+#[cfg(test)]
+mod tests;
+
 use crate::segment::{Described, Flags, Icmp, Segment, SeqNumber};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
@@ -46,6 +49,11 @@ pub(crate) fn acknowledgment(
     window: u16,
 ) -> Vec<u8> {
     empty_segment(local, peer, TcpControl::None, seq, Some(ack), window)
+}
+
+/// What remains of a segment of ours or of a peer when only its acknowledgment and window count.
+pub(crate) fn bare(src: SocketAddr, dst: SocketAddr, segment: &Segment) -> Vec<u8> {
+    acknowledgment(src, dst, segment.seq, segment.ack, segment.window)
 }
 
 fn empty_segment(

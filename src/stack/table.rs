@@ -29,3 +29,23 @@ impl BuildHasher for Seeded {
         SipHasher13::new_with_keys(self.0, !self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_depend_on_the_seed_and_nothing_else() {
+        let key = FlowKey {
+            transport: Transport::Tcp,
+            local: "192.0.2.2:7".parse().unwrap(),
+            peer: "192.0.2.1:1000".parse().unwrap(),
+        };
+        let hash = |seed| Seeded(seed).hash_one(key);
+        assert_eq!(hash(1), hash(1));
+        assert_ne!(hash(1), hash(2));
+        // The transports have flows of their own.
+        let transport = Transport::Udp;
+        assert_ne!(Seeded(1).hash_one(FlowKey { transport, ..key }), hash(1));
+    }
+}

@@ -4,6 +4,9 @@
 //! seconds whatever one wants, and keeps a whole socket. So once the last ACK has left, a connection becomes a
 //! [`TimeWait`]: a few numbers that are enough to answer whatever still arrives.
 
+#[cfg(test)]
+mod tests;
+
 use super::reply;
 use crate::segment::{Flags, Segment, SeqNumber};
 use std::net::SocketAddr;

@@ -9,8 +9,9 @@
 //!                                                 3  keep mounts private
 //!                                                 4  our names over /etc/hosts
 //!                                                 5  lo up; TUN made, configured, up
-//!   Lab     ◄── the TUN's descriptor (SCM_RIGHTS) 6  hand over, wait
-//!   start   ── go ─────────────────────────────►  7  exec CMD
+//!                                                 6  a socket for questions (sock_diag)
+//!   Lab     ◄── the descriptors (SCM_RIGHTS)      7  hand over, wait
+//!   start   ── go ─────────────────────────────►  8  exec CMD
 //!           ◄── closed by exec, or why it failed
 //!
 //!   * not where we hold CAP_SYS_ADMIN and CAP_NET_ADMIN: root's lab keeps other users and setuid programs.
@@ -35,6 +36,7 @@ use nix::unistd::{ForkResult, fork, getpid};
 use smoltcp::wire::IpCidr;
 
 use super::child::{Child, exit_code};
+use super::diag::Diag;
 use super::tun::{Tun, TunConfig, check_name};
 
 mod error;
@@ -79,6 +81,8 @@ impl Default for LabConfig {
 pub struct Lab {
     /// Our end of the lab's network.
     pub tun: Tun,
+    /// What answers questions about the connections inside, where the kernel does; otherwise a shortfall says why.
+    pub diag: Option<Diag>,
     /// The command. Until [`Lab::start`] it is still ourselves, forked, waiting.
     pub child: Child,
     /// What this lab lacks. The user should be told.
@@ -154,6 +158,7 @@ impl Lab {
                 };
                 Ok(Lab {
                     tun: Tun::received(tun, &config.tun),
+                    diag: descriptors.next().map(Diag::received),
                     child,
                     _namespace: namespace,
                     shortfalls,

@@ -1,129 +1,70 @@
-//! rtnetlink(7): the few requests that set up an interface. Bytes in, one acknowledgment out.
+//! netlink(7): questions to the kernel, each answered at once. Bytes in, bytes out.
 //!
-//! A request is a header (16 bytes), a fixed structure that depends on its type, and attributes:
+//! A message is a header (16 bytes), a fixed structure that depends on its type, and attributes:
 //! length, kind, value, padded to four bytes. All numbers are in the machine's own byte order.
 
-use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
-use smoltcp::wire::IpCidr;
 
-/// A socket to the kernel's routing tables, bound to the network namespace it was opened in.
+mod route;
+
+pub(super) use route::{Link, Route};
+
+/// A socket of one netlink family, bound to the network namespace it was opened in.
 #[derive(Debug)]
-pub(super) struct Route {
-    socket: OwnedFd,
-}
+pub(super) struct Socket(OwnedFd);
 
-/// What the kernel says of an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link {
-    pub(super) index: u32,
-    pub(super) up: bool,
-    /// Octets of the largest packet.
-    pub(super) mtu: u32,
-}
-
-impl Route {
-    pub(super) fn open() -> Result<Route, Errno> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
-        Ok(Route { socket })
+impl Socket {
+    pub(super) fn open(family: SockProtocol) -> Result<Socket, Errno> {
+        let kind = SockType::Raw;
+        socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, family).map(Socket)
     }
 
-    /// Looks an interface up; ENODEV where there is none of that name.
-    pub(super) fn link(&self, name: &str) -> Result<Link, Errno> {
-        let answer = self.ask(
-            Request::new(libc::RTM_GETLINK, 0)
-                .bytes(&link_header(0, 0, 0))
-                .text(libc::IFLA_IFNAME, name),
-        )?;
-        parse_link(&answer).ok_or(Errno::EBADMSG)
-    }
-
-    /// Sets the MTU, unless it is to stay, and brings the interface up.
-    pub(super) fn bring_up(&self, index: u32, mtu: Option<u16>) -> Result<(), Errno> {
-        let up = libc::IFF_UP as u32;
-        let mut request =
-            Request::new(libc::RTM_NEWLINK, NLM_F_ACK).bytes(&link_header(index, up, up));
-        if let Some(mtu) = mtu {
-            request = request.attribute(libc::IFLA_MTU, &u32::from(mtu).to_ne_bytes());
-        }
-        self.ask(request).map(drop)
-    }
-
-    /// Keeps the kernel from giving the interface a link-local address, and with it from asking for
-    /// routers there: the first packet of a lab is then the user's own.
-    pub(super) fn no_link_local(&self, index: u32) -> Result<(), Errno> {
-        let mode = attribute(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
-        let inet6 = attribute(libc::AF_INET6 as u16, &mode);
-        self.ask(
-            Request::new(libc::RTM_NEWLINK, NLM_F_ACK)
-                .bytes(&link_header(index, 0, 0))
-                .attribute(libc::IFLA_AF_SPEC, &inet6),
-        )
-        .map(drop)
-    }
-
-    /// Adds an address, usable at once: without duplicate address detection (RFC 4862, section
-    /// 5.4), which would keep an IPv6 address from answering for a second.
-    pub(super) fn add_address(&self, index: u32, cidr: IpCidr) -> Result<(), Errno> {
-        let (family, octets) = match IpAddr::from(cidr.address()) {
-            IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
-            IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
-        };
-        // struct ifaddrmsg of <linux/if_addr.h>: family, prefix length, flags, scope, index.
-        let mut header = vec![family as u8, cidr.prefix_len(), IFA_F_NODAD, 0];
-        header.extend(index.to_ne_bytes());
-        self.ask(
-            Request::new(libc::RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
-                .bytes(&header)
-                .attribute(libc::IFA_LOCAL, &octets)
-                .attribute(libc::IFA_ADDRESS, &octets),
-        )
-        .map(drop)
-    }
-
-    /// Sends a request and gives the first message of the answer; the kernel answers at once.
-    fn ask(&self, request: Request) -> Result<Vec<u8>, Errno> {
-        let fd = self.socket.as_raw_fd();
+    /// Sends a request and writes the first message of the answer into `answer`; what doesn't fit is cut off. Never
+    /// waits: the kernel has answered before sending returns, or it never will (EAGAIN).
+    pub(super) fn ask<'a>(
+        &self,
+        request: Request,
+        answer: &'a mut [u8],
+    ) -> Result<&'a [u8], Errno> {
+        let fd = self.0.as_raw_fd();
         send(fd, &request.finish(), MsgFlags::empty())?;
-        let mut answer = vec![0; 32 * 1024];
-        let length = recv(fd, &mut answer, MsgFlags::empty())?;
-        answer.truncate(length);
-        match error_of(&answer) {
-            Some(0) | None => Ok(answer),
-            Some(code) => Err(Errno::from_raw(-code)),
+        let length = recv(fd, answer, MsgFlags::MSG_DONTWAIT)?;
+        let answer = &answer[..length];
+        match code(answer) {
+            Some(code) if code < 0 => Err(Errno::from_raw(-code)),
+            _ => Ok(answer),
         }
+    }
+}
+
+impl From<OwnedFd> for Socket {
+    fn from(fd: OwnedFd) -> Socket {
+        Socket(fd)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
 const NLM_F_REQUEST: u16 = libc::NLM_F_REQUEST as u16;
-const NLM_F_ACK: u16 = libc::NLM_F_ACK as u16;
-const NLM_F_CREATE: u16 = libc::NLM_F_CREATE as u16;
-const NLM_F_EXCL: u16 = libc::NLM_F_EXCL as u16;
-const IFA_F_NODAD: u8 = libc::IFA_F_NODAD as u8;
-/// `enum` values of <linux/if_link.h>, which `libc` doesn't have.
-const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
-const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 
-/// Octets of `struct nlmsghdr` and of `struct ifinfomsg`.
-const MESSAGE_HEADER: usize = 16;
-const LINK_HEADER: usize = 16;
+/// Octets of `struct nlmsghdr`.
+pub(super) const HEADER: usize = 16;
 
 /// A request under construction; its length is filled in last.
-struct Request(Vec<u8>);
+pub(super) struct Request(Vec<u8>);
 
 impl Request {
-    fn new(kind: u16, flags: u16) -> Request {
+    pub(super) fn new(kind: u16, flags: u16) -> Request {
         let mut message = vec![0; 4];
         message.extend(kind.to_ne_bytes());
         message.extend((flags | NLM_F_REQUEST).to_ne_bytes());
@@ -132,7 +73,7 @@ impl Request {
         Request(message)
     }
 
-    fn bytes(mut self, bytes: &[u8]) -> Request {
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Request {
         self.0.extend(bytes);
         self
     }
@@ -145,20 +86,11 @@ impl Request {
         self.attribute(kind, &[value.as_bytes(), &[0]].concat())
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         let length = self.0.len() as u32;
         self.0[..4].copy_from_slice(&length.to_ne_bytes());
         self.0
     }
-}
-
-/// `struct ifinfomsg` of <linux/rtnetlink.h>: family, pad, type, index, flags, which flags to change.
-fn link_header(index: u32, flags: u32, change: u32) -> Vec<u8> {
-    let mut header = vec![0; 4];
-    header.extend(index.to_ne_bytes());
-    header.extend(flags.to_ne_bytes());
-    header.extend(change.to_ne_bytes());
-    header
 }
 
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
@@ -169,30 +101,30 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The code of an NLMSG_ERROR message (zero acknowledges), or `None` for any other message.
-fn error_of(message: &[u8]) -> Option<i32> {
-    let kind = u16::from_ne_bytes(array(message, 4)?);
-    (kind == libc::NLMSG_ERROR as u16)
-        .then(|| array(message, MESSAGE_HEADER).map(i32::from_ne_bytes))?
+/// The code of a message that ends an answer, NLMSG_ERROR or NLMSG_DONE (zero acknowledges), or `None` for any
+/// other message.
+fn code(message: &[u8]) -> Option<i32> {
+    let kind = i32::from(u16::from_ne_bytes(array(message, 4)?));
+    (kind == libc::NLMSG_ERROR || kind == libc::NLMSG_DONE)
+        .then(|| array(message, HEADER).map(i32::from_ne_bytes))?
 }
 
-fn parse_link(message: &[u8]) -> Option<Link> {
-    let index = u32::from_ne_bytes(array(message, MESSAGE_HEADER + 4)?);
-    let flags = u32::from_ne_bytes(array(message, MESSAGE_HEADER + 8)?);
-    let mut rest = message.get(MESSAGE_HEADER + LINK_HEADER..)?;
+/// The value of the first attribute of that kind.
+pub(super) fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
     loop {
-        let length = usize::from(u16::from_ne_bytes(array(rest, 0)?));
-        if u16::from_ne_bytes(array(rest, 2)?) == libc::IFLA_MTU {
-            let mtu = u32::from_ne_bytes(array(rest, 4)?);
-            let up = flags & libc::IFF_UP as u32 != 0;
-            return Some(Link { index, up, mtu });
+        // The length field counts its own header and no padding.
+        let length = usize::from(u16::from_ne_bytes(array(attributes, 0)?));
+        let found = u16::from_ne_bytes(array(attributes, 2)?);
+        let value = attributes.get(4..length)?;
+        if found == kind {
+            return Some(value);
         }
-        // A length below its own header's would loop for ever.
-        rest = rest.get(length.max(4).next_multiple_of(4)..)?;
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
     }
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+/// `N` octets from `at` on.
+pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at + N)?.try_into().ok()
 }
 
@@ -217,16 +149,28 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_found_and_nonsense_is_not() {
-        let route = Route::open().unwrap();
-        assert_eq!(route.link("lo").unwrap().index, 1);
-        assert_eq!(route.link("no-such-link").unwrap_err(), Errno::ENODEV);
+    fn attributes_are_found_and_broken_ones_end_the_search() {
+        let two = [attribute(3, b"abc"), attribute(5, b"")].concat();
+        assert_eq!(find(&two, 3), Some(&b"abc"[..]));
+        assert_eq!(find(&two, 5), Some(&b""[..]));
+        assert_eq!(find(&two, 4), None);
+        assert_eq!(find(&two[..9], 5), None);
+        // A length below its own header's would loop for ever.
+        assert_eq!(find(&[0; 64], 7), None);
     }
 
     #[test]
-    fn a_cut_answer_is_no_link() {
-        assert_eq!(parse_link(&[]), None);
-        assert_eq!(parse_link(&[0; 33]), None);
-        assert_eq!(parse_link(&[0; 64]), None);
+    fn an_error_is_told_from_an_answer() {
+        #[track_caller]
+        fn check(kind: i32, code_sent: i32, expected: Option<i32>) {
+            let mut message = Request::new(kind as u16, 0).finish();
+            message.extend(code_sent.to_ne_bytes());
+            assert_eq!(code(&message), expected);
+        }
+        check(libc::NLMSG_ERROR, -2, Some(-2));
+        check(libc::NLMSG_ERROR, 0, Some(0));
+        check(libc::NLMSG_DONE, -2, Some(-2));
+        check(libc::RTM_NEWLINK.into(), -2, None);
+        assert_eq!(code(&[]), None);
     }
 }

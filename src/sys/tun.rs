@@ -3,20 +3,24 @@
 //! It is opened through the `tun-tap` crate, without packet information (each read or write is one IP
 //! packet and nothing else) and then made non-blocking.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use smoltcp::wire::IpCidr;
+use nix::net::if_::if_nametoindex;
+use smoltcp::wire::{IpCidr, Ipv6Address};
 use tun_tap::{Iface, Mode};
 
+use super::capability::{NET_ADMIN, holds};
 use super::netlink::{Link, Route};
 
 mod error;
+mod overlap;
 
 pub use error::TunError;
 
@@ -51,6 +55,10 @@ impl Tun {
         let name = config.name.as_str();
         check_name(name)?;
         probe_device()?;
+        // Whoever may not make a TUN takes nothing away from others.
+        if holds(NET_ADMIN) && if_nametoindex(name).is_err() {
+            overlap::check(&config.addresses)?;
+        }
         let file = open_interface(name).map_err(|errno| TunError::interface(name, errno))?;
         let existed = is_persistent(&file).map_err(os(name, "ask about"))?;
 
@@ -176,12 +184,40 @@ pub(super) fn add_addresses(
     let mut lacking = None;
     for &cidr in addresses {
         match (route.add_address(link.index, cidr), cidr) {
-            (Ok(()), _) => {}
+            (Ok(()), IpCidr::Ipv6(cidr)) => await_local(cidr.address()),
+            (Ok(()), IpCidr::Ipv4(_)) => {}
             (Err(errno), IpCidr::Ipv6(_)) if means_no_ipv6(errno) => lacking = Some(errno),
             (Err(errno), _) => return Err(errno),
         }
     }
     Ok(lacking)
+}
+
+/// The kernel makes an IPv6 address its own in the background, even without duplicate address detection; what is sent
+/// to it before is lost. So this waits until there is a local route to it, a moment as a rule.
+fn await_local(address: Ipv6Address) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let begun = Instant::now();
+    while !has_local_route(address) && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether the routing table knows `address` as the kernel's own. A table that can't be read says yes: there is nothing
+/// to wait for then.
+fn has_local_route(address: Ipv6Address) -> bool {
+    /// `RTF_LOCAL` (linux/ipv6_route.h).
+    const LOCAL: u32 = 0x8000_0000;
+    let Ok(routes) = fs::read_to_string("/proc/self/net/ipv6_route") else {
+        return true;
+    };
+    // Destination, its prefix length, source, its prefix length, next hop, metric, references, uses, flags, interface.
+    let destination = format!("{:032x} 80 ", address.to_bits());
+    routes.lines().any(|route| {
+        let flags = route.split_whitespace().nth(8);
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok());
+        route.starts_with(&destination) && flags.is_some_and(|flags| flags & LOCAL != 0)
+    })
 }
 
 /// A kernel built without IPv6, booted with `ipv6.disable=1`, or set to `disable_ipv6`.

@@ -6,7 +6,9 @@ use super::output::Output;
 use super::rates::Rates;
 use super::record::{Line, Record, Records};
 use crate::event::{Event, FlowId, Transport};
+use crate::sink::story::{Depth, Story};
 use crate::view::{Flow, View};
+use crate::words::Lang;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use smoltcp::time::Instant;
 
@@ -22,6 +24,8 @@ pub struct Setup {
     pub title: String,
     /// What the program in the pane below reads.
     pub pane: Pane,
+    /// The language of what is told; the screen's own labels are in English.
+    pub lang: Lang,
     /// What the terminal can show.
     pub look: Look,
 }
@@ -66,6 +70,8 @@ pub struct App {
     pub(super) setup: Setup,
     pub(super) view: View,
     pub(super) records: Records,
+    /// Tells the story while it knows all of it.
+    story: Option<Story>,
     pub(super) now: Instant,
     pub(super) rates: Rates,
     pub(super) focus: Focus,
@@ -103,6 +109,7 @@ impl App {
                 Pane::Lines => Focus::Command,
                 _ => Focus::Connections,
             },
+            story: Some(Story::new(setup.lang, Depth::Normal)),
             setup,
             view: View::new(),
             records: Records::default(),
@@ -133,13 +140,19 @@ impl App {
             self.seen = event.number;
         }
         if let Some(flow) = event.flow.and_then(|id| self.view.flow(id)) {
-            self.records.event(flow, event);
+            let told = match &mut self.story {
+                Some(story) => story.event(&self.view, event),
+                None => Vec::new(),
+            };
+            self.records.event(flow, event, told);
         }
     }
 
     /// Takes in that `lost` events did not get here so far, and what is true after event `seen`.
     pub fn resume(&mut self, lost: u64, seen: u64, view: View) {
         self.lost = lost;
+        // What it would say of the next segment may depend on one that is missing.
+        self.story = None;
         if seen >= self.seen {
             self.seen = seen;
             self.view = view;
@@ -419,7 +432,7 @@ fn matches(flow: &Flow, wanted: &str) -> bool {
         flow.local
     );
     if flow.transport == Transport::Tcp {
-        text += &format!(" {} {}", flow.state, flow.peer_state.state());
+        text += &format!(" {} {}", flow.state, flow.peer_end().0);
     }
     let text = text.to_lowercase();
     wanted.split_whitespace().all(|word| text.contains(word))

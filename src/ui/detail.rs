@@ -8,6 +8,7 @@ use crate::event::{Direction, EventKind, Fate, Packet, Reason, Resend, Transitio
 use crate::segment::{Body, SeqNumber};
 use crate::sink::text;
 use crate::view::Flow;
+use crate::words::{Lang, Thing};
 
 /// A name in a few letters, and what is known.
 pub(super) type Fact = (&'static str, String);
@@ -17,31 +18,39 @@ pub(super) fn facts(app: &App) -> Vec<Fact> {
     let (Some(flow), Some(line)) = (app.flow(), app.line()) else {
         return Vec::new();
     };
-    let look = app.setup.look;
+    let (look, lang) = (app.setup.look, app.setup.lang);
     let mut rows = Vec::new();
     match &line.event.kind {
         EventKind::Packet(packet) => {
             describe(app, flow, packet, &mut rows);
             if let Some(change) = &line.transition {
-                rows.push(("tcplab", transition(change, look)));
+                rows.push(("tcplab", transition(change, look, lang)));
             }
             if let Some(peer) = line.peer {
-                rows.push(("peer", format!("is now {peer}, as this shows")));
+                let how = match flow.asked {
+                    Some(_) => "as its kernel says",
+                    None => "as this shows",
+                };
+                rows.push(("peer", format!("is now {peer}, {how}")));
             }
+            rows.extend(line.told.iter().map(|told| ("story", told.clone())));
             if let Some(variables) = &packet.variables {
                 rows.extend(state(flow, variables));
             }
             if let Some(payload) = payload(packet) {
-                let quoted = text::preview(payload, 400, look.unicode);
+                let quoted = text::preview(lang, payload, 400, look.unicode);
                 rows.push(("data", quoted));
             }
         }
-        EventKind::Transition(change) => rows.push(("tcplab", transition(change, look))),
+        EventKind::Transition(change) => {
+            rows.push(("tcplab", transition(change, look, lang)));
+            rows.extend(line.told.iter().map(|told| ("story", told.clone())));
+        }
         EventKind::Note(note) => {
             rows.push((flow.service, text::escape(note, look.unicode)));
         }
         EventKind::Closed(closed) => {
-            rows.push(("over", format!("closed {}", text::closed(flow))));
+            rows.push(("over", lang.was_closed(text::closed(lang, flow))));
             let result = match &closed.result {
                 None => "never ran to its end".into(),
                 Some(Ok(())) => "is content".into(),
@@ -70,6 +79,7 @@ pub(super) fn title(line: Option<&Line>) -> String {
 }
 
 fn describe(app: &App, flow: &Flow, packet: &Packet, rows: &mut Vec<Fact>) {
+    let lang = app.setup.lang;
     let notation = packet
         .described
         .notation(app.view.origin(Some(flow.id), packet.direction));
@@ -88,14 +98,14 @@ fn describe(app: &App, flow: &Flow, packet: &Packet, rows: &mut Vec<Fact>) {
     };
     let fate = match packet.fate {
         Fate::Delivered => "delivered".to_owned(),
-        Fate::Discarded(why) => format!("discarded: {}", why.reason()),
+        Fate::Discarded(why) => lang.discarded_because(text::discard(lang, why)),
     };
     let again = match packet.retransmission {
         true => "; a retransmission",
         false => "",
     };
     let len = packet.described.ip.map_or(0, |ip| ip.total_len);
-    let size = text::count(len as u64, "byte");
+    let size = lang.count(len as u64, Thing::Byte);
     rows.push((
         "why",
         format!("{why}; {fate}{again}, {size} with its headers"),
@@ -119,18 +129,18 @@ fn state(flow: &Flow, variables: &Variables) -> [Fact; 2] {
         .srtt
         .map_or(String::new(), |srtt| format!(", SRTT {}", text::time(srtt)));
     let timing = format!(
-        "{} in flight, RTO {}{srtt}, {} resent, {}",
+        "{} in flight, RTO {}{srtt}, {} resent, duplicate ACKs: {}",
         variables.in_flight,
         text::time(variables.rto),
         variables.resent,
-        text::count(variables.duplicate_acks.into(), "duplicate ACK"),
+        variables.duplicate_acks,
     );
     [("after", send), ("", timing)]
 }
 
-fn transition(change: &Transition, look: Look) -> String {
+fn transition(change: &Transition, look: Look, lang: Lang) -> String {
     let becomes = look.sign("→", "->");
-    let cause = text::cause(change.cause);
+    let cause = text::cause(lang, change.cause);
     format!("{} {becomes} {}, cause: {cause}", change.from, change.to)
 }
 

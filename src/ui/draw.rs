@@ -203,7 +203,7 @@ impl App {
         let until = flow.closed_at.unwrap_or(self.now);
         let since = until.max(flow.in_state_since()) - flow.in_state_since();
         let (peer_state, state) = match flow.transport {
-            Transport::Tcp => (flow.peer_state.state().name(), flow.state.name()),
+            Transport::Tcp => (flow.peer_end().0.name(), flow.state.name()),
             Transport::Udp => ("udp", if flow.closed_at.is_some() { "over" } else { "" }),
         };
         let peer_width = (width - 59).clamp(21, 48);
@@ -269,7 +269,7 @@ impl App {
         let line = self.line().filter(|_| in_history);
         let (peer, local) = match line {
             Some(line) => line.states,
-            None => (flow.peer_state.state(), flow.state),
+            None => (flow.peer_end().0, flow.state),
         };
         let lit = Lit {
             peer,
@@ -278,12 +278,11 @@ impl App {
             visited: &|state| flow.visited(state),
         };
         diagram::draw(inside, buf, Some(lit), look);
-        let asked = flow.asked.filter(|_| line.is_none());
-        let how = match (asked, flow.peer_state.basis()) {
-            (Some(asked), _) => format!("its kernel says {}", asked.state),
-            (None, _) if line.is_some() => "inferred".into(),
-            (None, Basis::Told) => "inferred from what it sent".into(),
-            (None, Basis::Assumed) => "inferred, if what we sent arrives".into(),
+        let how = match flow.peer_end().1 {
+            Basis::Asked => "its kernel says so",
+            _ if line.is_some() => "inferred",
+            Basis::Told => "inferred from what it sent",
+            Basis::Assumed => "inferred, if what we sent arrives",
         };
         let text = format!(" tcplab {local} (read), peer {peer} ({how})");
         if inside.height > diagram::HEIGHT {
@@ -299,15 +298,11 @@ impl App {
         let width = usize::from(inside.width).saturating_sub(NAME + 1).min(120);
         let mut rows = Vec::new();
         for (name, text) in detail::facts(self) {
-            let separators = if text.contains('<') {
-                [' ', ',']
-            } else {
-                [' ', ' ']
+            let parts = match text.contains('<') {
+                true => text::wrap(&text, width, |char| matches!(char, ' ' | ',')),
+                false => text::wrap_sentence(&text, width),
             };
-            for (index, part) in text::wrap(&text, width, |char| separators.contains(&char))
-                .into_iter()
-                .enumerate()
-            {
+            for (index, part) in parts.into_iter().enumerate() {
                 let name = if index == 0 { name } else { "" };
                 let name = ladder::cut(name, NAME - 1, look);
                 rows.push(Row::from(vec![
@@ -340,7 +335,8 @@ impl App {
         };
         let scrolled = match self.scrolled {
             0 => String::new(),
-            rows => format!(", {}", text::count(rows as u64, "row") + " back"),
+            1 => ", 1 row back".into(),
+            rows => format!(", {rows} rows back"),
         };
         let mut inside = self.pane(area, &(title + &scrolled), has_keys, buf);
         let takes_lines = self.setup.pane == Pane::Lines && self.ended.is_none();

@@ -7,7 +7,7 @@ use crate::event::{Direction, EventKind, Fate, Packet, Transport};
 use crate::segment::{Body, Flags};
 use crate::sink::text;
 use crate::state::TcpState;
-use crate::view::{Flow, View};
+use crate::view::Flow;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -27,15 +27,15 @@ pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     else {
         return;
     };
-    let look = app.setup.look;
+    let (look, lang) = (app.setup.look, app.setup.lang);
     let width = usize::from(area.width).min(TIME + 2 * (STATE + 1) + LONGEST);
     let peer = match (flow.transport, flow.asked) {
-        (Transport::Udp, _) => "peer",
-        (Transport::Tcp, Some(_)) => "peer (asked)",
-        (Transport::Tcp, None) => "peer (infer.)",
+        (Transport::Udp, _) => lang.peer_column(),
+        (Transport::Tcp, Some(_)) => lang.asked_column(),
+        (Transport::Tcp, None) => lang.inferred_column(),
     };
     let gap = width - TIME - STATE;
-    let heads = format!("{:>8} {peer:<gap$}tcplab", "seconds");
+    let heads = format!("{:>8} {}tcplab", "seconds", text::pad(&peer, gap));
     buf.set_stringn(area.x, area.y, heads, area.width.into(), look.faint());
 
     let rows = usize::from(area.height).saturating_sub(1);
@@ -48,7 +48,7 @@ pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let Some(line) = record.line(index) else {
             break;
         };
-        let mut text = draw_line(&app.view, flow, line, width, look);
+        let mut text = draw_line(app, flow, line, width);
         if record.gap() == Some(index) {
             let gap = format!("{} lines above are left out", record.left_out);
             text.spans.push(Span::styled(gap, look.faint()));
@@ -66,7 +66,8 @@ pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn draw_line(view: &View, flow: &Flow, line: &Line, width: usize, look: Look) -> Row<'static> {
+fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> {
+    let (look, lang) = (app.setup.look, app.setup.lang);
     let time = Span::styled(format!("{:>8} ", seconds(line)), look.faint());
     let room = width - TIME;
     let say = |text: &str, style: Style| {
@@ -84,16 +85,19 @@ fn draw_line(view: &View, flow: &Flow, line: &Line, width: usize, look: Look) ->
             };
             let mut spans = vec![time, Span::raw(name(line.peer)), Span::raw(" ")];
             let arrow = room - 2 * (STATE + 1);
-            spans.extend(draw_arrow(view, flow, packet, arrow, look));
+            spans.extend(draw_arrow(app, flow, packet, arrow));
             let entered = line.transition.map(|change| change.to);
             spans.push(Span::styled(format!(" {}", name(entered)), look.strong()));
             Row::from(spans)
         }
         EventKind::Transition(change) => {
             let becomes = look.sign("→", "->");
-            let cause = text::cause(change.cause);
-            let text = format!("{} {becomes} {} ({cause})", change.from, change.to);
-            say(&format!("{text:>room$}"), look.strong())
+            let becomes = format!("{} {becomes} {}", change.from, change.to);
+            let text = lang.changes(becomes, text::cause(lang, change.cause));
+            say(
+                &format!("{}{text}", text::pad("", room.saturating_sub(text.width()))),
+                look.strong(),
+            )
         }
         EventKind::Note(note) => {
             let note = text::escape(note, look.unicode);
@@ -101,21 +105,16 @@ fn draw_line(view: &View, flow: &Flow, line: &Line, width: usize, look: Look) ->
         }
         EventKind::Closed(_) if flow.transport == Transport::Udp => say("over", look.faint()),
         EventKind::Closed(_) => say(
-            &format!("over: closed {}", text::closed(flow)),
+            &format!("over: {}", lang.was_closed(text::closed(lang, flow))),
             look.faint(),
         ),
         _ => say("", Style::new()),
     }
 }
 
-fn draw_arrow(
-    view: &View,
-    flow: &Flow,
-    packet: &Packet,
-    width: usize,
-    look: Look,
-) -> [Span<'static>; 3] {
-    let (text, style) = on_arrow(view, flow, packet, width - 6, look);
+fn draw_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> [Span<'static>; 3] {
+    let look = app.setup.look;
+    let (text, style) = on_arrow(app, flow, packet, width - 6);
     let text = cut(&text, width - 6, look);
     let rest = "─".repeat(width - 5 - text.width());
     let is_lost = packet.fate != Fate::Delivered;
@@ -139,15 +138,10 @@ fn draw_arrow(
 }
 
 /// What is said of a packet in one line: what it is first, as the end may be cut.
-fn on_arrow(
-    view: &View,
-    flow: &Flow,
-    packet: &Packet,
-    width: usize,
-    look: Look,
-) -> (String, Style) {
+fn on_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> (String, Style) {
+    let (look, lang) = (app.setup.look, app.setup.lang);
     let described = &packet.described;
-    let notation = described.notation(view.origin(Some(flow.id), packet.direction));
+    let notation = described.notation(app.view.origin(Some(flow.id), packet.direction));
     let is_syn = described
         .tcp()
         .is_some_and(|segment| segment.flags.contains(Flags::SYN));
@@ -159,17 +153,18 @@ fn on_arrow(
     });
     let mut style = Style::new();
     if packet.retransmission {
-        text += " retransmission";
+        text += &format!(" {}", lang.retransmission());
         style = look.warn();
     }
     if let Fate::Discarded(why) = packet.fate {
-        text += &format!(" discarded: {}", why.reason());
+        let why = text::discard(lang, why);
+        text += &format!(" {}", lang.discarded_because(why));
         style = look.bad();
     }
     if let Some(payload) = payload(packet)
         && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
     {
-        text += &format!(" {}", text::preview(payload, 40, look.unicode));
+        text += &format!(" {}", text::preview(lang, payload, 40, look.unicode));
     }
     (text, style)
 }

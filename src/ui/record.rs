@@ -23,6 +23,8 @@ pub(super) struct Line {
     pub(super) peer: Option<TcpState>,
     /// The states after it, the peer's and ours.
     pub(super) states: (TcpState, TcpState),
+    /// What happens here in sentences.
+    pub(super) told: Vec<String>,
     /// Time since the flow's first packet.
     pub(super) time: Duration,
 }
@@ -96,10 +98,10 @@ impl Records {
         self.flows.get(&flow)
     }
 
-    /// Takes in what happened to `flow`, which is up to date with it.
-    pub(super) fn event(&mut self, flow: &Flow, event: &Event) {
+    /// Takes in what happened to `flow`, which is up to date with it, and what is told of it.
+    pub(super) fn event(&mut self, flow: &Flow, event: &Event, told: Vec<String>) {
         let record = self.flows.entry(flow.id).or_default();
-        let states = (flow.peer_state.state(), flow.state);
+        let states = (flow.peer_end().0, flow.state);
         let mut transition = None;
         match &event.kind {
             EventKind::Transition(change) => {
@@ -112,11 +114,23 @@ impl Records {
                 {
                     last.transition = Some(*change);
                     last.states = states;
+                    last.told.extend(told);
                     return;
                 }
                 transition = Some(*change);
             }
             EventKind::Packet(_) | EventKind::Note(_) | EventKind::Closed(_) => {}
+            EventKind::Asked(_) => {
+                // What the kernel says is about the newest packet.
+                let is_news = record.peer.replace(states.0) != Some(states.0);
+                if let Some(last) = record.last_mut() {
+                    last.states.0 = states.0;
+                    if is_news {
+                        last.peer = Some(states.0);
+                    }
+                }
+                return;
+            }
             _ => {
                 record.peer = Some(states.0);
                 return;
@@ -129,6 +143,7 @@ impl Records {
             transition,
             peer: (shown != Some(states.0)).then_some(states.0),
             states,
+            told,
             time: event.at - start,
         });
         while self.lines > TOTAL
@@ -149,7 +164,7 @@ mod tests {
         let (mut view, mut records) = (View::new(), Records::default());
         for event in &script.events {
             view.event(event);
-            records.event(view.flow(event.flow.unwrap()).unwrap(), event);
+            records.event(view.flow(event.flow.unwrap()).unwrap(), event, Vec::new());
         }
         records
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::event::{Direction, Discard, Opening, Transport, UserCall};
 use crate::state::TcpState;
 use crate::view::script::Script;
+use crate::words::Lang;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -19,6 +20,7 @@ fn app_looking(look: Look, pane: Pane, script: &Script) -> App {
     let mut app = App::new(Setup {
         title: "run nc".into(),
         pane,
+        lang: Lang::En,
         look,
     });
     for event in &script.events {
@@ -216,6 +218,7 @@ fn a_line_is_chosen_and_kept_while_others_come() {
     let mut app = App::new(Setup {
         title: "serve".into(),
         pane: Pane::None,
+        lang: Lang::En,
         look: LOOK,
     });
     before.iter().for_each(|event| app.event(event));
@@ -260,6 +263,7 @@ fn a_frozen_ladder_stands_still() {
     let mut app = App::new(Setup {
         title: "serve".into(),
         pane: Pane::None,
+        lang: Lang::En,
         look: LOOK,
     });
     before.iter().for_each(|event| app.event(event));
@@ -301,6 +305,7 @@ fn keys_go_to_the_program_that_has_them() {
     let mut client = super::App::new(Setup {
         title: "connect".into(),
         pane: Pane::Lines,
+        lang: Lang::En,
         look: LOOK,
     });
     assert_eq!(press(&mut client, "12"), []);
@@ -321,7 +326,7 @@ fn what_a_slow_screen_loses_is_counted_and_made_good() {
         events: Some(sender),
         mail: Arc::default(),
         requests,
-        wake,
+        wake: wake.into(),
         thread: None,
         held: None,
         newest: 0,

@@ -1,7 +1,7 @@
-use super::InferredPeer;
+use super::{Basis, InferredPeer, Ours};
 use crate::event::{
-    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerView, Timer,
-    Transition, Transport, UserCall,
+    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo, PeerView,
+    Timer, Transition, Transport, UserCall,
 };
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::state::TcpState;
@@ -24,18 +24,23 @@ pub struct Flow {
     pub service: &'static str,
     /// Who began.
     pub opening: Opening,
+    /// From where our state is known.
+    pub ours: Ours,
     /// When it began.
     pub opened_at: Instant,
     /// When its first packet crossed the link.
     pub first_packet_at: Option<Instant>,
     /// When everything it held was given back.
     pub closed_at: Option<Instant>,
-    /// Our state, read. It means nothing in an exchange of datagrams.
+    /// Our state. It means nothing in an exchange of datagrams.
     pub state: TcpState,
     /// The peer's state, inferred. It means nothing in an exchange of datagrams.
     pub peer_state: InferredPeer,
-    /// What the peer's kernel has last said of its end, where it can be asked.
+    /// What the peer's kernel says of its end since the newest packet, or said when it went to CLOSED; `None` where it
+    /// can't be asked.
     pub asked: Option<PeerView>,
+    /// The newest TCP_INFO that the peer's kernel gave.
+    pub peer_info: Option<PeerInfo>,
     /// Our initial sequence number, once our SYN was seen.
     pub iss: Option<SeqNumber>,
     /// The peer's initial sequence number, once its SYN was seen.
@@ -116,7 +121,7 @@ pub enum Means {
 }
 
 impl Flow {
-    pub(super) fn new(id: FlowId, at: Instant, opened: &Opened) -> Flow {
+    pub(super) fn new(id: FlowId, at: Instant, opened: &Opened, ours: Ours) -> Flow {
         let state = match opened.opening {
             Opening::Passive => TcpState::Listen,
             Opening::Active => TcpState::Closed,
@@ -128,12 +133,14 @@ impl Flow {
             peer: opened.peer,
             service: opened.service,
             opening: opened.opening,
+            ours,
             opened_at: at,
             first_packet_at: None,
             closed_at: None,
             state,
             peer_state: InferredPeer::new(opened.opening),
             asked: None,
+            peer_info: None,
             iss: None,
             irs: None,
             received: Traffic::default(),
@@ -177,9 +184,37 @@ impl Flow {
         self.visited.contains(&state)
     }
 
+    /// The state of our end as the segments that have left tell it. Our own state runs ahead of it: CLOSE makes
+    /// FIN-WAIT-1 or LAST-ACK before the FIN has left, OPEN makes SYN-SENT before the SYN has.
+    pub fn wire_state(&self) -> TcpState {
+        let fin = Ending {
+            by: By::Local,
+            means: Means::Fin,
+        };
+        let finished = self.endings.contains(&fin);
+        match self.state {
+            TcpState::SynSent if self.iss.is_none() => TcpState::Closed,
+            TcpState::SynReceived if self.iss.is_none() => TcpState::Listen,
+            TcpState::FinWait1 if !finished && !self.visited(TcpState::Established) => {
+                TcpState::SynReceived
+            }
+            TcpState::FinWait1 if !finished => TcpState::Established,
+            TcpState::LastAck | TcpState::Closing if !finished => TcpState::CloseWait,
+            state => state,
+        }
+    }
+
     /// Who ended the connection first, and how.
     pub fn closed_first(&self) -> Option<Ending> {
         self.endings.first().copied()
+    }
+
+    /// The peer's state as well as it is known, and what that rests on: asked where its kernel was, otherwise inferred.
+    pub fn peer_end(&self) -> (TcpState, Basis) {
+        match self.asked {
+            Some(asked) => (asked.state, Basis::Asked),
+            None => (self.peer_state.state(), self.peer_state.basis()),
+        }
     }
 
     /// What went that way.
@@ -193,6 +228,8 @@ impl Flow {
     /// Counts a packet and answers with what it added.
     pub(super) fn packet(&mut self, at: Instant, packet: &Packet) -> Traffic {
         self.first_packet_at.get_or_insert(at);
+        // Whatever crosses the link may move the peer; only from CLOSED there is no way on.
+        self.asked = self.asked.filter(|asked| asked.state == TcpState::Closed);
         let mut added = Traffic {
             packets: 1,
             retransmissions: packet.retransmission.into(),
@@ -249,6 +286,11 @@ impl Flow {
             self.ended(by, Means::Reset);
         }
         new.into()
+    }
+
+    pub(super) fn asked(&mut self, asked: PeerView) {
+        self.asked = Some(asked);
+        self.peer_info = asked.info.or(self.peer_info);
     }
 
     pub(super) fn transition(&mut self, at: Instant, transition: &Transition) {

@@ -2,7 +2,7 @@
 
 use crate::event::{
     Cause, Closed, Direction, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet,
-    PacketId, Timer, Transition, Transport, UserCall,
+    PacketId, PeerInfo, PeerView, Timer, Transition, Transport, UserCall,
 };
 use crate::segment::describe;
 use crate::state::TcpState;
@@ -112,6 +112,20 @@ impl Script {
             packet.retransmission = true;
         }
         self
+    }
+
+    /// The peer's kernel says what state it is in, with TCP_INFO as long as there is any.
+    pub(crate) fn asked(&mut self, state: TcpState) -> &mut Script {
+        let info = PeerInfo {
+            rtt: Duration::from_micros(120),
+            rttvar: Duration::from_micros(60),
+            rto: Duration::from_millis(201),
+            cwnd: 10,
+            retransmits: 0,
+            total_retransmits: 1,
+        };
+        let info = (state != TcpState::TimeWait).then_some(info);
+        self.push(EventKind::Asked(PeerView { state, info }))
     }
 
     /// The packet before this call was discarded.

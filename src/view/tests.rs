@@ -204,3 +204,71 @@ fn numbers_count_from_the_initial_ones_of_each_direction() {
     assert_eq!(origin.ack, Some(SeqNumber(IRS)));
     assert_eq!(view.origin(None, Direction::In), Origin::default());
 }
+
+#[test]
+fn the_wire_lags_behind_our_state() {
+    use TcpState::*;
+    let states = |script: &Script| {
+        let mut view = View::new();
+        script.events.iter().for_each(|event| view.event(event));
+        let flow = view.flow(FlowId(1)).unwrap();
+        (flow.state, flow.wire_state())
+    };
+    let mut script = Script::new();
+    script.active().call(SynSent, UserCall::Open);
+    assert_eq!(states(&script), (SynSent, Closed));
+    script.put("S", 0, None, b"");
+    assert_eq!(states(&script), (SynSent, SynSent));
+    script.get("S", 0, Some(1), b"").to(Established);
+    script.put("", 1, Some(1), b"");
+    script.call(FinWait1, UserCall::Close);
+    assert_eq!(states(&script), (FinWait1, Established));
+    script.put("P", 1, Some(1), b"x");
+    assert_eq!(states(&script), (FinWait1, Established));
+    script.put("F", 2, Some(1), b"");
+    assert_eq!(states(&script), (FinWait1, FinWait1));
+
+    let mut script = Script::new();
+    script.passive().get("S", 0, None, b"").to(SynReceived);
+    assert_eq!(states(&script), (SynReceived, Listen));
+    script.put("S", 0, Some(1), b"").get("", 1, Some(1), b"");
+    script.to(Established).get("F", 1, Some(1), b"");
+    script.to(CloseWait).call(LastAck, UserCall::Close);
+    assert_eq!(states(&script), (LastAck, CloseWait));
+    script.put("F", 1, Some(2), b"");
+    assert_eq!(states(&script), (LastAck, LastAck));
+}
+
+#[test]
+fn what_the_kernel_says_counts_until_the_next_packet() {
+    let mut script = Script::new();
+    script.passive().handshake().asked(TcpState::FinWait1);
+    script.get("", 1, Some(1), b"");
+    script.get("F", 1, Some(1), b"").asked(TcpState::TimeWait);
+    script.get("", 2, Some(1), b"").asked(TcpState::Closed);
+    script.get("R", 2, None, b"");
+    let mut view = View::new();
+    let mut seen = Vec::new();
+    for event in &script.events {
+        view.event(event);
+        let end = view.flow(FlowId(1)).unwrap().peer_end();
+        if seen.last() != Some(&end) {
+            seen.push(end);
+        }
+    }
+    use Basis::*;
+    let expected = [
+        (TcpState::Established, Told),
+        (TcpState::FinWait1, Asked),
+        (TcpState::Established, Told),
+        (TcpState::FinWait1, Told),
+        (TcpState::TimeWait, Asked),
+        (TcpState::FinWait1, Told),
+        // There is no way back from there.
+        (TcpState::Closed, Asked),
+    ];
+    assert!(seen.ends_with(&expected), "{seen:?}");
+    // In TIME-WAIT there is no TCP_INFO; what was heard before stays.
+    let info = view.flow(FlowId(1)).unwrap().peer_info.unwrap();
+    assert_eq!(info.cwnd, 10);
+}

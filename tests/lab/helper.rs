@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -89,4 +89,25 @@ pub(crate) fn host_is_untouched() {
     assert!(!hosts.contains("lab.test"), "{hosts}");
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains("tcplab"), "{mounts}");
+}
+
+pub(crate) fn somebody_is_in(net: &str, mnt: &str) -> bool {
+    let is = |path: std::path::PathBuf, space: &str| {
+        fs::read_link(path).is_ok_and(|link| link == Path::new(space))
+    };
+    processes().any(|process| is(process.join("ns/net"), net) || is(process.join("ns/mnt"), mnt))
+}
+
+pub(crate) fn processes() -> impl Iterator<Item = std::path::PathBuf> {
+    fs::read_dir("/proc")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+}
+
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < BOUND, "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

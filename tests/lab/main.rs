@@ -10,15 +10,17 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::unistd::geteuid;
 
 mod helper;
 mod scenes;
 
-use helper::{BOUND, MARK, SCENE, USER, User, drop_privileges, helper, host_is_untouched, run};
+use helper::{
+    MARK, SCENE, USER, User, drop_privileges, eventually, helper, host_is_untouched, processes,
+    run, somebody_is_in,
+};
 use scenes::{LABS, OTHERS};
 
 #[test]
@@ -103,25 +105,4 @@ fn somebody_has(mark: &str) -> bool {
             .split(|&byte| byte == 0)
             .any(|variable| variable == format!("{MARK}={mark}").as_bytes())
     })
-}
-
-fn somebody_is_in(net: &str, mnt: &str) -> bool {
-    let is = |path: std::path::PathBuf, space: &str| {
-        fs::read_link(path).is_ok_and(|link| link == Path::new(space))
-    };
-    processes().any(|process| is(process.join("ns/net"), net) || is(process.join("ns/mnt"), mnt))
-}
-
-fn processes() -> impl Iterator<Item = std::path::PathBuf> {
-    fs::read_dir("/proc")
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < BOUND, "still not so: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -6,6 +6,7 @@
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{IpProtocol, IpRepr, checksum};
 use std::net::{IpAddr, SocketAddr};
+use tcplab::segment::describe;
 
 pub(crate) const FIN: u8 = 0x01;
 pub(crate) const SYN: u8 = 0x02;
@@ -105,4 +106,51 @@ pub(crate) fn ip(from: IpAddr, to: IpAddr, protocol: IpProtocol, data: &[u8]) ->
     header.emit(&mut packet[..], &ChecksumCapabilities::default());
     packet.extend(data);
     packet
+}
+
+/// Cuts a packet into fragments that carry `room` bytes each, a multiple of eight.
+pub(crate) fn fragments(packet: &[u8], room: usize, id: u16) -> Vec<Vec<u8>> {
+    let v4 = packet[0] >> 4 == 4;
+    let (header, payload) = packet.split_at(if v4 { 20 } else { 40 });
+    let count = payload.len().div_ceil(room);
+    let pieces = payload.chunks(room).enumerate();
+    pieces
+        .map(|(index, piece)| {
+            let more = u16::from(index + 1 < count);
+            let units = (index * room / 8) as u16;
+            let mut fragment = header.to_vec();
+            if v4 {
+                fragment.extend(piece);
+                let total = fragment.len() as u16;
+                fragment[2..4].copy_from_slice(&total.to_be_bytes());
+                fragment[4..6].copy_from_slice(&id.to_be_bytes());
+                fragment[6..8].copy_from_slice(&(more << 13 | units).to_be_bytes());
+                fragment[10..12].fill(0);
+                let sum = !checksum::data(&fragment[..20]);
+                fragment[10..12].copy_from_slice(&sum.to_be_bytes());
+            } else {
+                fragment[4..6].copy_from_slice(&(piece.len() as u16 + 8).to_be_bytes());
+                let next = std::mem::replace(&mut fragment[6], 44);
+                fragment.extend([next, 0]);
+                fragment.extend((units << 3 | more).to_be_bytes());
+                fragment.extend([0, 0]);
+                fragment.extend(id.to_be_bytes());
+                fragment.extend(piece);
+            }
+            fragment
+        })
+        .collect()
+}
+
+/// What fragments carry together.
+pub(crate) fn put_together(fragments: &[Vec<u8>]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for fragment in fragments {
+        let ip = describe(fragment).ip.expect("a header");
+        let offset = ip.fragment.expect("a fragment").offset;
+        let data = &fragment[if ip.src.is_ipv4() { 20 } else { 48 }..];
+        whole.resize(whole.len().max(offset + data.len()), 0);
+        whole[offset..offset + data.len()].copy_from_slice(data);
+    }
+    whole
 }

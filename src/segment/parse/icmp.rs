@@ -29,7 +29,7 @@ pub(super) fn read(upper: &Upper) -> Result<Icmp, Problem> {
     // Only ICMPv6 covers a pseudo-header (RFC 4443, section 2.3).
     let checksum_ok = match v4 {
         true => !upper.checksum_covered || checksum::data(bytes) == !0,
-        false => upper.checksum_ok(bytes),
+        false => upper.checksum_ok(bytes, u16_at(fixed, 2)),
     };
     Ok(Icmp {
         kind,

@@ -24,16 +24,23 @@ pub(super) fn read(upper: &Upper) -> Result<Segment, Problem> {
         flags: Flags(u16_at(fixed, 12) & 0x1ff),
         window: u16_at(fixed, 14),
         urgent: u16_at(fixed, 18),
-        options: options(&bytes[20..header_len]),
+        options: options(
+            &bytes[20..header_len.min(upper.present)],
+            upper.present < header_len,
+        ),
         payload: upper.payload(header_len, bytes.len()),
-        checksum_ok: upper.checksum_ok(bytes),
+        checksum_ok: upper.checksum_ok(bytes, u16_at(fixed, 16)),
     })
 }
 
-fn options(bytes: &[u8]) -> Vec<TcpOption> {
+fn options(bytes: &[u8], cut: bool) -> Vec<TcpOption> {
     let options = Options(bytes);
     let mut list = Vec::with_capacity(options.count());
     list.extend(options);
+    if cut {
+        // The last one may be malformed only because its rest is missing.
+        list.pop_if(|last| matches!(last, TcpOption::Malformed { .. }));
+    }
     list
 }
 

@@ -17,10 +17,11 @@ pub(super) fn read(upper: &Upper) -> Result<Datagram, Problem> {
         )));
     }
     let length = claimed.min(available);
-    let checksum_ok = match u16_at(fixed, 6) {
+    let stated = u16_at(fixed, 6);
+    let checksum_ok = match stated {
         // RFC 768: zero says that the sender computed none. RFC 8200, section 8.1, forbids that.
         0 => upper.ip.src.is_ipv4() || !upper.checksum_covered,
-        _ => upper.checksum_ok(&upper.bytes()[..length]),
+        _ => upper.checksum_ok(&upper.bytes()[..length], stated),
     };
     Ok(Datagram {
         src_port: u16_at(fixed, 0),

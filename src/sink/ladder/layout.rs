@@ -3,7 +3,7 @@
 use crate::event::{Direction, FlowId};
 use crate::sink::Screen;
 use crate::sink::paint::Paint;
-use crate::sink::text::{pad, wrap};
+use crate::sink::text::{pad, wrap, wrap_sentence};
 use crate::state::TcpState;
 use smoltcp::time::Duration;
 use unicode_width::UnicodeWidthStr;
@@ -144,7 +144,7 @@ impl Layout {
         )];
         lines.extend(texts.map(|text| self.below(rung.paint, &text)));
         if let Some(text) = &rung.below {
-            let parts = wrap(text, self.below_width(), |char| char == ' ');
+            let parts = wrap_sentence(text, self.below_width());
             lines.extend(parts.iter().map(|part| self.below(Paint::Dim, part)));
         }
         lines
@@ -202,7 +202,7 @@ impl Layout {
     ) -> Vec<String> {
         let mut margin = self.margin(flow, time);
         let mut lines = Vec::new();
-        for part in wrap(text, self.screen.width - self.left(), |char| char == ' ') {
+        for part in wrap_sentence(text, self.screen.width - self.left()) {
             lines.push(format!("{margin}{}", self.paint(paint, &part)));
             margin = " ".repeat(self.left());
         }
@@ -211,7 +211,7 @@ impl Layout {
 
     /// The heads of the two columns, or the states with which they begin.
     pub(super) fn columns(&self, left: &str, right: &str, paint: Paint) -> String {
-        let gap = self.screen.width - STATE - self.left();
+        let gap = self.screen.width - STATE.max(right.width()) - self.left();
         format!(
             "{}{}{}",
             " ".repeat(self.left()),
@@ -220,14 +220,17 @@ impl Layout {
         )
     }
 
+    /// Whether the two heads find room beside each other.
+    pub(super) fn has_room(&self, left: &str, right: &str) -> bool {
+        left.width() + 1 + STATE.max(right.width()) <= self.screen.width - self.left()
+    }
+
     /// A remark that explains the line above.
     pub(super) fn remark(&self, text: &str) -> Vec<String> {
         let mut marker = self.glyphs.remark;
         let indent = " ".repeat(self.left());
         let mut lines = Vec::new();
-        for part in wrap(text, self.screen.width - self.left() - 2, |char| {
-            char == ' '
-        }) {
+        for part in wrap_sentence(text, self.screen.width - self.left() - 2) {
             let text = format!("{marker}{part}");
             lines.push(format!("{indent}{}", self.paint(Paint::Dim, &text)));
             marker = "  ";

@@ -1,6 +1,7 @@
 //! The lines of single flows, kept so that one of them can be printed without the others in between.
 
 use crate::event::FlowId;
+use crate::words::Lang;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
@@ -46,7 +47,7 @@ impl Records {
     }
 
     /// Whether the flow is kept.
-    pub(super) fn write(&self, flow: FlowId, out: &mut impl Write) -> io::Result<bool> {
+    pub(super) fn write(&self, flow: FlowId, lang: Lang, out: &mut impl Write) -> io::Result<bool> {
         let Some(record) = self.flows.get(&flow) else {
             return Ok(false);
         };
@@ -54,7 +55,8 @@ impl Records {
             writeln!(out, "{line}")?;
         }
         if record.left_out > 0 {
-            writeln!(out, "{:>9} {flow} {} lines left out", "", record.left_out)?;
+            let left_out = lang.lines_left_out(record.left_out);
+            writeln!(out, "{:>9} {flow} {left_out}", "")?;
         }
         for line in &record.end {
             writeln!(out, "{line}")?;

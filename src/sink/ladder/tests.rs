@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::{Discard, Timer, UserCall};
+use crate::event::{Direction, Discard, Timer, UserCall};
 use crate::view::script::Script;
 use unicode_width::UnicodeWidthStr;
 
@@ -10,7 +10,9 @@ const OPTIONS: Options = Options {
         unicode: true,
     },
     verbose: 0,
-    explain: true,
+    explain: Depth::Brief,
+    lang: Lang::En,
+    time_wait: None,
     keep: true,
 };
 
@@ -37,7 +39,7 @@ fn draw(options: Options, script: &Script) -> String {
 /// Without remarks, which are the same in each.
 fn plain(width: usize) -> Options {
     Options {
-        explain: false,
+        explain: Depth::None,
         ..at_width(width)
     }
 }
@@ -65,6 +67,39 @@ fn the_documentation_is_true() {
         let documented = format!("\n//! {line}\n");
         assert!(include_str!("../ladder.rs").contains(&documented), "{line}");
     }
+}
+
+#[test]
+fn the_peer_is_asked() {
+    let mut script = Script::new();
+    script
+        .passive()
+        .get("S", 0, None, b"")
+        .asked(TcpState::SynSent);
+    script.to(TcpState::SynReceived).wait(100);
+    // Quick to close: the FIN is on its way behind the ACK.
+    script.put("S", 0, Some(1), b"").asked(TcpState::FinWait1);
+    script
+        .wait(50)
+        .get("", 1, Some(1), b"")
+        .asked(TcpState::FinWait1);
+    script.to(TcpState::Established);
+    script.get("F", 1, Some(1), b"").asked(TcpState::FinWait1);
+    script.to(TcpState::CloseWait);
+    script.call(TcpState::LastAck, UserCall::Close);
+    script.put("F", 1, Some(2), b"").asked(TcpState::TimeWait);
+    // Where no answer comes, it is inferred.
+    script.wait(50).get("", 2, Some(2), b"");
+    script.to(TcpState::Closed).over(Some(Ok(())));
+    let mut view = View::new();
+    let mut ladder = Ladder::new(plain(80));
+    ladder.peers_are_asked();
+    let mut out = Vec::new();
+    for event in &script.events {
+        view.event(event);
+        ladder.event(&view, event, &mut out).unwrap();
+    }
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
 }
 
 #[test]
@@ -167,6 +202,8 @@ fn packets_without_flow() {
     script.stray(&syn.bytes, Fate::Discarded(Discard::NotForUs));
     script.stray(&syn.bytes[..30], Fate::Discarded(Discard::Malformed));
     assert!(!draw(plain(80), &script).contains("discarded"));
+    script.stray(&syn.bytes, Fate::Delivered);
+    assert!(draw(plain(80), &script).contains(" in S "));
     let verbose = Options {
         verbose: 1,
         ..plain(80)
@@ -220,6 +257,8 @@ fn nothing_is_wider_than_the_screen() {
         for unicode in [true, false] {
             let mut options = Options {
                 verbose: 2,
+                explain: Depth::Deep,
+                lang: if unicode { Lang::Zh } else { Lang::En },
                 ..at_width(width)
             };
             options.screen.unicode = unicode;
@@ -273,6 +312,7 @@ fn a_flow_is_printed_whole() {
         view.event(event);
         ladder.event(&view, event, &mut io::sink()).unwrap();
     }
+    ladder.flush(&mut io::sink()).unwrap();
     let mut out = Vec::new();
     assert!(ladder.whole(FlowId(2), &mut out).unwrap());
     assert!(!ladder.whole(FlowId(3), &mut out).unwrap());

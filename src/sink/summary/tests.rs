@@ -3,6 +3,10 @@ use crate::event::{Discard, Fate, Timer, UserCall};
 use crate::view::script::Script;
 
 fn summary(width: usize, script: &Script) -> String {
+    summary_in(Lang::En, width, script)
+}
+
+fn summary_in(lang: Lang, width: usize, script: &Script) -> String {
     let mut view = View::new();
     for event in &script.events {
         view.event(event);
@@ -13,7 +17,7 @@ fn summary(width: usize, script: &Script) -> String {
         unicode: true,
     };
     let mut out = Vec::new();
-    write(&view, screen, &mut out).unwrap();
+    write(&view, lang, screen, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -108,6 +112,7 @@ fn a_few_flows() {
     script.stray(b"\x45", Fate::Discarded(Discard::Malformed));
     script.stray(b"", Fate::Delivered);
     insta::assert_snapshot!(summary(80, &script));
+    insta::assert_snapshot!("a_few_flows_in_chinese", summary_in(Lang::Zh, 80, &script));
 }
 
 #[test]
@@ -129,4 +134,5 @@ fn many_flows() {
         .datagram(Direction::Out, b"Hello");
     script.password();
     insta::assert_snapshot!(summary(80, &script));
+    insta::assert_snapshot!("many_flows_in_chinese", summary_in(Lang::Zh, 80, &script));
 }

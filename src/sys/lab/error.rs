@@ -80,6 +80,8 @@ pub enum Step {
     TunAddress,
     /// The IPv6 ones, which a kernel may not know.
     Ipv6,
+    /// The kernel's own view of the connections inside, which we can do without.
+    Diag,
     /// The command runs.
     Command,
 }
@@ -177,6 +179,10 @@ impl fmt::Display for Shortfall {
                 hosts::PATH
             ),
             Step::Ipv6 => write!(f, "the lab has no IPv6: {why}"),
+            Step::Diag => write!(
+                f,
+                "the peer's states are inferred, its kernel cannot be asked: {why}"
+            ),
             step => write!(f, "cannot {step}: {why}"),
         }
     }
@@ -184,7 +190,7 @@ impl fmt::Display for Shortfall {
 
 impl Step {
     /// All of them, in the order of making.
-    pub const ALL: [Step; 13] = [
+    pub const ALL: [Step; 14] = [
         Step::Namespaces,
         Step::UserNamespace,
         Step::UserMap,
@@ -197,6 +203,7 @@ impl Step {
         Step::TunLink,
         Step::TunAddress,
         Step::Ipv6,
+        Step::Diag,
         Step::Command,
     ];
 }
@@ -217,6 +224,7 @@ impl fmt::Display for Step {
             Step::TunLink => "bring the TUN up",
             Step::TunAddress => "add an address to the TUN",
             Step::Ipv6 => "add an IPv6 address to the TUN",
+            Step::Diag => "open a socket for questions about connections",
             Step::Command => "run the command",
         })
     }

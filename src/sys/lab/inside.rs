@@ -22,6 +22,7 @@ use super::error::{Failure, Shortfall, Step};
 use super::message::{Message, Socket};
 use super::{LabConfig, hosts};
 use crate::sys::capability::{NET_ADMIN, SYS_ADMIN, holds};
+use crate::sys::diag::Diag;
 use crate::sys::netlink::Route;
 use crate::sys::tun::{self, errno, open_interface};
 use crate::sys::wait::let_signals_through;
@@ -58,16 +59,15 @@ impl<'a> Plan<'a> {
 /// Makes the lab, hands it over, waits, and becomes the command. Comes back only in order to exit.
 pub(super) fn run(plan: &Plan<'_>, socket: &Socket, mut command: Command, parent: Pid) {
     let failure = match build(plan, parent) {
-        Ok((tun, namespace, shortfalls)) => {
-            let ready = Message::Ready(shortfalls);
-            if socket
-                .send(&ready, &[tun.as_fd(), namespace.as_fd()])
-                .is_err()
-            {
+        Ok(lab) => {
+            let ready = Message::Ready(lab.shortfalls);
+            let mut descriptors = vec![lab.tun.as_fd(), lab.namespace.as_fd()];
+            descriptors.extend(lab.diag.as_ref().map(Diag::as_fd));
+            if socket.send(&ready, &descriptors).is_err() {
                 return;
             }
             // From here on the TUN lives by the parent's copy alone.
-            drop((tun, namespace));
+            drop((lab.tun, lab.namespace, lab.diag));
             match socket.recv() {
                 Ok(Some((Message::Go, _))) => {}
                 _ => return,
@@ -85,7 +85,15 @@ pub(super) fn run(plan: &Plan<'_>, socket: &Socket, mut command: Command, parent
     let _ = socket.send(&Message::Failed(failure), &[]);
 }
 
-fn build(plan: &Plan<'_>, parent: Pid) -> Result<(fs::File, fs::File, Vec<Shortfall>), Failure> {
+/// What is handed over.
+struct Built {
+    tun: fs::File,
+    namespace: fs::File,
+    diag: Option<Diag>,
+    shortfalls: Vec<Shortfall>,
+}
+
+fn build(plan: &Plan<'_>, parent: Pid) -> Result<Built, Failure> {
     let mut shortfalls = Vec::new();
     enter_namespaces(plan)?;
 
@@ -118,14 +126,21 @@ fn build(plan: &Plan<'_>, parent: Pid) -> Result<(fs::File, fs::File, Vec<Shortf
         .write(true)
         .open(tun::DEVICE)
         .map_err(|error| at(Step::TunDevice)(errno(&error)))?;
-    let file = open_interface(&config.name).map_err(at(Step::TunInterface))?;
+    let tun = open_interface(&config.name).map_err(at(Step::TunInterface))?;
     let link = tun::bring_up(&route, config).map_err(at(Step::TunLink))?;
     let lacking =
         tun::add_addresses(&route, link, &config.addresses).map_err(at(Step::TunAddress))?;
     shortfalls.extend(lacking.map(|errno| Shortfall(at(Step::Ipv6)(errno))));
     let namespace =
         fs::File::open("/proc/self/ns/net").map_err(|error| at(Step::Namespaces)(errno(&error)))?;
-    Ok((file, namespace, shortfalls))
+    let diag = Diag::probe().map_err(|errno| Shortfall(at(Step::Diag)(errno)));
+    let diag = diag.map_err(|lacking| shortfalls.push(lacking)).ok();
+    Ok(Built {
+        tun,
+        namespace,
+        diag,
+        shortfalls,
+    })
 }
 
 fn enter_namespaces(plan: &Plan<'_>) -> Result<(), Failure> {

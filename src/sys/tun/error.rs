@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nix::errno::Errno;
+use smoltcp::wire::IpCidr;
 
 use super::DEVICE;
 
@@ -47,6 +48,15 @@ pub enum TunError {
     Down {
         /// The interface.
         name: String,
+    },
+    /// Another interface has an address in the same network: what goes there would go to the TUN instead.
+    Overlap {
+        /// The network that was asked for.
+        network: IpCidr,
+        /// The other interface.
+        interface: String,
+        /// Its address.
+        address: IpCidr,
     },
     /// Something else failed.
     Os {
@@ -100,6 +110,11 @@ impl TunError {
             ),
             TunError::NotATun { name } => format!("the interface {name} exists and is not a TUN"),
             TunError::Down { name } => format!("the TUN {name} is down"),
+            TunError::Overlap {
+                network,
+                interface,
+                address,
+            } => format!("the network of {network} is in use here: {interface} has {address}"),
             TunError::Os { what, name, errno } => {
                 format!("cannot {what} the TUN {name}: {}", errno.desc())
             }
@@ -117,6 +132,9 @@ impl TunError {
             TunError::DeviceForbidden {
                 errno: Errno::EPERM,
             } => format!("in a container, start it with `--device {DEVICE}`"),
+            TunError::Overlap { .. } => "choose another network with --addr ADDRESS/PREFIX, \
+                 or use `tcplab run`, whose network is private"
+                .into(),
             TunError::DeviceForbidden { .. } => format!("`sudo chmod 0666 {DEVICE}`"),
             TunError::BadName { .. } => "choose another name, such as tcplab0".into(),
             TunError::Busy { .. } => {

@@ -1,0 +1,290 @@
+//! JSON lines: one object a line, one line an event (`--json FILE`).
+//!
+//! ```text
+//! {"version":1,"number":1,"at":0.0,"flow":1,"kind":"opened","transport":"tcp",…}
+//! {"version":1,"number":2,"at":0.0,"flow":1,"kind":"packet","id":1,"direction":"in",…,"tcp":{"flags":"S",…},…}
+//! {"version":1,"number":3,"at":0.0,"flow":1,"kind":"transition","from":"LISTEN","to":"SYN-RECEIVED",…}
+//! ```
+//!
+//! `schema/events.schema.json` (JSON Schema, draft 2020-12) says the same as the tables below, and tests hold real
+//! output against both. `version` grows when a field goes away or changes its meaning. Within a version fields, kinds and words may
+//! be added, so whoever reads this should skip what it doesn't know.
+//!
+//! Every field is always there; what is not known or does not apply is `null`. Times and durations are seconds, whole microseconds
+//! apart. Sequence numbers are those on the wire unless they are called relative: then the initial one is 0. Packets
+//! are told apart by their `id`, everything else refers to it.
+//!
+//! ## event
+//! Every line has these. What else it has depends on `kind`: see the section of that name.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `version` | number | 1 |
+//! | `number` | number | counts the events from 1, without gaps |
+//! | `at` | number | seconds since the start; of a capture that is explained, since its first packet |
+//! | `flow` | number or null | the connection or exchange of datagrams that it belongs to, from 1; null where it belongs to none |
+//! | `kind` | string | `opened`, `packet`, `transition`, `asked`, `note` or `closed` |
+//!
+//! ## opened
+//! A flow begins.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `transport` | string | `tcp` or `udp` |
+//! | `local` | string | our address and port, IPv6 in brackets |
+//! | `peer` | string | those of the other end |
+//! | `opening` | string | `passive`: the peer began; `active`: we did |
+//! | `service` | string | our service or client program, such as `password`; empty where it is not ours |
+//!
+//! ## packet
+//! A packet crossed the link. Exactly one of `tcp`, `udp`, `icmp`, `fragment`, `other` and `malformed` is there.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `id` | number | counts the packets from 1, both directions together |
+//! | `direction` | string | `in`: from the peer to us; `out`: from us to the peer |
+//! | `length` | number | bytes of the packet from its IP header on; in a capture, those that were captured |
+//! | `ip` | object or null | the IP header; null where it can't be read |
+//! | `tcp` | object | a TCP segment |
+//! | `udp` | object | a UDP datagram |
+//! | `icmp` | object | an ICMP or ICMPv6 message |
+//! | `fragment` | object | a fragment in which nothing above IP can be read |
+//! | `other` | object | another protocol; `ip.protocol` names it |
+//! | `malformed` | object | something that can't be read |
+//! | `fate` | object | what became of it |
+//! | `retransmission` | boolean | whether a part of it occupies sequence numbers that were sent before |
+//! | `reason` | object or null | why our TCP sent it; null for what arrives and what is no segment of a connection |
+//! | `variables` | object or null | its connection after it; null for what is no segment of a connection |
+//!
+//! ## ip
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `src` | string | source address |
+//! | `dst` | string | destination address |
+//! | `hop_limit` | number | time to live (IPv4) or hop limit (IPv6) |
+//! | `protocol` | number | of the payload, after IPv6 extension headers: 6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6 |
+//! | `total_len` | number | bytes that the header claims, itself included |
+//! | `dont_fragment` | boolean | the don't-fragment bit; always true in IPv6 |
+//! | `fragment` | object or null | where it belongs, if it is a fragment |
+//!
+//! ## ip.fragment
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `id` | number | identification |
+//! | `offset` | number | offset of its payload in the whole, in bytes |
+//! | `more` | boolean | whether more fragments follow |
+//!
+//! ## tcp
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `src_port` | number | source port |
+//! | `dst_port` | number | destination port |
+//! | `flags` | string | the control bits as packetdrill writes them: letters of `FSRP.UEWA`, where `.` is ACK; `-` for none |
+//! | `seq` | number | SEG.SEQ |
+//! | `ack` | number or null | SEG.ACK; null where the ACK bit is not set |
+//! | `relative_seq` | number or null | SEG.SEQ, counted from its sender's initial number; null where that is not known |
+//! | `relative_ack` | number or null | SEG.ACK, counted from the receiver's initial number; null where that is not known |
+//! | `window` | number | SEG.WND as in the header, not scaled |
+//! | `urgent` | number or null | the urgent pointer; null where URG is not set |
+//! | `options` | array | the options in their order, each an object |
+//! | `checksum_ok` | boolean | whether the checksum is right; true also where it can't be judged |
+//! | `payload_len` | number | bytes of data |
+//! | `payload` | string | the data in Base64 (RFC 4648, section 4); of a packet that a capture has cut, what is there |
+//!
+//! ## option
+//! `kind` is `eol`, `nop`, `mss`, `wscale`, `sack-permitted`, `sack`, `timestamps`, `unknown` or `malformed`, and decides which
+//! of the others are there.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `kind` | string | see above |
+//! | `mss` | number | `mss`: the maximum segment size in bytes |
+//! | `shift` | number | `wscale`: the shift count |
+//! | `blocks` | array | `sack`: pairs of the first number received and the first not received |
+//! | `val` | number | `timestamps`: TSval |
+//! | `ecr` | number | `timestamps`: TSecr |
+//! | `number` | number | `unknown` and `malformed`: the kind on the wire |
+//! | `len` | number | `unknown`: the length that it claims, in bytes |
+//!
+//! ## udp
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `src_port` | number | source port |
+//! | `dst_port` | number | destination port |
+//! | `checksum_ok` | boolean | as in `tcp` |
+//! | `payload_len` | number | as in `tcp` |
+//! | `payload` | string | as in `tcp` |
+//!
+//! ## icmp
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `type` | number | the type |
+//! | `code` | number | the code |
+//! | `name` | string | the name of the two, such as `port unreachable`, or `unknown message` |
+//! | `echo_id` | number or null | the identifier of an echo request or reply |
+//! | `echo_seq` | number or null | its sequence number |
+//! | `mtu` | number or null | the next hop's MTU, in "fragmentation needed" and "packet too big" |
+//! | `checksum_ok` | boolean | as in `tcp` |
+//! | `payload_len` | number | as in `tcp` |
+//! | `payload` | string | as in `tcp` |
+//!
+//! ## fragment
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `payload_len` | number | bytes of the whole that it brings |
+//! | `payload` | string | as in `tcp` |
+//!
+//! ## other
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `payload_len` | number | bytes after the IP headers |
+//! | `payload` | string | as in `tcp` |
+//!
+//! ## malformed
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `layer` | string | what can't be read: `ip`, `tcp`, `udp` or `icmp` |
+//! | `why` | string | why, for people |
+//!
+//! ## fate
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `kind` | string | `delivered`, or `discarded`: our stack threw it away before any connection saw it |
+//! | `why` | string | `discarded` only: `malformed`, `not-for-us`, `bad-address`, `bad-flags`, `backlog-full`, `fragment` or `unsupported` |
+//!
+//! ## reason
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `kind` | string | `syn`, `syn-ack`, `data`, `fin`, `ack`, `delayed-ack`, `duplicate-ack`, `window-update`, `window-probe`, `keep-alive`, `reset` or `resent` |
+//! | `waited` | number | `delayed-ack` only: seconds since what it acknowledges has arrived |
+//! | `after` | string | `resent` only: `timeout` or `duplicate-acks` |
+//!
+//! ## variables
+//! Those of RFC 9293, section 3.3.1, and of RFC 6298, of our end.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `iss` | number | our initial sequence number |
+//! | `irs` | number or null | the peer's; null before its SYN |
+//! | `snd_una` | number | SND.UNA |
+//! | `snd_nxt` | number | SND.NXT |
+//! | `snd_wnd` | number | SND.WND in bytes, scaled |
+//! | `rcv_nxt` | number or null | RCV.NXT; null before the peer's SYN |
+//! | `rcv_wnd` | number | RCV.WND: the free room in our receive buffer, in bytes |
+//! | `in_flight` | number | sent and not acknowledged, in bytes, a SYN and a FIN counting one each |
+//! | `rto` | number | the retransmission timeout in force, in seconds |
+//! | `srtt` | number or null | the smoothed round-trip time in seconds; null before the first measurement |
+//! | `duplicate_acks` | number | duplicate acknowledgments that arrived in a row |
+//! | `resent` | number | segments sent again so far |
+//!
+//! ## transition
+//! The state of our end changed. States are named as RFC 9293 prints them.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `from` | string | the state that is left |
+//! | `to` | string | the state that is entered |
+//! | `cause` | object | why: exactly one thing |
+//!
+//! ## cause
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `kind` | string | `segment`, `call` or `timeout` |
+//! | `packet` | number | `segment` only: the `id` of the packet |
+//! | `call` | string | `call` only: `OPEN`, `CLOSE` or `ABORT` |
+//! | `timer` | string | `timeout` only: `user`, `time-wait` or `fin-wait-2` |
+//!
+//! ## asked
+//! The peer's kernel was asked about its end, just after the packet that was told before.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `state` | string | its state |
+//! | `info` | object or null | what its TCP_INFO says; null where it has none |
+//!
+//! ## info
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `rtt` | number | the smoothed round-trip time in seconds |
+//! | `rttvar` | number | its variance in seconds |
+//! | `rto` | number | the retransmission timeout in force, in seconds |
+//! | `cwnd` | number | the congestion window in segments |
+//! | `retransmits` | number | how often the oldest segment that is not acknowledged was sent again |
+//! | `total_retransmits` | number | segments sent again so far |
+//!
+//! ## note
+//! A service says something.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `text` | string | what it says |
+//!
+//! ## closed
+//! A flow is over; no event of it follows.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `result` | object or null | what the service or client program returned; null where it never ran or could not run to its end |
+//!
+//! ## result
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `kind` | string | `ok` or `error` |
+//! | `why` | string | `error` only: why, for people |
+
+mod record;
+
+use super::Sink;
+use crate::event::Event;
+use crate::view::View;
+use record::Record;
+use std::io::{self, Write};
+
+/// Of what form the lines are.
+pub const VERSION: u32 = 1;
+
+/// Writes events as JSON lines.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    out: W,
+}
+
+impl<W: Write> JsonLines<W> {
+    /// Writes to `out`, which should be buffered: each line is many small writes.
+    pub fn new(out: W) -> JsonLines<W> {
+        JsonLines { out }
+    }
+
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+impl<W: Write> Sink for JsonLines<W> {
+    fn event(&mut self, view: &View, event: &Event) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, &Record::new(view, event))?;
+        self.out.write_all(b"\n")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn finish(&mut self, _: &View) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,367 @@
+//! What is kept of a run until its report is written: rows of the ladder, the path through the states, numbers.
+
+use super::count;
+use super::figures::Figures;
+use super::points::Points;
+use super::{FLOWS, HALF};
+use crate::event::{
+    Cause, Direction, Event, EventKind, Fate, FlowId, Packet, PacketId, Transition, Transport,
+};
+use crate::segment::{Body, Flags};
+use crate::sink::ladder::{Ladder, Options};
+use crate::sink::story::{Depth, Story};
+use crate::sink::{Screen, text};
+use crate::state::TcpState;
+use crate::view::{Flow, View};
+use crate::words::Lang;
+use smoltcp::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+/// How many columns of a payload are shown.
+const PREVIEW: usize = 58;
+/// No connection changes its state more often than this without being reopened again and again.
+const STEPS: usize = 64;
+
+/// The flows that are told in detail.
+#[derive(Debug)]
+pub(super) struct Record {
+    flows: BTreeMap<FlowId, FlowRecord>,
+    /// The same flows as text.
+    pub(super) ladder: Ladder,
+    /// What is said about each event.
+    story: Story,
+}
+
+/// One flow.
+#[derive(Debug)]
+pub(super) struct FlowRecord {
+    pub(super) transport: Transport,
+    /// The states in which the peer and we begin.
+    pub(super) initial: [TcpState; 2],
+    pub(super) rows: Rows,
+    /// Our way through the states.
+    pub(super) path: Vec<Step>,
+    pub(super) figures: Figures,
+    pub(super) points: Points,
+    /// Whether the peer's kernel was asked about its state.
+    pub(super) asked: bool,
+    peer: TcpState,
+    /// The newest packet, and whether it is a RST.
+    newest: Option<(PacketId, bool)>,
+    /// As it was when it was over: the view may forget it.
+    over: Option<Box<Flow>>,
+}
+
+/// A change of our state, and when: from the flow's first packet on.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) from: TcpState,
+    pub(super) to: TcpState,
+    pub(super) cause: Cause,
+    /// Whether the cause is a RST.
+    pub(super) reset: bool,
+    pub(super) time: Duration,
+}
+
+/// Something that stands in a ladder by itself.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// From the flow's first packet on.
+    pub(super) time: Duration,
+    pub(super) what: What,
+    /// The state that the peer enters, and we.
+    pub(super) peer: Option<TcpState>,
+    pub(super) local: Option<TcpState>,
+    /// What there is to say about it, a sentence each.
+    pub(super) words: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Packet(Box<Arrow>),
+    /// Our state changes without a segment: the cause.
+    Change(String),
+    /// A service says something, or the flow is over.
+    Remark(String),
+    /// So many rows are not kept.
+    LeftOut(u64),
+}
+
+/// A packet.
+#[derive(Clone, Debug)]
+pub(super) struct Arrow {
+    pub(super) id: PacketId,
+    pub(super) direction: Direction,
+    /// All of it, in packetdrill's notation.
+    pub(super) notation: String,
+    /// The same, as short as it is for an arrow.
+    pub(super) short: String,
+    pub(super) preview: Option<String>,
+    pub(super) retransmission: bool,
+    pub(super) mark: Mark,
+}
+
+/// How an arrow ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Where it should.
+    Through,
+    /// In a cross: why.
+    Lost(&'static str),
+}
+
+impl Record {
+    pub(super) fn new(lang: Lang) -> Record {
+        let screen = Screen {
+            width: 100,
+            colour: false,
+            unicode: true,
+        };
+        Record {
+            flows: BTreeMap::new(),
+            ladder: Ladder::new(Options {
+                screen,
+                verbose: 0,
+                explain: Depth::Brief,
+                lang,
+                time_wait: None,
+                keep: true,
+            }),
+            story: Story::new(lang, Depth::Normal),
+        }
+    }
+
+    pub(super) fn event(&mut self, view: &View, event: &Event) {
+        let Some(flow) = event.flow.and_then(|id| view.flow(id)) else {
+            return;
+        };
+        if matches!(event.kind, EventKind::Opened(_)) && self.flows.len() < FLOWS {
+            self.flows.insert(flow.id, FlowRecord::new(flow));
+        }
+        let Some(record) = self.flows.get_mut(&flow.id) else {
+            return;
+        };
+        // Only the lines that it keeps are wanted, and writing to nowhere does not fail.
+        let _ = self.ladder.event(view, event, &mut io::sink());
+        record.event(view, flow, event);
+        if let Some(row) = record.rows.last_mut() {
+            row.words.extend(self.story.event(view, event));
+        }
+    }
+
+    /// Nothing more happens for now.
+    pub(super) fn flush(&mut self) {
+        let _ = self.ladder.flush(&mut io::sink());
+    }
+
+    /// The flows told in detail, in the order in which they began.
+    pub(super) fn flows<'a>(
+        &'a self,
+        view: &'a View,
+    ) -> impl Iterator<Item = (&'a Flow, &'a FlowRecord)> {
+        self.flows.iter().filter_map(|(id, record)| {
+            let flow = record.over.as_deref().or_else(|| view.flow(*id))?;
+            Some((flow, record))
+        })
+    }
+}
+
+impl FlowRecord {
+    fn new(flow: &Flow) -> FlowRecord {
+        let peer = flow.peer_state.state();
+        FlowRecord {
+            transport: flow.transport,
+            initial: [peer, flow.state],
+            rows: Rows::default(),
+            path: Vec::new(),
+            figures: Figures::default(),
+            points: Points::default(),
+            asked: false,
+            peer,
+            newest: None,
+            over: None,
+        }
+    }
+
+    fn event(&mut self, view: &View, flow: &Flow, event: &Event) {
+        let time = event.at - flow.first_packet_at.unwrap_or(flow.opened_at);
+        match &event.kind {
+            EventKind::Opened(_) => {}
+            EventKind::Packet(packet) => self.packet(view, flow, time, packet),
+            EventKind::Transition(transition) => self.transition(time, transition),
+            EventKind::Asked(asked) => {
+                self.asked = true;
+                self.rows.peer_is(asked.state, self.initial[0]);
+                self.peer = asked.state;
+            }
+            EventKind::Note(note) => {
+                let note = format!("{}: {}", flow.service, text::escape(note, true));
+                self.rows.push(Row::new(time, What::Remark(note)));
+            }
+            EventKind::Closed(closed) => {
+                let mut over = format!(
+                    "over: {} in, {} out",
+                    count(flow.received.bytes, "byte"),
+                    count(flow.sent.bytes, "byte"),
+                );
+                if let Some(Err(why)) = &closed.result {
+                    over += &format!("; {}: {}", flow.service, text::escape(why, true));
+                }
+                self.rows.push(Row::new(time, What::Remark(over)));
+                self.over = Some(Box::new(flow.clone()));
+            }
+        }
+    }
+
+    fn packet(&mut self, view: &View, flow: &Flow, time: Duration, packet: &Packet) {
+        let notation = packet
+            .described
+            .notation(view.origin(Some(flow.id), packet.direction));
+        let mark = match packet.fate {
+            Fate::Delivered => Mark::Through,
+            Fate::Discarded(why) => Mark::Lost(why.reason()),
+        };
+        let preview = packet
+            .described
+            .payload()
+            .and_then(|range| packet.bytes.get(range))
+            .filter(|payload| !payload.is_empty())
+            .filter(|_| matches!(packet.described.body, Body::Tcp(_) | Body::Udp(_)))
+            .map(|payload| text::preview(Lang::En, payload, PREVIEW, true));
+        let has = |flag| {
+            let segment = packet.described.tcp();
+            segment.is_some_and(|segment| segment.flags.contains(flag))
+        };
+        self.newest = Some((packet.id, has(Flags::RST)));
+        let arrow = Arrow {
+            id: packet.id,
+            direction: packet.direction,
+            notation: notation.to_string(),
+            short: if has(Flags::SYN) {
+                // The window of a SYN is news.
+                notation.to_string()
+            } else {
+                format!("{notation:#}")
+            },
+            preview,
+            retransmission: packet.retransmission,
+            mark,
+        };
+        let mut row = Row::new(time, What::Packet(Box::new(arrow)));
+        if flow.transport == Transport::Tcp {
+            // A kernel that is asked says it right afterwards.
+            let peer = flow.peer_state.state();
+            row.peer = (!self.asked && peer != self.peer).then_some(peer);
+            if !self.asked {
+                self.peer = peer;
+            }
+        }
+        self.rows.push(row);
+        self.figures.packet(time, packet);
+        if mark == Mark::Through {
+            self.points.packet(flow, time, packet);
+        }
+    }
+
+    fn transition(&mut self, time: Duration, transition: &Transition) {
+        let Transition { from, to, cause } = *transition;
+        if self.path.len() < STEPS {
+            self.path.push(Step {
+                from,
+                to,
+                cause,
+                reset: matches!((cause, self.newest), (Cause::Segment(id), Some((newest, true))) if id == newest),
+                time,
+            });
+        }
+        if let Cause::Segment(id) = cause
+            && self.rows.entered_with(id, to)
+        {
+            return;
+        }
+        let mut row = Row::new(time, What::Change(text::cause(Lang::En, cause)));
+        row.local = Some(to);
+        self.rows.push(row);
+    }
+}
+
+impl Row {
+    fn new(time: Duration, what: What) -> Row {
+        Row {
+            time,
+            what,
+            peer: None,
+            local: None,
+            words: Vec::new(),
+        }
+    }
+}
+
+/// The first and the last rows of a flow.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    beginning: Vec<Row>,
+    end: VecDeque<Row>,
+    /// Stands for those in between.
+    left_out: Option<Row>,
+}
+
+impl Rows {
+    fn push(&mut self, row: Row) {
+        if self.beginning.len() < HALF {
+            self.beginning.push(row);
+            return;
+        }
+        self.end.push_back(row);
+        if self.end.len() > HALF
+            && let Some(row) = self.end.pop_front()
+        {
+            self.leave_out(row);
+        }
+    }
+
+    /// A row is not kept, but the states that it led to hold on.
+    fn leave_out(&mut self, row: Row) {
+        let left_out = self
+            .left_out
+            .get_or_insert_with(|| Row::new(row.time, What::LeftOut(0)));
+        left_out.time = row.time;
+        left_out.peer = row.peer.or(left_out.peer);
+        left_out.local = row.local.or(left_out.local);
+        if let What::LeftOut(count) = &mut left_out.what {
+            *count += 1;
+        }
+    }
+
+    fn last_mut(&mut self) -> Option<&mut Row> {
+        self.end.back_mut().or(self.beginning.last_mut())
+    }
+
+    /// The newest row is that of the segment with which we enter `state`; `false` where it is not.
+    fn entered_with(&mut self, id: PacketId, state: TcpState) -> bool {
+        match self.last_mut() {
+            Some(Row {
+                what: What::Packet(arrow),
+                local,
+                ..
+            }) if arrow.id == id => {
+                *local = Some(state);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The peer's kernel says so of the time after the newest row.
+    fn peer_is(&mut self, state: TcpState, initial: TcpState) {
+        let before = self.iter().rev().skip(1).find_map(|row| row.peer);
+        if let Some(row) = self.last_mut() {
+            row.peer = (before.unwrap_or(initial) != state).then_some(state);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.beginning.iter().chain(&self.left_out).chain(&self.end)
+    }
+}

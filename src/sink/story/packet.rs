@@ -1,0 +1,160 @@
+//! What is said of a packet: a segment's story, and what there is to say of everything else.
+
+use super::course::Lesson;
+use super::segment::Telling;
+use super::{Depth, Story};
+use crate::event::{Direction, Discard, Event, Fate, Packet};
+use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment};
+use crate::state::TcpState;
+use crate::view::{Flow, View};
+use crate::words::{Lang, Sentence, Thing};
+
+impl Story {
+    pub(super) fn packet(&mut self, view: &View, event: &Event, packet: &Packet) -> Vec<Sentence> {
+        if let Fate::Discarded(why) = packet.fate {
+            return match self.depth {
+                Depth::Brief => Vec::new(),
+                _ => vec![discarded(self.lang, why)],
+            };
+        }
+        let flow = event.flow.and_then(|id| view.flow(id));
+        match (&packet.described.body, flow) {
+            (Body::Tcp(segment), Some(flow)) => {
+                let mut said = self.segment(flow, packet, segment);
+                self.end_of_time_wait(event, flow, packet, segment, &mut said);
+                said
+            }
+            _ if self.depth == Depth::Brief => Vec::new(),
+            (Body::Tcp(segment), None) => vec![match packet.direction {
+                Direction::In => self.lang.segment_for_nobody(),
+                Direction::Out => self.lang.reset_for_nobody(segment.seq),
+            }],
+            (Body::Udp(datagram), _) => self.datagram(packet.direction, datagram),
+            (Body::Icmp(icmp), _) => self.icmp(packet.direction, icmp).into_iter().collect(),
+            (Body::Fragment { .. }, _) => fragment(self.lang, &packet.described),
+            (Body::Other { .. } | Body::Malformed(_), _) => Vec::new(),
+        }
+    }
+
+    fn segment(&mut self, flow: &Flow, packet: &Packet, segment: &Segment) -> Vec<Sentence> {
+        let (lang, depth) = (self.lang, self.depth);
+        let mut said = self
+            .lessons
+            .segment(lang, depth, flow, packet.direction, segment);
+        if depth < Depth::Normal {
+            return said;
+        }
+        let past = self.flows.entry(flow.id).or_default();
+        let telling = Telling {
+            lang,
+            depth,
+            flow,
+            packet,
+            segment,
+            who: who(lang, packet.direction),
+            seen: past.seen,
+            variables: packet.variables.as_deref(),
+        };
+        let now = telling.now();
+        past.seen[packet.direction as usize] = now;
+        telling.purpose(&mut said);
+        telling.acknowledgment(now, &mut said);
+        telling.window(now, &mut said);
+        if segment.flags.contains(Flags::PSH)
+            && !segment.payload.is_empty()
+            && self.lessons.is_new(Lesson::Push)
+        {
+            said.push(lang.push_bit());
+        }
+        if said.is_empty() {
+            said.push(lang.bare(&telling.who, segment.ack));
+        }
+        if depth == Depth::Deep {
+            telling.window_field(now, &mut said);
+            let mut variables = telling.variables();
+            // Where they are defined is not worth saying each time.
+            if !variables.is_empty() && !self.lessons.is_new(Lesson::Variables) {
+                variables.iter_mut().for_each(|sentence| sentence.see = "");
+            }
+            said.extend(variables);
+        }
+        said
+    }
+
+    /// TIME-WAIT begins again with a FIN that is sent again (RFC 9293, section 3.10.7.4, "Eighth, check the FIN bit").
+    fn end_of_time_wait(
+        &mut self,
+        event: &Event,
+        flow: &Flow,
+        packet: &Packet,
+        segment: &Segment,
+        said: &mut Vec<Sentence>,
+    ) {
+        if flow.state != TcpState::TimeWait || self.depth < Depth::Normal {
+            return;
+        }
+        let past = self.flows.entry(flow.id).or_default();
+        let acknowledged = past.seen[Direction::Out as usize].ack;
+        if packet.direction == Direction::In
+            && segment.flags.contains(Flags::FIN)
+            && acknowledged == Some(segment.end())
+        {
+            past.time_wait_since = Some(event.at);
+        }
+        if packet.direction == Direction::In || self.depth == Depth::Deep {
+            said.extend(self.time_wait_left(flow.id, event.at));
+        }
+    }
+
+    fn datagram(&mut self, direction: Direction, datagram: &Datagram) -> Vec<Sentence> {
+        let lang = self.lang;
+        let bytes = lang.count(datagram.payload.len() as u64, Thing::Byte);
+        let mut said = vec![lang.datagram(who(lang, direction), bytes)];
+        if self.lessons.is_new(Lesson::Datagrams) {
+            said.push(lang.datagrams_promise_nothing());
+        }
+        said
+    }
+
+    fn icmp(&self, direction: Direction, icmp: &Icmp) -> Option<Sentence> {
+        let lang = self.lang;
+        let who = who(lang, direction);
+        let bytes = lang.count(icmp.payload.len() as u64, Thing::Byte);
+        match icmp.name {
+            "echo request" => Some(lang.ping(who, bytes)),
+            "echo reply" => Some(lang.pong(who, bytes)),
+            "port unreachable" => Some(lang.port_unreachable()),
+            _ => None,
+        }
+    }
+}
+
+fn who(lang: Lang, direction: Direction) -> String {
+    match direction {
+        Direction::In => lang.the_peer(),
+        Direction::Out => lang.tcplab(),
+    }
+}
+
+fn discarded(lang: Lang, why: Discard) -> Sentence {
+    match why {
+        Discard::Malformed => lang.thrown_away_malformed(),
+        Discard::NotForUs => lang.thrown_away_not_for_us(),
+        Discard::BadAddress => lang.thrown_away_bad_address(),
+        Discard::BadFlags => lang.thrown_away_bad_flags(),
+        Discard::BacklogFull => lang.thrown_away_backlog(),
+        Discard::Fragment => lang.thrown_away_fragment(),
+        Discard::Unsupported => lang.thrown_away_unsupported(),
+    }
+}
+
+fn fragment(lang: Lang, described: &Described) -> Vec<Sentence> {
+    let info = described.ip.and_then(|ip| ip.fragment);
+    let len = described.payload().map_or(0, |range| range.len());
+    match info {
+        Some(info) if len > 0 => {
+            vec![lang.fragment(info.id, info.offset, info.offset + len - 1)]
+        }
+        _ => Vec::new(),
+    }
+}

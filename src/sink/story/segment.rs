@@ -1,0 +1,344 @@
+//! Why a segment is as it is.
+
+use super::Depth;
+use crate::event::{Direction, Packet, Reason, Resend, Variables};
+use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
+use crate::sink::text;
+use crate::state::TcpState;
+use crate::view::{By, Ending, Flow, Means};
+use crate::words::{Lang, Sentence, Thing};
+
+/// What one end has sent so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// The shift count that it offers for its windows.
+    scale: Option<u8>,
+    /// Its newest acknowledgment number, and its window in bytes.
+    pub(super) ack: Option<SeqNumber>,
+    window: Option<u32>,
+    /// The first number that it has not sent yet.
+    end: Option<SeqNumber>,
+}
+
+/// One segment about which something is to be said.
+pub(super) struct Telling<'a> {
+    pub(super) lang: Lang,
+    pub(super) depth: Depth,
+    pub(super) flow: &'a Flow,
+    pub(super) packet: &'a Packet,
+    pub(super) segment: &'a Segment,
+    pub(super) who: String,
+    /// What both ends had sent before it.
+    pub(super) seen: [Seen; 2],
+    pub(super) variables: Option<&'a Variables>,
+}
+
+impl Telling<'_> {
+    /// What its sender has sent, this segment included.
+    pub(super) fn now(&self) -> Seen {
+        let segment = self.segment;
+        let mut now = self.before();
+        if segment.flags.contains(Flags::RST) {
+            return now;
+        }
+        let is_syn = segment.flags.contains(Flags::SYN);
+        if is_syn {
+            now.scale = segment.window_scale();
+        }
+        let factor = if is_syn { 1 } else { self.factor(now.scale) };
+        now.window = Some(u32::from(segment.window) * factor);
+        now.ack = segment.acknowledges().or(now.ack);
+        now.end = Some(match now.end {
+            Some(end) if segment.end().before(end) => end,
+            _ => segment.end(),
+        });
+        now
+    }
+
+    fn before(&self) -> Seen {
+        self.seen[self.packet.direction as usize]
+    }
+
+    fn other(&self) -> Seen {
+        self.seen[1 - self.packet.direction as usize]
+    }
+
+    /// RFC 7323, section 2.2: windows are scaled where both SYNs have offered it.
+    fn factor(&self, scale: Option<u8>) -> u32 {
+        match (scale, self.other().scale) {
+            (Some(shift), Some(_)) => 1 << shift.min(14),
+            _ => 1,
+        }
+    }
+
+    /// What it is sent for.
+    pub(super) fn purpose(&self, said: &mut Vec<Sentence>) {
+        let Telling {
+            lang,
+            segment,
+            packet,
+            ..
+        } = *self;
+        if segment.flags.contains(Flags::RST) {
+            said.push(self.reset());
+            return;
+        }
+        // After a simultaneous open the SYN is repeated with an ACK, which was told as a step.
+        let repeats_as_step = segment.flags.contains(Flags::SYN) && !said.is_empty();
+        if !repeats_as_step && let Some(sentence) = self.again() {
+            said.push(sentence);
+            return;
+        }
+        if segment.flags.contains(Flags::SYN) {
+            if self.flow.state.is_synchronized() && packet.direction == Direction::In {
+                let ack = self.variables.and_then(|variables| variables.rcv_nxt);
+                said.push(lang.syn_inside(ack.unwrap_or(segment.ack)));
+                return;
+            }
+            if packet.direction == Direction::Out && self.depth == Depth::Deep {
+                said.push(lang.initial_number_chosen(segment.seq));
+            }
+            if !packet.retransmission {
+                said.extend(self.options());
+            }
+        }
+        let len = segment.payload.len() as u32;
+        if len > 0 {
+            let bytes = lang.count(len.into(), Thing::Byte);
+            let first = segment.seq + u32::from(segment.flags.contains(Flags::SYN));
+            said.push(lang.carries(&self.who, bytes, first, first + (len - 1)));
+            if packet.direction == Direction::In
+                && let Some(expected) = self.variables.and_then(|variables| variables.rcv_nxt)
+                && expected.before(segment.seq)
+            {
+                said.push(lang.out_of_order(segment.seq, expected));
+            }
+        }
+    }
+
+    fn reset(&self) -> Sentence {
+        let (lang, segment) = (self.lang, self.segment);
+        let abort = Ending {
+            by: By::Local,
+            means: Means::Abort,
+        };
+        let expected = self.variables.and_then(|variables| variables.rcv_nxt);
+        let expected = expected.or(self.other().ack);
+        match (self.packet.direction, expected) {
+            (Direction::In, _) if self.flow.state == TcpState::SynSent => lang.refused(segment.ack),
+            (Direction::In, Some(expected)) if expected != segment.seq => {
+                lang.reset_not_exact(segment.seq, expected)
+            }
+            (Direction::Out, _) if self.flow.endings.contains(&abort) => lang.aborts(segment.seq),
+            _ => lang.resets(&self.who, segment.seq),
+        }
+    }
+
+    /// Why it says what was said before, if it does.
+    fn again(&self) -> Option<Sentence> {
+        let Telling { lang, segment, .. } = *self;
+        match self.packet.reason {
+            Some(Reason::Resent(Resend::Timeout)) => {
+                let rto = self.variables.map(|variables| text::time(variables.rto));
+                return Some(lang.resent_after_timeout(segment.seq, rto.unwrap_or_default()));
+            }
+            Some(Reason::Resent(Resend::DuplicateAcks)) => {
+                return Some(lang.resent_after_duplicates(segment.seq));
+            }
+            Some(Reason::KeepAlive) => return Some(lang.keep_alive(&self.who, segment.seq)),
+            Some(Reason::WindowProbe) => return Some(lang.window_probe(segment.seq)),
+            _ => {}
+        }
+        // Of the peer's reasons the segment alone can tell: next to nothing in it, and at the edge of a shut window or one
+        // number back.
+        let small = segment.sequence_len() <= 1
+            && !segment.flags.contains(Flags::SYN)
+            && !segment.flags.contains(Flags::FIN);
+        if small && self.packet.direction == Direction::In {
+            let one_back = self.before().end == Some(segment.seq + 1);
+            let at_edge = segment.sequence_len() == 1 && self.other().ack == Some(segment.seq);
+            match self.other().window {
+                Some(0) if one_back || at_edge => return Some(lang.peer_probes()),
+                _ if one_back => return Some(lang.keep_alive(&self.who, segment.seq)),
+                _ => {}
+            }
+        }
+        // Where there is more in it than before, it is told as data.
+        let nothing_new = self
+            .before()
+            .end
+            .is_none_or(|end| segment.end().at_or_before(end));
+        (self.packet.retransmission && nothing_new)
+            .then(|| lang.resent_by_peer(&self.who, segment.seq))
+    }
+
+    /// What a SYN offers.
+    fn options(&self) -> Option<Sentence> {
+        let lang = self.lang;
+        let offers: Vec<String> = self
+            .segment
+            .options
+            .iter()
+            .filter_map(|option| match option {
+                TcpOption::MaxSegmentSize(mss) => {
+                    Some(lang.option_mss(lang.count((*mss).into(), Thing::Byte)))
+                }
+                TcpOption::WindowScale(shift) => {
+                    let unit = 1 << (*shift).min(14);
+                    Some(lang.option_scale(lang.count(unit, Thing::Byte)))
+                }
+                TcpOption::SackPermitted => Some(lang.option_sack()),
+                TcpOption::Timestamps { .. } => Some(lang.option_timestamps()),
+                _ => None,
+            })
+            .map(|option| match self.depth {
+                Depth::Deep => option.with_reference(lang),
+                _ => option.text,
+            })
+            .collect();
+        (!offers.is_empty()).then(|| Sentence {
+            text: lang.offers(lang.list(&offers)),
+            see: "",
+        })
+    }
+
+    /// What it acknowledges.
+    pub(super) fn acknowledgment(&self, now: Seen, said: &mut Vec<Sentence>) {
+        let Telling { lang, segment, .. } = *self;
+        let Some(ack) = segment.acknowledges() else {
+            return;
+        };
+        if segment.flags.contains(Flags::RST) {
+            return;
+        }
+        let syn = match self.packet.direction {
+            Direction::In => self.flow.iss,
+            Direction::Out => self.flow.irs,
+        };
+        let before = self.before().ack.or(syn.map(|syn| syn + 1));
+        let known = before.unwrap_or(ack);
+        let fin = u32::from(self.ack_of_fin(ack));
+        if known.before(ack) {
+            let bytes = ack.since(known).saturating_sub(fin);
+            if bytes > 0 {
+                let bytes = lang.count(bytes.into(), Thing::Byte);
+                said.push(lang.acknowledges(&self.who, bytes, ack));
+            }
+        }
+        match (self.packet.reason, self.variables) {
+            (Some(Reason::DelayedAck(waited)), _) => {
+                said.push(lang.acknowledges_late(text::time(waited)));
+            }
+            _ if said.is_empty() && now.window == Some(0) && !self.opens_or_shuts(now) => {
+                said.push(lang.window_still_shut(&self.who, ack));
+            }
+            (Some(Reason::DuplicateAck), _) => said.push(lang.says_again(&self.who, ack)),
+            (Some(Reason::WindowUpdate), _) => {
+                let room = lang.count(now.window.unwrap_or(0).into(), Thing::Byte);
+                said.push(lang.window_update(&self.who, room));
+            }
+            (None, Some(variables))
+                if variables.duplicate_acks > 0 && segment.sequence_len() == 0 =>
+            {
+                said.push(lang.duplicate(ack, variables.duplicate_acks));
+            }
+            (None, _)
+                if segment.sequence_len() == 0
+                    && known == ack
+                    && self.before().ack.is_some()
+                    && now.window != self.before().window
+                    && !self.opens_or_shuts(now) =>
+            {
+                let room = lang.count(now.window.unwrap_or(0).into(), Thing::Byte);
+                said.push(lang.window_update(&self.who, room));
+            }
+            _ => {}
+        }
+        for option in &segment.options {
+            if let TcpOption::Sack(blocks) = option {
+                let blocks: Vec<String> = blocks
+                    .as_slice()
+                    .iter()
+                    .map(|(first, after)| format!("{first}-{}", SeqNumber(after.0.wrapping_sub(1))))
+                    .collect();
+                said.push(lang.acknowledges_blocks(&self.who, lang.list(&blocks), ack));
+            }
+        }
+    }
+
+    /// Whether the last number that `ack` acknowledges is a FIN.
+    fn ack_of_fin(&self, ack: SeqNumber) -> bool {
+        let by = match self.packet.direction {
+            Direction::In => By::Local,
+            Direction::Out => By::Peer,
+        };
+        let fin = Ending {
+            by,
+            means: Means::Fin,
+        };
+        self.flow.endings.contains(&fin) && self.other().end == Some(ack)
+    }
+
+    fn opens_or_shuts(&self, now: Seen) -> bool {
+        (self.before().window == Some(0)) != (now.window == Some(0))
+    }
+
+    pub(super) fn window(&self, now: Seen, said: &mut Vec<Sentence>) {
+        let lang = self.lang;
+        let is_reset = self.segment.flags.contains(Flags::RST);
+        if is_reset || !self.opens_or_shuts(now) || self.packet.reason == Some(Reason::WindowUpdate)
+        {
+            return;
+        }
+        said.push(match now.window {
+            Some(0) => lang.window_shut(&self.who),
+            window => {
+                let room = lang.count(window.unwrap_or(0).into(), Thing::Byte);
+                lang.window_open(&self.who, room)
+            }
+        });
+    }
+
+    /// The window as it counts.
+    pub(super) fn window_field(&self, now: Seen, said: &mut Vec<Sentence>) {
+        let Telling { lang, segment, .. } = *self;
+        let bytes = |number: u32| lang.count(number.into(), Thing::Byte);
+        let factor = self.factor(now.scale);
+        if segment.flags.contains(Flags::SYN) {
+            said.push(lang.window_of_syn(bytes(segment.window.into())));
+        } else if factor > 1 && !segment.flags.contains(Flags::RST) {
+            let window = u32::from(segment.window);
+            said.push(lang.window_scaled(window, bytes(factor), bytes(window * factor)));
+        }
+    }
+
+    pub(super) fn variables(&self) -> Vec<Sentence> {
+        let lang = self.lang;
+        let mut said = Vec::new();
+        let Some(variables) = self.variables else {
+            return said;
+        };
+        let from_iss = |number| counted(number, variables.iss, "ISS");
+        said.push(lang.send_variables(
+            from_iss(variables.snd_una),
+            from_iss(variables.snd_nxt),
+            variables.snd_wnd,
+            variables.in_flight,
+        ));
+        if let (Some(irs), Some(nxt)) = (variables.irs, variables.rcv_nxt) {
+            said.push(lang.receive_variables(counted(nxt, irs, "IRS"), variables.rcv_wnd));
+        }
+        let srtt = variables.srtt.map(text::time);
+        said.push(lang.timer_variables(
+            text::time(variables.rto),
+            srtt.unwrap_or_else(|| lang.not_measured()),
+            variables.resent,
+        ));
+        said
+    }
+}
+
+/// A sequence number, and how far it is from where its end began.
+fn counted(number: SeqNumber, origin: SeqNumber, name: &str) -> String {
+    format!("{number} = {name}+{}", number.since(origin))
+}

@@ -1,0 +1,71 @@
+//! Why our end changes its state.
+
+use super::{Depth, Story};
+use crate::event::{Cause, Timer, Transition, UserCall};
+use crate::sink::text;
+use crate::state::TcpState::{self, *};
+use crate::view::{By, Ending, Flow, Means};
+use crate::words::Sentence;
+use smoltcp::time::{Duration, Instant};
+
+impl Story {
+    pub(super) fn transition(
+        &mut self,
+        at: Instant,
+        flow: &Flow,
+        transition: &Transition,
+    ) -> Vec<Sentence> {
+        if self.depth < Depth::Normal {
+            return Vec::new();
+        }
+        let past = self.flows.entry(flow.id).or_default();
+        if transition.to == TimeWait {
+            past.time_wait_since = Some(at);
+        }
+        let waited = past
+            .time_wait_since
+            .map_or(Duration::ZERO, |since| at - since);
+        let mut said = vec![self.reason(flow, transition, waited)];
+        if transition.to == TimeWait {
+            said.extend(self.time_wait_left(flow.id, at));
+        }
+        said
+    }
+
+    fn reason(&self, flow: &Flow, transition: &Transition, waited: Duration) -> Sentence {
+        let lang = self.lang;
+        let Transition { from, to, cause } = *transition;
+        match (from, to, cause) {
+            (_, SynSent, _) => lang.open_called(),
+            (Listen, SynReceived, _) => lang.syn_arrived(),
+            (SynSent, SynReceived, _) => lang.syns_crossed(),
+            (SynSent, Established, _) => lang.syn_answered(),
+            (SynReceived, Established, _) => lang.syn_acknowledged(),
+            (_, Listen, _) => lang.back_to_listen(),
+            (_, FinWait1 | LastAck, _) => lang.close_called(to, flow.wire_state()),
+            (_, CloseWait, _) => lang.fin_arrived(),
+            (_, FinWait2, _) => lang.fin_acknowledged(),
+            (_, Closing, _) => lang.fins_crossed(),
+            (_, TimeWait, _) => lang.time_wait_begins(),
+            (_, Closed, Cause::Call(UserCall::Abort)) => lang.abort_called(),
+            (_, Closed, Cause::Call(_)) => lang.closed_early(),
+            (_, Closed, Cause::Timeout(Timer::User)) => lang.gave_up(),
+            (_, Closed, Cause::Timeout(Timer::FinWait2)) => lang.fin_never_came(),
+            (_, Closed, Cause::Timeout(Timer::TimeWait)) => lang.time_wait_over(text::time(waited)),
+            (_, Closed, Cause::Segment(_)) if was_reset(flow) => lang.reset_arrived(),
+            (TimeWait, Closed, Cause::Segment(_)) => lang.time_wait_cut(),
+            (LastAck, Closed, Cause::Segment(_)) => lang.last_ack_arrived(),
+            (Closed | Established | SynReceived | CloseWait | FinWait1 | FinWait2, ..)
+            | (Closing | LastAck | TimeWait | Listen | SynSent, ..) => {
+                lang.becomes(TcpState::name(from), TcpState::name(to))
+            }
+        }
+    }
+}
+
+fn was_reset(flow: &Flow) -> bool {
+    flow.endings.contains(&Ending {
+        by: By::Peer,
+        means: Means::Reset,
+    })
+}

@@ -1,0 +1,269 @@
+//! Fragments are made with [`cut`], so that each test is a round trip too.
+
+use super::*;
+use crate::event::Transport;
+use crate::segment::describe;
+use crate::stack::reply;
+use std::net::SocketAddr;
+
+const MTU: usize = 1280;
+
+fn ends(v6: bool) -> (SocketAddr, SocketAddr) {
+    let [from, to] = if v6 {
+        ["[2001:db8::1]:1000", "[2001:db8::2]:7"]
+    } else {
+        ["192.0.2.1:1000", "192.0.2.2:7"]
+    };
+    (from.parse().unwrap(), to.parse().unwrap())
+}
+
+/// A datagram whose bytes tell where they stand.
+fn datagram(v6: bool, len: usize) -> Vec<u8> {
+    let payload: Vec<u8> = (0..len).map(|at| (at / 8) as u8).collect();
+    let (from, to) = ends(v6);
+    reply::datagram(from, to, &payload).unwrap()
+}
+
+/// Fragments of a datagram of 4,000 bytes: four of them.
+fn four(v6: bool) -> Vec<Vec<u8>> {
+    let fragments = cut(datagram(v6, 4000), MTU, 7);
+    assert_eq!(fragments.len(), 4);
+    fragments
+}
+
+fn add(reassembler: &mut Reassembler, at: Instant, fragment: &[u8]) -> Added {
+    let ip = describe(fragment).ip.unwrap();
+    reassembler.add(at, fragment, &ip, None).0
+}
+
+/// Adds all of `fragments` at once, and checks what becomes of the last and that all others wait.
+#[track_caller]
+fn check(fragments: &[&[u8]], expected: &Added) {
+    let mut reassembler = Reassembler::default();
+    let (last, others) = fragments.split_last().unwrap();
+    for fragment in others {
+        assert_eq!(
+            add(&mut reassembler, Instant::ZERO, fragment),
+            Added::Waiting
+        );
+    }
+    assert_eq!(add(&mut reassembler, Instant::ZERO, last), *expected);
+}
+
+#[test]
+fn what_is_cut_is_put_together_again_in_any_order() {
+    for v6 in [false, true] {
+        let fragments = four(v6);
+        // A packet that was never cut has an identification and may not be fragmented; a reassembled one does not tell.
+        let mut whole = datagram(v6, 4000);
+        if !v6 {
+            let mut view = Ipv4Packet::new_unchecked(&mut whole[..]);
+            view.set_ident(7);
+            view.set_dont_frag(false);
+            view.fill_checksum();
+        }
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]] {
+            let ordered = order.map(|place| &fragments[place][..]);
+            check(&ordered, &Added::Whole(whole.clone()));
+        }
+        assert!(describe(&whole).endpoints().is_some());
+    }
+}
+
+#[test]
+fn fragments_fit_the_mtu_and_the_longest_packets_can_be_cut() {
+    for (v6, longest) in [(false, 65_507), (true, 65_527)] {
+        for len in [0, 1, 1232, 1252, 1253, 4000, longest] {
+            for mtu in [1280, 1281, 1287, 1500, 9000] {
+                let packet = datagram(v6, len);
+                let fragments = cut(packet.clone(), mtu, 1);
+                assert!(fragments.iter().all(|fragment| fragment.len() <= mtu));
+                assert_eq!(fragments.len() == 1, packet.len() <= mtu);
+                let fragments: Vec<&[u8]> = fragments.iter().map(Vec::as_slice).collect();
+                if let [whole] = fragments[..] {
+                    assert_eq!(whole, packet);
+                    continue;
+                }
+                let mut reassembler = Reassembler::default();
+                let last = fragments
+                    .iter()
+                    .map(|fragment| add(&mut reassembler, Instant::ZERO, fragment))
+                    .last();
+                let Some(Added::Whole(whole)) = last else {
+                    panic!("{len} bytes with an MTU of {mtu}: {last:?}");
+                };
+                let payload = describe(&whole).payload().unwrap();
+                assert_eq!(whole[payload], packet[packet.len() - len..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_very_same_fragment_may_come_twice() {
+    for v6 in [false, true] {
+        let fragments = four(v6);
+        let order = [0, 0, 3, 3, 1, 1, 1].map(|place| &fragments[place][..]);
+        check(&order, &Added::Waiting);
+    }
+}
+
+#[test]
+fn overlapping_fragments_spoil_the_packet() {
+    for v6 in [false, true] {
+        let fragments = four(v6);
+        let mut other = cut(datagram(v6, 4000), 800 + 20, 7);
+        let mut changed = fragments[1].clone();
+        *changed.last_mut().unwrap() ^= 1;
+        check(&[&fragments[0], &other.remove(1)], &Added::Unusable);
+        check(&[&fragments[1], &changed], &Added::Unusable);
+
+        // What follows begins a packet of its own, which is never whole.
+        let mut reassembler = Reassembler::default();
+        for fragment in [&fragments[1], &changed, &fragments[0], &fragments[2]] {
+            add(&mut reassembler, Instant::ZERO, fragment);
+        }
+        assert_eq!(
+            add(&mut reassembler, Instant::ZERO, &fragments[3]),
+            Added::Waiting
+        );
+    }
+}
+
+/// A fragment with another offset and "more" bit than it was cut with.
+fn moved(v6: bool, fragment: &[u8], offset: usize, more: bool) -> Vec<u8> {
+    let mut fragment = fragment.to_vec();
+    if v6 {
+        fragment[42..44].copy_from_slice(&(offset as u16 | u16::from(more)).to_be_bytes());
+    } else {
+        let mut view = Ipv4Packet::new_unchecked(&mut fragment[..]);
+        view.set_frag_offset(offset as u16);
+        view.set_more_frags(more);
+        view.fill_checksum();
+    }
+    fragment
+}
+
+#[test]
+fn fragments_that_contradict_each_other_or_themselves() {
+    for v6 in [false, true] {
+        let fragments = four(v6);
+        let [first, _, _, last] = &fragments[..] else {
+            panic!("four fragments");
+        };
+        let moved = |fragment, offset, more| moved(v6, fragment, offset, more);
+        // Beyond what 16 bits of length can say.
+        check(&[&moved(first, 65_528, true)], &Added::Unusable);
+        check(&[&moved(first, 65_000, false)], &Added::Unusable);
+        // Only the last may have a length that is no multiple of eight, and the last is the last.
+        let odd = cut(datagram(v6, 1500), MTU, 7).pop().unwrap();
+        let odd_len = odd.len() - if v6 { 48 } else { 20 };
+        assert_ne!(odd_len % 8, 0);
+        check(&[&moved(&odd, 0, true)], &Added::Unusable);
+        check(&[last, &moved(first, 8000, true)], &Added::Unusable);
+        check(&[last, &moved(first, 8000, false)], &Added::Unusable);
+        check(&[&moved(first, 8000, true), last], &Added::Unusable);
+    }
+}
+
+#[test]
+fn fragments_wait_for_sixty_seconds() {
+    for v6 in [false, true] {
+        for (after, in_time) in [(59_999, true), (60_000, false)] {
+            let fragments = four(v6);
+            let mut reassembler = Reassembler::default();
+            for fragment in &fragments[..3] {
+                add(&mut reassembler, Instant::ZERO, fragment);
+            }
+            let added = add(&mut reassembler, Instant::from_millis(after), &fragments[3]);
+            assert_eq!(matches!(added, Added::Whole(_)), in_time);
+        }
+    }
+}
+
+#[test]
+fn the_oldest_packet_makes_room() {
+    let first_half = |id| cut(datagram(false, 2000), MTU, id).swap_remove(0);
+    let second_half = |id| cut(datagram(false, 2000), MTU, id).swap_remove(1);
+    let mut reassembler = Reassembler::default();
+    for id in 0..=MAX_UNFINISHED as u32 {
+        add(&mut reassembler, Instant::ZERO, &first_half(id));
+    }
+    let ends = [0, 2].map(|id| add(&mut reassembler, Instant::ZERO, &second_half(id)));
+    assert_eq!(ends[0], Added::Waiting, "the first made room");
+    assert!(matches!(ends[1], Added::Whole(_)));
+}
+
+#[test]
+fn all_fragments_belong_to_the_flow_of_the_first() {
+    let (peer, local) = ends(false);
+    let transport = Transport::Udp;
+    let key = FlowKey {
+        transport,
+        local,
+        peer,
+    };
+    let fragments = four(false);
+    let mut reassembler = Reassembler::default();
+    let mut add = |place: usize, flow| {
+        let ip = describe(&fragments[place]).ip.unwrap();
+        reassembler
+            .add(Instant::ZERO, &fragments[place], &ip, flow)
+            .1
+    };
+    assert_eq!(add(2, None), None);
+    assert_eq!(add(0, Some(key)), Some(key));
+    assert_eq!(add(1, None), Some(key));
+    assert_eq!(add(3, None), Some(key));
+}
+
+#[test]
+fn packets_with_another_identification_or_protocol_are_others() {
+    let (a, b) = (four(false), cut(datagram(false, 4000), MTU, 8));
+    check(&[&a[0], &a[1], &a[2], &b[3]], &Added::Waiting);
+    // RFC 791 compares the protocol too.
+    let mut icmp = a[3].clone();
+    let mut view = Ipv4Packet::new_unchecked(&mut icmp[..]);
+    view.set_next_header(smoltcp::wire::IpProtocol::Icmp);
+    view.fill_checksum();
+    check(&[&a[0], &a[1], &a[2], &icmp], &Added::Waiting);
+}
+
+#[test]
+fn extension_headers_are_left_out() {
+    let (from, to) = ends(true);
+    let zero = crate::segment::SeqNumber(0);
+    let plain = reply::acknowledgment(from, to, zero, zero, 1);
+    let with = |first: u8, headers: &[u8]| {
+        let mut packet = plain[..40].to_vec();
+        packet[6] = first;
+        packet.extend(headers);
+        packet.extend(&plain[40..]);
+        let len = (packet.len() - 40) as u16;
+        packet[4..6].copy_from_slice(&len.to_be_bytes());
+        packet
+    };
+    assert_eq!(without_extensions(&plain), None);
+    let padding = [1, 4, 0, 0, 0, 0];
+    let options = |next: u8| [&[next, 0], &padding[..]].concat();
+    #[rustfmt::skip]
+    let rows = [
+        (0, options(6)),
+        (60, options(6)),
+        (0, [options(60), options(6)].concat()),
+        // An atomic fragment, RFC 6946.
+        (44, vec![6, 0, 0, 0, 0, 0, 0, 9]),
+    ];
+    for (first, headers) in rows {
+        assert_eq!(
+            without_extensions(&with(first, &headers)).as_ref(),
+            Some(&plain)
+        );
+    }
+    for (first, headers) in [(0, vec![6, 200]), (0, vec![]), (59, vec![6; 8])] {
+        assert_ne!(
+            without_extensions(&with(first, &headers)).as_ref(),
+            Some(&plain)
+        );
+    }
+}

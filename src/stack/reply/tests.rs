@@ -1,0 +1,144 @@
+use super::*;
+use crate::segment::{Body, Origin, describe};
+
+fn ends(v6: bool) -> (SocketAddr, SocketAddr) {
+    let [local, peer] = if v6 {
+        ["[2001:db8::2]:7", "[2001:db8::1]:1000"]
+    } else {
+        ["192.0.2.2:7", "192.0.2.1:1000"]
+    };
+    (local.parse().unwrap(), peer.parse().unwrap())
+}
+
+/// What a packet says; its checksums must be right.
+fn notation(packet: &[u8]) -> String {
+    let notation = describe(packet).notation(Origin::default()).to_string();
+    assert!(!notation.contains("bad checksum"), "{notation}");
+    notation
+}
+
+/// RFC 9293, sections 3.5.2 and 3.10.7.1.
+#[test]
+fn resets_take_their_numbers_from_the_segment() {
+    const FIN: u16 = Flags::FIN.0;
+    const SYN: u16 = Flags::SYN.0;
+    const RST: u16 = Flags::RST.0;
+    const ACK: u16 = Flags::ACK.0;
+    #[rustfmt::skip]
+    let rows = [
+        (SYN, 0, Some("R. 0:0(0) ack 101 win 0")),
+        (SYN, 9, Some("R. 0:0(0) ack 110 win 0")),
+        (SYN | FIN, 9, Some("R. 0:0(0) ack 111 win 0")),
+        (0, 5, Some("R. 0:0(0) ack 105 win 0")),
+        (SYN | ACK, 0, Some("R 77:77(0) win 0")),
+        (ACK, 5, Some("R 77:77(0) win 0")),
+        (FIN | ACK, 0, Some("R 77:77(0) win 0")),
+        (RST, 0, None),
+        (RST | ACK, 0, None),
+    ];
+    for v6 in [false, true] {
+        let (local, peer) = ends(v6);
+        for (flags, len, expected) in rows {
+            let segment = Segment {
+                src_port: peer.port(),
+                dst_port: local.port(),
+                seq: SeqNumber(100),
+                ack: SeqNumber(77),
+                flags: Flags(flags),
+                window: 1,
+                urgent: 0,
+                options: Vec::new(),
+                payload: 40..40 + len,
+                checksum_ok: true,
+            };
+            let reset = reset(local, peer, &segment);
+            assert_eq!(
+                reset.as_deref().map(notation).as_deref(),
+                expected,
+                "{segment:?}"
+            );
+            if let Some(reset) = reset {
+                assert_eq!(describe(&reset).endpoints(), Some((local, peer)));
+            }
+        }
+    }
+}
+
+#[test]
+fn datagrams_up_to_the_longest() {
+    for v6 in [false, true] {
+        let (local, peer) = ends(v6);
+        let longest = max_udp_payload(local);
+        for len in [0, 1, longest] {
+            let packet = datagram(local, peer, &vec![1; len]).unwrap();
+            assert_eq!(notation(&packet), format!("udp ({len})"));
+            assert_eq!(describe(&packet).endpoints(), Some((local, peer)));
+        }
+        assert_eq!(datagram(local, peer, &vec![1; longest + 1]), None);
+    }
+}
+
+#[test]
+fn only_echo_requests_are_replied_to() {
+    for v6 in [false, true] {
+        let (local, peer) = ends(v6);
+        let unreachable = port_unreachable(&datagram(peer, local, b"hello").unwrap()).unwrap();
+        let echo = |request: &[u8]| {
+            let described = describe(request);
+            let Body::Icmp(icmp) = &described.body else {
+                panic!("{described:?}");
+            };
+            echo_reply(request, &described, icmp)
+        };
+        assert_eq!(echo(&unreachable), None);
+        let (ident, seq_no, data) = (3, 4, &b"hello"[..]);
+        let request = match v6 {
+            true => {
+                let repr = Icmpv6Repr::EchoRequest {
+                    ident,
+                    seq_no,
+                    data,
+                };
+                icmpv6(peer.ip(), local.ip(), &repr)
+            }
+            false => {
+                let repr = Icmpv4Repr::EchoRequest {
+                    ident,
+                    seq_no,
+                    data,
+                };
+                icmpv4(peer.ip(), local.ip(), &repr)
+            }
+        };
+        let reply = echo(&request).unwrap();
+        assert_eq!(notation(&reply), "icmp echo reply id 3 seq 4 (5)");
+        assert!(reply.ends_with(data));
+        assert_eq!(echo(&reply), None);
+    }
+}
+
+/// The error holds the header and the first bytes of the datagram, as they came.
+#[test]
+fn an_error_holds_what_it_speaks_of() {
+    for (v6, max) in [(false, 576), (true, 1280)] {
+        let (local, peer) = ends(v6);
+        for len in [0, 5, 500, 1400] {
+            let sent = datagram(peer, local, &vec![9; len]).unwrap();
+            let error = port_unreachable(&sent).unwrap();
+            assert_eq!(notation(&error), "icmp port unreachable");
+            assert!(error.len() <= max);
+            let held = describe(&error).payload().unwrap();
+            let held = &error[held];
+            assert!(
+                held.len() >= sent.len().min(max - 48),
+                "{} of {len}",
+                held.len()
+            );
+            // What a host needs to find the socket: addresses, protocol, ports.
+            let header_len = if v6 { 40 } else { 20 };
+            let addresses = if v6 { 8..40 } else { 12..20 };
+            assert_eq!(held[addresses.clone()], sent[addresses]);
+            assert_eq!(held[header_len..], sent[header_len..held.len()]);
+        }
+    }
+}

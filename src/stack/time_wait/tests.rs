@@ -1,0 +1,85 @@
+use super::*;
+use crate::segment::{Origin, describe};
+
+const SND_NXT: u32 = 5_000;
+const RCV_NXT: u32 = 10;
+const WINDOW: u16 = 100;
+
+fn segment(flags: u16, seq: u32, len: usize) -> Segment {
+    Segment {
+        src_port: 50_000,
+        dst_port: 7,
+        seq: SeqNumber(seq),
+        ack: SeqNumber(SND_NXT),
+        flags: Flags(flags),
+        window: 1,
+        urgent: 0,
+        options: Vec::new(),
+        payload: 40..40 + len,
+        checksum_ok: true,
+    }
+}
+
+/// The verdict in a word, after the numbers of its acknowledgment are checked.
+fn judge(segment: &Segment) -> &'static str {
+    let record = TimeWait {
+        local: "192.0.2.2:7".parse().unwrap(),
+        peer: "192.0.2.1:50000".parse().unwrap(),
+        snd_nxt: SeqNumber(SND_NXT),
+        rcv_nxt: SeqNumber(RCV_NXT),
+        window: WINDOW,
+    };
+    let (packet, word) = match record.judge(segment) {
+        Verdict::Ignore => return "ignore",
+        Verdict::Reopen => return "reopen",
+        Verdict::Close => return "close",
+        Verdict::Acknowledge(packet) => (packet, "acknowledge"),
+        Verdict::AcknowledgeAndRestart(packet) => (packet, "restart"),
+    };
+    let described = describe(&packet);
+    assert_eq!(
+        described.notation(Origin::default()).to_string(),
+        ". 5000:5000(0) ack 10 win 100"
+    );
+    word
+}
+
+#[test]
+fn segments_are_judged() {
+    const FIN: u16 = Flags::FIN.0;
+    const SYN: u16 = Flags::SYN.0;
+    const RST: u16 = Flags::RST.0;
+    const ACK: u16 = Flags::ACK.0;
+    let far = RCV_NXT.wrapping_add(1 << 31);
+    #[rustfmt::skip]
+    let rows = [
+        // The FIN again, alone or with the data before it.
+        (FIN | ACK, RCV_NXT - 1, 0, "restart"),
+        (FIN | ACK, RCV_NXT - 6, 5, "restart"),
+        (FIN | ACK, RCV_NXT, 0, "acknowledge"),
+        // The ACK of our FIN again means nothing.
+        (ACK, RCV_NXT, 0, "ignore"),
+        // Old data, a keep-alive, data after the FIN.
+        (ACK, RCV_NXT - 6, 5, "acknowledge"),
+        (ACK, RCV_NXT - 1, 0, "acknowledge"),
+        (ACK, RCV_NXT, 5, "acknowledge"),
+        // RFC 1122, section 4.2.2.13: only a newer number reopens, and only where there is no ACK.
+        (SYN, RCV_NXT + 1, 0, "reopen"),
+        (SYN, RCV_NXT.wrapping_add((1 << 31) - 1), 0, "reopen"),
+        (SYN, RCV_NXT, 0, "acknowledge"),
+        (SYN, RCV_NXT - 1, 0, "acknowledge"),
+        (SYN, far.wrapping_add(1), 0, "acknowledge"),
+        (SYN | ACK, RCV_NXT + 1, 0, "acknowledge"),
+        // RFC 5961, section 3.2.
+        (RST, RCV_NXT, 0, "close"),
+        (RST | ACK, RCV_NXT, 0, "close"),
+        (RST, RCV_NXT + 1, 0, "acknowledge"),
+        (RST, RCV_NXT + u32::from(WINDOW) - 1, 0, "acknowledge"),
+        (RST, RCV_NXT + u32::from(WINDOW), 0, "ignore"),
+        (RST, RCV_NXT - 1, 0, "ignore"),
+    ];
+    for (flags, seq, len, expected) in rows {
+        let segment = segment(flags, seq, len);
+        assert_eq!(judge(&segment), expected, "{segment:?}");
+    }
+}

@@ -1,0 +1,138 @@
+//! rtnetlink(7): the few requests that set up an interface.
+
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::SockProtocol;
+use smoltcp::wire::IpCidr;
+
+use super::{HEADER, Request, Socket, array, attribute, find};
+
+/// A socket to the kernel's routing tables, bound to the network namespace it was opened in.
+#[derive(Debug)]
+pub(in crate::sys) struct Route {
+    socket: Socket,
+}
+
+/// What the kernel says of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sys) struct Link {
+    pub(in crate::sys) index: u32,
+    pub(in crate::sys) up: bool,
+    /// Octets of the largest packet.
+    pub(in crate::sys) mtu: u32,
+}
+
+impl Route {
+    pub(in crate::sys) fn open() -> Result<Route, Errno> {
+        let socket = Socket::open(SockProtocol::NetlinkRoute)?;
+        Ok(Route { socket })
+    }
+
+    /// Looks an interface up; ENODEV where there is none of that name.
+    pub(in crate::sys) fn link(&self, name: &str) -> Result<Link, Errno> {
+        let answer = self.ask(
+            Request::new(libc::RTM_GETLINK, 0)
+                .bytes(&link_header(0, 0, 0))
+                .text(libc::IFLA_IFNAME, name),
+        )?;
+        parse_link(&answer).ok_or(Errno::EBADMSG)
+    }
+
+    /// Sets the MTU, unless it is to stay, and brings the interface up.
+    pub(in crate::sys) fn bring_up(&self, index: u32, mtu: Option<u16>) -> Result<(), Errno> {
+        let up = libc::IFF_UP as u32;
+        let mut request =
+            Request::new(libc::RTM_NEWLINK, NLM_F_ACK).bytes(&link_header(index, up, up));
+        if let Some(mtu) = mtu {
+            request = request.attribute(libc::IFLA_MTU, &u32::from(mtu).to_ne_bytes());
+        }
+        self.ask(request).map(drop)
+    }
+
+    /// Keeps the kernel from giving the interface a link-local address, and with it from asking for
+    /// routers there: the first packet of a lab is then the user's own.
+    pub(in crate::sys) fn no_link_local(&self, index: u32) -> Result<(), Errno> {
+        let mode = attribute(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
+        let inet6 = attribute(libc::AF_INET6 as u16, &mode);
+        self.ask(
+            Request::new(libc::RTM_NEWLINK, NLM_F_ACK)
+                .bytes(&link_header(index, 0, 0))
+                .attribute(libc::IFLA_AF_SPEC, &inet6),
+        )
+        .map(drop)
+    }
+
+    /// Adds an address, usable at once: without duplicate address detection (RFC 4862, section
+    /// 5.4), which would keep an IPv6 address from answering for a second.
+    pub(in crate::sys) fn add_address(&self, index: u32, cidr: IpCidr) -> Result<(), Errno> {
+        let (family, octets) = match IpAddr::from(cidr.address()) {
+            IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
+            IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
+        };
+        // struct ifaddrmsg of <linux/if_addr.h>: family, prefix length, flags, scope, index.
+        let mut header = vec![family as u8, cidr.prefix_len(), IFA_F_NODAD, 0];
+        header.extend(index.to_ne_bytes());
+        self.ask(
+            Request::new(libc::RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+                .bytes(&header)
+                .attribute(libc::IFA_LOCAL, &octets)
+                .attribute(libc::IFA_ADDRESS, &octets),
+        )
+        .map(drop)
+    }
+
+    fn ask(&self, request: Request) -> Result<Vec<u8>, Errno> {
+        let mut answer = vec![0; 32 * 1024];
+        self.socket.ask(request, &mut answer).map(<[u8]>::to_vec)
+    }
+}
+
+const NLM_F_ACK: u16 = libc::NLM_F_ACK as u16;
+const NLM_F_CREATE: u16 = libc::NLM_F_CREATE as u16;
+const NLM_F_EXCL: u16 = libc::NLM_F_EXCL as u16;
+const IFA_F_NODAD: u8 = libc::IFA_F_NODAD as u8;
+/// `enum` values of <linux/if_link.h>, which `libc` doesn't have.
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+
+/// Octets of `struct ifinfomsg`.
+const LINK_HEADER: usize = 16;
+
+/// `struct ifinfomsg` of <linux/rtnetlink.h>: family, pad, type, index, flags, which flags to change.
+fn link_header(index: u32, flags: u32, change: u32) -> Vec<u8> {
+    let mut header = vec![0; 4];
+    header.extend(index.to_ne_bytes());
+    header.extend(flags.to_ne_bytes());
+    header.extend(change.to_ne_bytes());
+    header
+}
+
+fn parse_link(message: &[u8]) -> Option<Link> {
+    let index = u32::from_ne_bytes(array(message, HEADER + 4)?);
+    let flags = u32::from_ne_bytes(array(message, HEADER + 8)?);
+    let attributes = message.get(HEADER + LINK_HEADER..)?;
+    let mtu = u32::from_ne_bytes(array(find(attributes, libc::IFLA_MTU)?, 0)?);
+    let up = flags & libc::IFF_UP as u32 != 0;
+    Some(Link { index, up, mtu })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_found_and_nonsense_is_not() {
+        let route = Route::open().unwrap();
+        assert_eq!(route.link("lo").unwrap().index, 1);
+        assert_eq!(route.link("no-such-link").unwrap_err(), Errno::ENODEV);
+    }
+
+    #[test]
+    fn a_cut_answer_is_no_link() {
+        assert_eq!(parse_link(&[]), None);
+        assert_eq!(parse_link(&[0; 33]), None);
+        assert_eq!(parse_link(&[0; 64]), None);
+    }
+}

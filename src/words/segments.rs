@@ -1,0 +1,237 @@
+//! Why a segment is as it is: its numbers, its window, its options, and what made its sender send it.
+
+sentences! {
+    // Data and acknowledgments.
+    carries(who, bytes, first, last) {
+        en: "{who} sends {bytes}: seq {first} is the number of the first, {last} that of the last",
+        zh: "{who}发送 {bytes}：seq {first} 是第一个字节的序号，最后一个字节的序号是 {last}",
+        see: "9293 3.4"
+    }
+    acknowledges(who, bytes, ack) {
+        en: "ack {ack}: {who} has received {bytes} more and awaits number {ack} next",
+        zh: "确认序号 ack {ack}：{who}又收到了 {bytes}，准备接收序号为 {ack} 的字节",
+        see: "9293 3.4"
+    }
+    acknowledges_late(time) {
+        en: "it comes {time} after what it acknowledges: tcplab waited for data to send along (delayed ACK)",
+        zh: "这个确认晚了 {time}：tcplab 等待可以一起发送的数据（延迟确认）",
+        see: "9293 3.8.6.3"
+    }
+    says_again(who, ack) {
+        en: "{who} says again that it awaits {ack}: something arrived that is not what comes next",
+        zh: "{who}再次说明准备接收 {ack}：刚收到的不是接下来应到的数据",
+        see: "5681 4.2"
+    }
+    duplicate(ack, count) {
+        en: "ack {ack} acknowledges nothing new while data is under way: duplicate ACK number {count}; at the third, what is missing is sent again",
+        zh: "ack {ack} 没有确认新数据，而仍有数据在途：第 {count} 个重复确认；到第三个就重传缺失的数据",
+        see: "5681 3.2"
+    }
+    bare(who, ack) {
+        en: "{who} carries no data and no news: ack {ack} is said again",
+        zh: "{who}没有数据也没有新内容：重复 ack {ack}",
+        see: "9293 3.4"
+    }
+    acknowledges_blocks(who, blocks, ack) {
+        en: "SACK: {who} holds {blocks} already; what lies between {ack} and there is missing",
+        zh: "SACK：{who}已经有 {blocks}，从 {ack} 到那里之间的数据缺失",
+        see: "2018 3"
+    }
+    out_of_order(seq, expected) {
+        en: "seq {seq} lies beyond {expected}, which is awaited: something before it is lost or late",
+        zh: "seq {seq} 超过了正在等待的 {expected}：前面的数据丢失或迟到",
+        see: "9293 3.10.7.4"
+    }
+
+    // Windows.
+    window_shut(who) {
+        en: "window 0: {who} has no room for more until its program reads",
+        zh: "窗口为 0：在应用程序读取之前{who}没有空间接收更多数据",
+        see: "9293 3.8.6"
+    }
+    window_still_shut(who, ack) {
+        en: "the window is still 0: {who} awaits {ack} but has no room for it",
+        zh: "窗口仍为 0：{who}准备接收 {ack}，但没有空间",
+        see: "9293 3.8.6"
+    }
+    window_open(who, bytes) {
+        en: "the window is open again: {who} has room for {bytes}",
+        zh: "窗口重新打开：{who}有 {bytes}的空间",
+        see: "9293 3.8.6"
+    }
+    window_update(who, bytes) {
+        en: "nothing new is acknowledged, only the window has changed: {who} has room for {bytes}",
+        zh: "没有确认新数据，只更新窗口：{who}有 {bytes}的空间",
+        see: "9293 3.8.6"
+    }
+    window_probe(seq) {
+        en: "one byte, {seq}, sent into the shut window: its acknowledgment will tell whether there is room again (persist timer)",
+        zh: "向关闭的窗口发送一个字节 {seq}：它的确认会说明是否又有空间（坚持定时器）",
+        see: "9293 3.8.6.1"
+    }
+    peer_probes() {
+        en: "our window is shut: the peer asks whether it still is",
+        zh: "我方窗口已关闭：对端询问窗口是否仍为 0",
+        see: "9293 3.8.6.1"
+    }
+    window_scaled(field, unit, bytes) {
+        en: "the window field says {field} in units of {unit}: {bytes}",
+        zh: "窗口字段 {field}，单位 {unit}：{bytes}",
+        see: "7323 2.3"
+    }
+    window_of_syn(bytes) {
+        en: "the window of a SYN is never scaled: {bytes}",
+        zh: "SYN 的窗口从不缩放：{bytes}",
+        see: "7323 2.2"
+    }
+
+    // Options of a SYN.
+    option_mss(bytes) {
+        en: "segments with up to {bytes} of data (MSS)",
+        zh: "报文段最多携带 {bytes}数据（MSS）",
+        see: "9293 3.7.1"
+    }
+    option_scale(unit) {
+        en: "later windows count in units of {unit} (window scale)",
+        zh: "以后的窗口以 {unit}为单位（窗口缩放）",
+        see: "7323 2.2"
+    }
+    option_sack() {
+        en: "what arrives out of order may be acknowledged (SACK)",
+        zh: "可以确认乱序到达的数据（SACK）",
+        see: "2018 2"
+    }
+    option_timestamps() {
+        en: "timestamps, which measure the round trip and tell old segments",
+        zh: "时间戳，用来测量往返时间并识别旧报文段",
+        see: "7323 3.2"
+    }
+
+    // Sent again, and sent to a silent peer.
+    resent_after_timeout(seq, rto) {
+        en: "no acknowledgment came in time: what begins at {seq} is sent again; the retransmission timeout in force is now {rto}",
+        zh: "没有及时收到确认：重传从 {seq} 开始的数据；重传超时（RTO）现在是 {rto}",
+        see: "6298 5"
+    }
+    resent_after_duplicates(seq) {
+        en: "three duplicate ACKs say that {seq} is missing: it is sent again without waiting for the timeout (fast retransmit)",
+        zh: "三个重复确认说明 {seq} 丢失：不等超时就重传（快速重传）",
+        see: "5681 3.2"
+    }
+    resent_by_peer(who, seq) {
+        en: "{who} sends again what begins at {seq}: it was lost, or its acknowledgment was, or is late",
+        zh: "{who}重传从 {seq} 开始的内容：它或它的确认丢失或迟到",
+        see: "6298 5"
+    }
+    keep_alive(who, seq) {
+        en: "keep-alive: seq {seq} was acknowledged long ago, so an answer must come if the other end is still there; {who} asks for it",
+        zh: "保活：seq {seq} 早已被确认，{who}以此询问对方是否还在，对方若在必须回答",
+        see: "9293 3.8.4"
+    }
+
+    // Resets.
+    refused(ack) {
+        en: "RST in answer to the SYN, with ack {ack}: nobody listens at that port",
+        zh: "用 RST 回答 SYN，ack {ack}：那个端口没有程序监听",
+        see: "9293 3.5.2"
+    }
+    resets(who, seq) {
+        en: "{who} resets the connection with seq {seq}: it is over at once, and what was not delivered is lost",
+        zh: "{who}用 seq {seq} 的 RST 重置连接：连接立即结束，未交付的数据丢失",
+        see: "9293 3.5.3"
+    }
+    aborts(seq) {
+        en: "the program has aborted: tcplab sends a RST with seq {seq}, the connection is over at once",
+        zh: "程序中止了连接：tcplab 发送 seq {seq} 的 RST，连接立即结束",
+        see: "9293 3.10.5"
+    }
+    reset_not_exact(seq, expected) {
+        en: "RST with seq {seq}, but exactly {expected} is awaited: it is not obeyed, as a stranger may have guessed it",
+        zh: "RST 的 seq 是 {seq}，而准备接收的正好是 {expected}：不予理会，因为可能是外人猜测的",
+        see: "5961 3.2"
+    }
+    syn_inside(ack) {
+        en: "a SYN inside a connection is not obeyed: the sender is asked with ack {ack} whether it means it (challenge ACK)",
+        zh: "连接中出现的 SYN 不予理会：用 ack {ack} 询问发送方是否当真（挑战 ACK）",
+        see: "5961 4.2"
+    }
+    reset_for_nobody(seq) {
+        en: "no connection and no service is meant by that segment: RST with seq {seq}",
+        zh: "那个报文段不属于任何连接或服务：回答 seq {seq} 的 RST",
+        see: "9293 3.5.2"
+    }
+    segment_for_nobody() {
+        en: "this segment belongs to no connection",
+        zh: "这个报文段不属于任何连接",
+        see: "9293 3.10.7.1"
+    }
+
+    // Discarded by the stack.
+    thrown_away_malformed() {
+        en: "it can't be read, or its checksum is wrong: as if it had been lost",
+        zh: "无法解析或校验和错误：等于已经丢失",
+        see: "9293 3.1"
+    }
+    thrown_away_not_for_us() {
+        en: "its destination is none of tcplab's addresses",
+        zh: "目的地址不是 tcplab 的地址",
+        see: "1122 3.2.1.3"
+    }
+    thrown_away_bad_address() {
+        en: "no connection may have such an address",
+        zh: "连接不允许使用这样的地址",
+        see: "1122 3.2.1.3"
+    }
+    thrown_away_bad_flags() {
+        en: "SYN and FIN in one segment: no connection begins like that",
+        zh: "同一个报文段里有 SYN 和 FIN：连接不会这样开始",
+        see: "9293 3.10.7.2"
+    }
+    thrown_away_backlog() {
+        en: "as many connections as allowed are waiting for the end of their handshake: the SYN goes unanswered, and the client will try again",
+        zh: "等待握手完成的连接已达上限：不回答这个 SYN，客户端会重试",
+        see: "4987 3.2"
+    }
+    thrown_away_fragment() {
+        en: "a fragment that overlaps others, is too late or too large",
+        zh: "与其他分片重叠、太迟或太大的分片",
+        see: "1122 3.3.2"
+    }
+    thrown_away_unsupported() {
+        en: "a protocol that tcplab does not speak",
+        zh: "tcplab 不使用的协议",
+        see: "1122 3.2.2.1"
+    }
+
+    // Everything that is no segment.
+    datagram(who, bytes) {
+        en: "{who} sends one datagram of {bytes}",
+        zh: "{who}发送一个 {bytes}的数据报",
+        see: "768"
+    }
+    datagrams_promise_nothing() {
+        en: "UDP has no connection: no sequence number, no acknowledgment, and nobody notices if it is lost",
+        zh: "UDP 没有连接：没有序号，没有确认，丢失了也没有人知道",
+        see: "768"
+    }
+    port_unreachable() {
+        en: "ICMP says that nobody has bound the port that the datagram was sent to",
+        zh: "ICMP 说明没有程序绑定数据报所发往的端口",
+        see: "1122 4.1.3.1"
+    }
+    ping(who, bytes) {
+        en: "{who} asks with {bytes} whether the other end can be reached (echo request)",
+        zh: "{who}用 {bytes}询问对方是否可达（回显请求）",
+        see: "1122 3.2.2.6"
+    }
+    pong(who, bytes) {
+        en: "{who} sends the {bytes} back (echo reply)",
+        zh: "{who}把 {bytes}送回（回显应答）",
+        see: "1122 3.2.2.6"
+    }
+    fragment(id, first, last) {
+        en: "a fragment: bytes {first} to {last} of packet {id}, which is read when all of it is there",
+        zh: "分片：包 {id} 的第 {first} 到 {last} 字节，到齐之后才处理",
+        see: "1122 3.3.2"
+    }
+}

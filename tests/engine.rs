@@ -1,0 +1,290 @@
+//! What ladders between two good ends can't show: an engine alone, against a peer that a test plays by hand.
+
+mod support;
+
+use smoltcp::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use support::{ACK, FIN, Forged, PSH, RST, SYN};
+use tcplab::engine::{Command, Config, Engine};
+use tcplab::event::{Cause, Direction, Event, EventKind, FlowId, Timer, UserCall};
+use tcplab::segment::{Origin, Segment, SeqNumber, describe};
+use tcplab::service::Connection;
+use tcplab::state::TcpState;
+
+const PORT: u16 = 1111;
+/// The peer's initial sequence number.
+const IRS: u32 = 1_000;
+
+/// An engine with one connection to a peer whose segments the test writes.
+struct Played {
+    engine: Engine,
+    now: Instant,
+    local: SocketAddr,
+    peer: SocketAddr,
+    /// The engine's initial sequence number, once its SYN is out.
+    iss: u32,
+    events: Vec<Event>,
+}
+
+impl Played {
+    fn new(config: impl FnOnce(&mut Config)) -> Played {
+        let mut settings = Config::new(["192.0.2.2/24".parse().unwrap()]);
+        config(&mut settings);
+        Played {
+            engine: Engine::new(settings),
+            now: Instant::ZERO,
+            local: SocketAddr::new("192.0.2.2".parse().unwrap(), PORT),
+            peer: SocketAddr::new("192.0.2.1".parse().unwrap(), 50_000),
+            iss: 0,
+            events: Vec::new(),
+        }
+    }
+
+    /// A segment with numbers relative to the initial ones arrives; what the engine sends then.
+    fn send(&mut self, flags: u8, seq: i32, ack: i32, payload: &[u8]) -> Vec<String> {
+        let seq = IRS.wrapping_add_signed(seq);
+        let ack = self.iss.wrapping_add_signed(ack);
+        let mut forged = Forged::new(self.peer, self.local, flags, seq, ack);
+        forged.payload = payload.to_vec();
+        self.engine.handle_packet(self.now, &mut forged.packet());
+        self.drain()
+    }
+
+    fn shake_hands(&mut self) {
+        self.send(SYN, 0, 0, b"");
+        self.send(ACK, 1, 1, b"");
+        assert_eq!(self.engine.state(FlowId(1)), Some(TcpState::Established));
+    }
+
+    /// Only now does the engine get to know the time.
+    fn wake_at(&mut self, at: Instant) -> Vec<String> {
+        self.now = at;
+        self.engine.handle_timeout(at);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Vec<String> {
+        let (mut sent, mut buf) = (Vec::new(), [0; 1500]);
+        while let Some(transmit) = self.engine.poll_transmit(self.now, &mut buf) {
+            let described = describe(&buf[..transmit.len]);
+            let segment: &Segment = described.tcp().unwrap();
+            if segment.flags.0 & u16::from(SYN) != 0 {
+                self.iss = segment.seq.0;
+            }
+            let origin = Origin {
+                seq: Some(SeqNumber(self.iss)),
+                ack: Some(SeqNumber(IRS)),
+            };
+            sent.push(format!("{:#}", described.notation(origin)));
+        }
+        self.events
+            .extend(std::iter::from_fn(|| self.engine.poll_event()));
+        sent
+    }
+
+    fn transitions(&self) -> Vec<(TcpState, Cause)> {
+        let changes = self.events.iter().filter_map(|event| match event.kind {
+            EventKind::Transition(transition) => Some((transition.to, transition.cause)),
+            _ => None,
+        });
+        changes.collect()
+    }
+
+    /// Whether each segment that came in was told as one that repeats.
+    fn repeats(&self) -> Vec<bool> {
+        let packets = self.events.iter().filter_map(|event| match &event.kind {
+            EventKind::Packet(packet) if packet.direction == Direction::In => {
+                Some(packet.retransmission)
+            }
+            _ => None,
+        });
+        packets.collect()
+    }
+}
+
+async fn hold(conn: Connection) -> std::io::Result<()> {
+    conn.sleep(Duration::from_secs(1_000_000)).await;
+    conn.close().await
+}
+
+#[test]
+fn only_a_syn_ack_that_counts_tells_the_peers_initial_number() {
+    let mut played = Played::new(|_| {});
+    let irs = Rc::new(RefCell::new(None));
+    let seen = Rc::clone(&irs);
+    let client = move |conn: Connection| async move {
+        *seen.borrow_mut() = Some(conn.handshake().irs);
+        hold(conn).await
+    };
+    let peer = played.peer;
+    played
+        .engine
+        .connect_tcp(played.now, "client", Some(PORT), peer, client)
+        .unwrap();
+    assert_eq!(played.drain(), ["S 0:0(0) <mss 1460,wscale 3,sackOK,eol>"]);
+    // Section 3.10.7.3: an ACK of something never sent is answered with a reset.
+    assert_eq!(played.send(SYN | ACK, 5_000, 77, b""), ["R 77:77(0)"]);
+    assert_eq!(*irs.borrow(), None);
+    assert_eq!(played.send(SYN | ACK, 0, 1, b""), [". ack 1"]);
+    assert_eq!(*irs.borrow(), Some(SeqNumber(IRS)));
+    // What was answered before does not count as sent.
+    assert_eq!(played.send(PSH | ACK, 1, 1, b"hello"), [""; 0]);
+    assert_eq!(played.repeats(), [false; 3]);
+}
+
+#[test]
+fn segments_from_outside_of_the_window_do_not_make_later_ones_look_repeated() {
+    let mut played = Played::new(|_| {});
+    played.engine.serve_tcp(PORT, "hold", hold);
+    played.shake_hands();
+    played.send(RST, 100_000_000, 1, b"");
+    played.send(PSH | ACK, 1, 1, b"hello");
+    played.send(PSH | ACK, 1, 1, b"hello");
+    played.send(PSH | ACK, 6, 1, b"again");
+    assert_eq!(played.repeats(), [false, false, false, false, true, false]);
+}
+
+/// A machine that slept must not lose the last ACK, nor the wait, to smoltcp's own TIME-WAIT of ten seconds.
+#[test]
+fn a_long_sleep_does_not_cut_time_wait_short() {
+    for holds in [false, true] {
+        let mut played = Played::new(|_| {});
+        played
+            .engine
+            .serve_tcp(PORT, "close", move |conn: Connection| async move {
+                conn.close().await?;
+                conn.drain().await?;
+                if holds { hold(conn).await } else { Ok(()) }
+            });
+        played.send(SYN, 0, 0, b"");
+        assert_eq!(played.send(ACK, 1, 1, b""), ["F. 1:1(0) ack 1"]);
+        // The ACK of the data is delayed, and that of the FIN with it.
+        played.send(PSH | ACK, 1, 2, b"hello");
+        played.send(FIN | ACK, 6, 2, b"");
+        let asleep = Instant::from_secs(20);
+        assert_eq!(played.wake_at(asleep).len(), 1);
+        assert_eq!(
+            played.engine.state(FlowId(1)),
+            Some(TcpState::TimeWait),
+            "holds: {holds}"
+        );
+        // It lasts a minute from the last ACK, or from the second FIN if there is one.
+        let later = asleep + Duration::from_secs(50);
+        played.wake_at(later);
+        assert_eq!(played.send(FIN | ACK, 6, 2, b""), [". ack 7"]);
+        played.wake_at(later + Duration::from_millis(59_999));
+        assert_eq!(
+            played.engine.state(FlowId(1)),
+            Some(TcpState::TimeWait),
+            "holds: {holds}"
+        );
+        played.wake_at(later + Duration::from_secs(60));
+        let end = played.transitions().pop();
+        assert_eq!(
+            end,
+            Some((TcpState::Closed, Cause::Timeout(Timer::TimeWait)))
+        );
+        assert_eq!(played.engine.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn everything_can_be_aborted() {
+    let mut played = Played::new(|_| {});
+    played.engine.serve_tcp(PORT, "hold", hold);
+    for port in 50_000..50_010 {
+        played.peer.set_port(port);
+        played.send(SYN, 0, 0, b"");
+        if port % 2 == 0 {
+            played.send(ACK, 1, 1, b"");
+        }
+    }
+    played.engine.handle_command(played.now, Command::AbortAll);
+    assert_eq!(played.drain().len(), 10);
+    let aborted = (TcpState::Closed, Cause::Call(UserCall::Abort));
+    let count = played
+        .transitions()
+        .iter()
+        .filter(|&&end| end == aborted)
+        .count();
+    assert_eq!(count, 10);
+}
+
+/// A program that goes on after its connection was reset: what still comes gets a reset with the numbers of RFC 9293,
+/// section 3.10.7.1.
+#[test]
+fn a_closed_connection_answers_with_resets() {
+    let mut played = Played::new(|_| {});
+    played.engine.serve_tcp(PORT, "hold", hold);
+    played.shake_hands();
+    played.send(RST | ACK, 1, 1, b"");
+    assert_eq!(played.send(ACK, 1, 1, b"hello"), ["R 1:1(0)"]);
+    assert_eq!(played.send(RST, 1, 1, b""), [""; 0]);
+    // Zero on the wire, so relative to our initial number something else.
+    let minus_iss = 0u32.wrapping_sub(played.iss);
+    assert_eq!(
+        played.send(SYN, 7, 0, b""),
+        [format!("R. {minus_iss}:{minus_iss}(0) ack 8")]
+    );
+}
+
+#[test]
+fn keep_alive_probes_leave_when_the_connection_is_idle() {
+    let mut played = Played::new(|config| config.keep_alive = Some(Duration::from_secs(10)));
+    played.engine.serve_tcp(PORT, "hold", hold);
+    played.shake_hands();
+    assert_eq!(played.wake_at(Instant::from_millis(9_999)), [""; 0]);
+    assert_eq!(played.engine.poll_timeout(), Some(Instant::from_secs(10)));
+    // RFC 9293, section 3.8.4: SEG.SEQ = SND.NXT - 1.
+    assert_eq!(played.wake_at(Instant::from_secs(10)), [". 0:1(1) ack 1"]);
+    played.send(ACK, 1, 1, b"");
+    assert_eq!(played.wake_at(Instant::from_millis(19_999)), [""; 0]);
+    assert_eq!(played.wake_at(Instant::from_secs(20)), [". 0:1(1) ack 1"]);
+}
+
+/// Windows are told in units of eight bytes here, so their right edge draws back when the free room is no multiple of that.
+/// A peer that has used the old edge sends all its acknowledgments from beyond the new one.
+#[test]
+fn an_acknowledgment_from_beyond_the_edge_of_a_shut_window_counts() {
+    const BUFFER: i32 = 256 * 1024;
+    let mut played = Played::new(|_| {});
+    played
+        .engine
+        .serve_tcp(PORT, "talk", |conn: Connection| async move {
+            conn.write_all(b"0123456789").await?;
+            hold(conn).await
+        });
+    // The peer offers a window scale, so ours counts.
+    let mut syn = Forged::new(played.peer, played.local, SYN, IRS, 0);
+    syn.options = vec![2, 4, 5, 180, 3, 3, 0, 1];
+    played.engine.handle_packet(played.now, &mut syn.packet());
+    played.drain();
+    played.send(ACK, 1, 1, b"");
+    // Eight bytes, then one: the edge goes from one past the whole buffer back by seven.
+    played.send(PSH | ACK, 1, 1, b"12345678");
+    played.wake_at(Instant::from_millis(20));
+    played.send(PSH | ACK, 9, 1, b"9");
+    played.wake_at(Instant::from_millis(40));
+    // The peer uses up the old edge, and acknowledges nothing yet.
+    let mut seq = 10;
+    while seq < BUFFER + 1 {
+        let len = 1460.min(BUFFER + 1 - seq);
+        played.send(ACK, seq, 1, &vec![7; len as usize]);
+        seq += len;
+        played.wake_at(played.now + Duration::from_millis(20));
+    }
+    assert_eq!(
+        played.send(ACK, seq, 11, b""),
+        [format!(". ack {}", BUFFER - 2)]
+    );
+    // Nothing of ours is left to be sent again.
+    for seconds in 6..30 {
+        let sent = played.wake_at(Instant::from_secs(seconds));
+        assert!(
+            !sent.iter().any(|segment| segment.contains("(10)")),
+            "{sent:?}"
+        );
+    }
+}

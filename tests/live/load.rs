@@ -1,0 +1,62 @@
+//! Many connections, and much data over one.
+
+use crate::rig::run_python;
+
+/// All SYNs leave before the first answer is looked at; each connection has data of its own.
+const CROWD: &str = "import selectors, socket, sys
+count = int(sys.argv[1])
+ready = selectors.DefaultSelector()
+def data(i): return (b'%06d' % i) * (50 + i % 100)
+for i in range(count):
+    s = socket.socket(socket.AF_INET6 if i % 2 else socket.AF_INET)
+    s.setblocking(False)
+    s.connect_ex(('2001:db8::2' if i % 2 else '192.0.2.2', 7))
+    ready.register(s, selectors.EVENT_WRITE, [i, b''])
+left, waiting = count, count
+good = 0
+while left:
+    for key, _ in ready.select(10):
+        s, (i, got) = key.fileobj, key.data
+        if waiting:
+            # Connected; nobody speaks before all are.
+            assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+            ready.modify(s, selectors.EVENT_READ, key.data)
+            waiting -= 1
+            if not waiting:
+                for key in list(ready.get_map().values()): key.fileobj.sendall(data(key.data[0]))
+            continue
+        more = s.recv(65536)
+        key.data[1] = got = got + more
+        if not more or len(got) >= len(data(i)):
+            good += got == data(i)
+            ready.unregister(s); s.close(); left -= 1
+print(good)
+";
+
+const MUCH: &str = "import hashlib, os, socket, sys, threading
+s = socket.create_connection((sys.argv[1], 7), 15)
+sent = os.urandom(1 << 20)
+def send(): s.sendall(sent); s.shutdown(socket.SHUT_WR)
+threading.Thread(target=send).start()
+got = b''.join(iter(lambda: s.recv(65536), b''))
+print(len(got), got == sent)
+";
+
+#[test]
+fn five_hundred_connections_at_once() {
+    let said = run_python(&[], CROWD, &["500"]).expect(0, "500\n");
+    said.shows(&["all: 500 connections, 0 exchanges of UDP"]);
+    run_python(&["-q", "--backlog", "1000"], CROWD, &["500"]).expect(0, "500\n");
+}
+
+#[test]
+fn a_mebibyte_comes_back_intact() {
+    for server in ["192.0.2.2", "2001:db8::2"] {
+        for options in [&[][..], &["-q"], &["-q", "--mtu", "1280", "--buffer", "4K"]] {
+            let said = run_python(options, MUCH, &[server]).expect(0, "1048576 True\n");
+            if options.is_empty() {
+                said.shows(&["in      1048576 bytes in ", "out     1048576 bytes in "]);
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `tcplab run`: the password by nc, exit codes, and output that stays what the command wrote.
+
+use crate::rig::{as_nobody, command, run, start, tcplab, with_input};
+
+#[test]
+fn the_password_by_nc() {
+    for (typed, answer) in [("123\n", "进入成功"), ("124\n", "密码错误")] {
+        let arguments = ["run", "--quiet", "--", "nc", "-w", "5", "lab.test", "1111"];
+        for mut tcplab in [command(&arguments), as_nobody(&arguments)] {
+            let said = with_input(&mut tcplab, typed);
+            let said = said.expect(0, &format!("请输入密码:{answer}"));
+            assert_eq!(said.stderr, "");
+        }
+    }
+}
+
+#[test]
+fn exit_codes_are_the_commands_own() {
+    for (line, code) in [
+        ("exit 0", 0),
+        ("exit 1", 1),
+        ("exit 77", 77),
+        ("kill -KILL $$", 137),
+        ("kill -TERM $$", 143),
+    ] {
+        let said = run(&[], line).expect(code, "");
+        said.shows(&["no packet has come: nobody has spoken to tcplab\n"]);
+    }
+    assert_eq!(tcplab(&["run", "--", "false"]).code, 1);
+}
+
+#[test]
+fn what_cannot_be_run_is_told() {
+    for (program, words) in [
+        ("nosuchcommand", "tcplab: no such command: nosuchcommand\n"),
+        (
+            "/etc/passwd",
+            "tcplab: cannot run /etc/passwd: Permission denied\n",
+        ),
+        (
+            "/nonexistent/true",
+            "tcplab: no such command: /nonexistent/true\n",
+        ),
+    ] {
+        let said = tcplab(&["run", "--", program]).expect(2, "");
+        assert_eq!(said.stderr, words);
+    }
+}
+
+#[test]
+fn the_commands_output_is_left_alone() {
+    let bytes: String = (1..=255).map(|byte| format!("\\{byte:03o}")).collect();
+    let line = format!("printf '{bytes}' | nc -N lab.test 7; printf 'seen' >&2");
+    let said = run(&[], &line);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(said.stdout, (1..=255).collect::<Vec<u8>>());
+    said.shows(&["connects to echo on", "255 bytes in"]);
+    assert!(said.stderr.contains("seen"));
+
+    let quiet = run(&["--quiet"], "echo hello | nc -N lab.test 7").expect(0, "hello\n");
+    assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn nobody_needs_to_listen() {
+    let line = "run -- sh -c 'echo hello | nc -N lab.test 7'";
+    // Standard error is closed.
+    let mut shell = crate::rig::clean("sh", &["-c", &format!("\"$TCPLAB\" {line} 2>&-")]);
+    start(shell.env("TCPLAB", crate::rig::TCPLAB))
+        .finish()
+        .expect(0, "hello\n");
+    // Nobody reads it.
+    let arguments = ["run", "--", "sh", "-c", "echo hello | nc -N lab.test 7"];
+    for options in [None, Some("tcplab=debug")] {
+        let mut command = command(&arguments);
+        command.envs(options.map(|level| ("RUST_LOG", level)));
+        let mut child = command.spawn().unwrap();
+        drop(child.stderr.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout, b"hello\n");
+    }
+}
+
+#[test]
+fn the_log_tells_what_the_ladder_draws() {
+    let mut logged = command(&[
+        "run",
+        "-q",
+        "--",
+        "sh",
+        "-c",
+        "echo hello | nc -N lab.test 7",
+    ]);
+    let said = start(logged.env("RUST_LOG", "tcplab=debug")).finish();
+    said.expect(0, "hello\n").shows(&[
+        "INFO  tcplab] #1 [2001:db8::1]:",
+        "DEBUG tcplab] #1 in 1: S 0:0(0) win ",
+        "INFO  tcplab] #1 LISTEN -> SYN-RECEIVED (segment 1)",
+        "DEBUG tcplab] #1 out 2: S. 0:0(0) ack 1 win ",
+        "SYN-RECEIVED -> ESTABLISHED",
+        "P. 1:7(6) ack 1",
+        "ESTABLISHED -> CLOSE-WAIT",
+        "CLOSE-WAIT -> LAST-ACK (CLOSE)",
+        "LAST-ACK -> CLOSED",
+        "over",
+    ]);
+}
