@@ -19,6 +19,7 @@ python3 python3
 setpriv util-linux
 unshare util-linux
 tcpdump tcpdump
+tmux tmux
 tshark tshark
 '
 

@@ -16,6 +16,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod files;
+mod live;
 mod plan;
 mod run;
 mod serve;

@@ -108,6 +108,8 @@ pub mod sink;
 
 pub mod sys;
 
+pub mod ui;
+
 pub mod cli;
 
 /// The code of the README compiles and runs.

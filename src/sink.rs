@@ -24,7 +24,7 @@ pub mod story;
 pub mod summary;
 
 mod paint;
-mod text;
+pub(crate) mod text;
 
 /// Something that keeps what happens, in a file or elsewhere.
 ///

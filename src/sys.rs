@@ -1,7 +1,8 @@
 //! What tcplab asks of Linux: a TUN, a private network to put it in, something to wait on, a clock.
 //!
 //! Everything below is ordinary kernel interface: ioctls through the `tun-tap` crate, rtnetlink,
-//! sock_diag, namespaces, `signalfd`. No other program is run (no `ip`, no `unshare`), and no other part
+//! sock_diag, namespaces, `signalfd`, pseudo-terminals. No other program is run (no `ip`, no `unshare`), and no
+//! other part
 //! of the crate may touch the operating system or hold unsafe code.
 //!
 //! Linux 5.3 or later is needed (`pidfd_open(2)`).
@@ -22,6 +23,8 @@ pub mod clock;
 pub mod doctor;
 
 pub mod sockets;
+
+pub mod pty;
 
 pub mod http;
 

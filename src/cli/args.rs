@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use super::live::HeldLog;
 use super::plan::{
     listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
 };
@@ -188,6 +189,11 @@ pub(super) struct Show {
     /// The language of what is shown; help, errors and the log are in English
     #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     pub(super) lang: Language,
+    /// Watch on a live screen: connections, ladder, state diagram, each segment in full; `?` there tells the keys
+    #[arg(long, conflicts_with_all = ["quiet", "whole"])]
+    pub(super) tui: bool,
+    #[arg(skip)]
+    pub(super) log: HeldLog,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

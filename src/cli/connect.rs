@@ -14,9 +14,11 @@ use crate::service::hello::hello_client;
 use crate::service::password::password_client;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig};
+use crate::sys::pty::{Pty, is_typed};
 use crate::sys::sockets::has_port;
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::{Signal, Waiter};
+use crate::ui::{Pane, Request};
 use anyhow::{Context, anyhow, bail};
 use smoltcp::time::{Duration, Instant};
 use std::io::{self, Read, Write};
@@ -45,7 +47,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     let peer = resolve(&connect.peer, &connect.tun)?;
     if connect.cmd.is_empty() {
         let tun = open_tun(&connect.tun, connect.stack.mtu)?;
-        let session = begin(&connect, &tun, &waiter, clock, watcher)?;
+        let session = begin(&connect, None, &tun, &waiter, clock, watcher)?;
         return talk(session, &connect, peer, None);
     }
 
@@ -53,6 +55,10 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     let mut command = process::Command::new(words.next().context("no command")?);
     // Standard input is the client's.
     command.args(words).stdin(process::Stdio::null());
+    let pty = match connect.show.tui {
+        true => Some(Pty::attach(&mut command, false)?),
+        false => None,
+    };
     let addresses = connect
         .tun
         .addr
@@ -78,7 +84,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     let Lab {
         tun, child, diag, ..
     } = &mut lab;
-    let mut session = begin(&connect, tun, &waiter, clock, watcher)?;
+    let mut session = begin(&connect, pty, tun, &waiter, clock, watcher)?;
     if let Some(diag) = diag {
         session.ask(diag);
     }
@@ -87,13 +93,24 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
 
 fn begin<'a>(
     connect: &args::Connect,
+    server: Option<Pty>,
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
-    watcher: Watcher,
+    mut watcher: Watcher,
 ) -> anyhow::Result<Session<'a>> {
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
+    let pane = match is_typed() {
+        true => Pane::Lines,
+        false => Pane::Printed,
+    };
+    watcher.show(
+        format!("connect {}", connect.peer),
+        pane,
+        server,
+        Some(clock),
+    )?;
     Ok(Session::new(
         Engine::new(config),
         tun,
@@ -121,17 +138,25 @@ fn talk(
     let mut server_told = false;
     loop {
         let deadline = done_at.map(|at| at + LINGER);
-        let ready = session.step(server.as_deref_mut(), console.wants_input(), deadline)?;
+        // On a live screen lines are typed there.
+        let wants_input = console.wants_input() && !(session.watcher().is_live() && is_typed());
+        let ready = session.step(server.as_deref_mut(), wants_input, deadline)?;
         let now = session.now();
         if ready.input {
             type_in(&console)?;
             session.engine.handle_command(now, Command::Wake(flow));
             session.drain()?;
         }
-        io::stdout().write_all(&console.take_output())?;
-        io::stdout().flush()?;
-        if let Some(caught) = ready.signals.first() {
-            interrupted = Some(caught.signal);
+        let mut leave = false;
+        if ready.screen {
+            leave = obey(&mut session, &console);
+            session.engine.handle_command(now, Command::Wake(flow));
+            session.drain()?;
+        }
+        session.watcher().print(&console.take_output())?;
+        let caught = ready.signals.first().map(|caught| caught.signal);
+        if let Some(signal) = caught.or(leave.then_some(Signal::SIGINT)) {
+            interrupted = Some(signal);
             session.engine.handle_command(now, Command::Abort(flow));
             session.drain()?;
             break;
@@ -152,6 +177,9 @@ fn talk(
             done_at = None;
         }
     }
+    if interrupted.is_none() {
+        look(&mut session, server, &console)?;
+    }
     let outcome = session.outcome().cloned().flatten();
     session.finish();
     match (interrupted, outcome) {
@@ -162,6 +190,37 @@ fn talk(
         }
         (None, _) => Ok(0),
     }
+}
+
+/// Does what the live screen asks for. Answers whether that is to end.
+fn obey(session: &mut Session<'_>, console: &Console) -> bool {
+    let mut leave = false;
+    for request in session.watcher().requests() {
+        match request {
+            Request::Type(line) => console.feed(&line),
+            Request::EndInput => console.end_input(),
+            Request::Leave => leave = true,
+            // The screen keeps these to itself.
+            Request::Keys(_) => {}
+        }
+    }
+    leave
+}
+
+/// Leaves the live screen there, if there is one, until a key or a signal ends it.
+fn look(
+    session: &mut Session<'_>,
+    mut server: Option<&mut crate::sys::child::Child>,
+    console: &Console,
+) -> anyhow::Result<()> {
+    session.watcher().ended("client ended".to_owned());
+    while session.watcher().is_live() {
+        let ready = session.step(server.as_deref_mut(), false, None)?;
+        if !ready.signals.is_empty() || ready.screen && obey(session, console) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn open(

@@ -11,10 +11,13 @@ use crate::service::{Console, hello::hello_client};
 use crate::sim::{Side, Sim};
 use crate::sys::clock::Clock;
 use crate::sys::lab::LabError;
+use crate::sys::wait::{Waiter, Watch};
+use crate::ui::{Pane, Request};
 use anyhow::Context;
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::process;
 
 /// The port of both services.
@@ -39,7 +42,13 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
         .arg("demo-client")
         .arg(std_address(&addresses.own[0]).to_string())
         .arg(TYPED);
-    match in_lab(&demo.show, &demo.stack, &addresses, client) {
+    match in_lab(
+        "demo".to_owned(),
+        &demo.show,
+        &demo.stack,
+        &addresses,
+        client,
+    ) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
             say(&demo.show, &demo.show.lang().simulated_instead(error));
@@ -101,6 +110,8 @@ fn say(show: &Show, text: &str) {
 
 /// The same conversation between two stacks of ours.
 fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result<u8> {
+    // A signal shall not leave the terminal as a live screen needs it.
+    let waiter = show.tui.then(Waiter::new).transpose()?;
     let clock = Clock::start();
     let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
     let watch = watcher.wants();
@@ -114,6 +125,7 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     let client = Engine::new(config(addresses.kernel.clone(), 1)?);
     let mut sim = Sim::new(client, server, LATENCY);
     let peer = SocketAddr::new(std_address(&addresses.own[0]), PORT);
+    watcher.show("demo, simulated".to_owned(), Pane::Printed, None, None)?;
 
     let console = Console::new();
     let theirs = console.clone();
@@ -131,8 +143,29 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
         hello_client(socket, theirs)
     })?;
     go_on(&mut sim, &mut watcher, &console, flow)?;
+    if let Some(waiter) = &waiter {
+        watcher.ended("simulation ended".to_owned());
+        look(&mut watcher, waiter)?;
+    }
     watcher.finish(sim.now());
     Ok(0)
+}
+
+/// Leaves the live screen there until a key or a signal ends it.
+fn look(watcher: &mut Watcher, waiter: &Waiter) -> io::Result<()> {
+    while watcher.is_live() {
+        let screen = watcher.live_end();
+        let watch = Watch {
+            screen: screen.as_ref().map(AsFd::as_fd),
+            ..Watch::default()
+        };
+        let ready = waiter.wait(watch, None)?;
+        let wants_to_leave = ready.screen && watcher.requests().contains(&Request::Leave);
+        if wants_to_leave || !ready.signals.is_empty() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Lets simulated time pass until both ends have nothing left to say. The client on the left, whose flow is `flow`,
@@ -146,9 +179,9 @@ fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console, flow: FlowId) 
             }
         }
         watcher.flush();
-        io::stdout().write_all(&console.take_output())?;
+        watcher.print(&console.take_output())?;
         if console.wants_input() {
-            print(TYPED)?;
+            watcher.print(format!("{TYPED}\n").as_bytes())?;
             console.feed(TYPED.as_bytes());
             console.end_input();
             let now = sim.now();

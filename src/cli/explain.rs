@@ -16,6 +16,9 @@ const BATCH: usize = 256;
 /// Shows the capture. The code is 0 when all of it was read, and 1 when it is cut off or damaged.
 pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
     start_log(&explain.show);
+    if explain.show.tui {
+        bail!("--tui shows what happens now, not a capture: leave it out");
+    }
     let path = &explain.file;
     let is_stdin = path == Path::new("-");
     let name = if is_stdin {

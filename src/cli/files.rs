@@ -25,6 +25,9 @@ pub(super) fn open(show: &Show, epoch: Duration) -> anyhow::Result<Vec<Named>> {
     {
         bail!("only one of --json and -w can go to standard output");
     }
+    if show.tui && paths.into_iter().flatten().any(|path| is_stdout(path)) {
+        bail!("--tui needs standard output to draw on: let --json and -w write to a file");
+    }
     let mut sinks: Vec<Named> = Vec::new();
     for (path, format) in &show.report {
         let report = Report::new(create(path)?, *format, show.lang());

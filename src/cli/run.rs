@@ -8,8 +8,10 @@ use crate::engine::Engine;
 use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig, LabError};
+use crate::sys::pty::{Pty, is_typed};
 use crate::sys::tun::TunConfig;
-use crate::sys::wait::Waiter;
+use crate::sys::wait::{Signal, Waiter};
+use crate::ui::{Pane, Request};
 use smoltcp::time::Duration;
 use smoltcp::wire::IpCidr;
 use std::process::Command;
@@ -25,9 +27,12 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
     start_log(&run.show);
     let mut words = run.cmd.into_iter();
-    let mut command = Command::new(words.next().unwrap_or_default());
+    let program = words.next().unwrap_or_default();
+    let title = format!("run {}", program.display());
+    let mut command = Command::new(program);
     command.args(words);
     Ok(in_lab(
+        title,
         &run.show,
         &run.stack,
         &Addresses::new(&run.lab),
@@ -67,6 +72,10 @@ impl Addresses {
     }
 }
 
+fn no_pty(error: std::io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context("cannot give the command a terminal of its own")
+}
+
 /// Why a command did not run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
@@ -74,20 +83,21 @@ pub(super) enum RunError {
     #[error(transparent)]
     Lab(#[from] LabError),
     /// Anything else.
-    #[error("{0:#}")]
+    #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 
-/// Runs `command` in a lab with the standard services, and returns its exit code.
+/// Runs `command` in a lab with the standard services, and returns its exit code. On a live screen it is called `title`.
 pub(super) fn in_lab(
+    title: String,
     show: &Show,
     stack: &Stack,
     addresses: &Addresses,
-    command: Command,
+    mut command: Command,
 ) -> Result<u8, RunError> {
     let waiter = Waiter::new().map_err(anyhow::Error::new)?;
     let clock = Clock::start();
-    let watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
+    let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
     let config = engine_config(
         stack,
         watcher.wants(),
@@ -98,32 +108,63 @@ pub(super) fn in_lab(
     let mut engine = Engine::new(config);
     engine.serve_standard(&stack.password);
 
+    let pty = match watcher.wants_live() {
+        true => Some(Pty::attach(&mut command, is_typed()).map_err(no_pty)?),
+        false => None,
+    };
     let mut lab = Lab::open(&addresses.lab_config(stack.mtu), command)?;
     for shortfall in &lab.shortfalls {
         log::warn!("{shortfall}");
     }
     lab.start()?;
+    let pane = match is_typed() {
+        true => Pane::Terminal,
+        false => Pane::Printed,
+    };
+    watcher.show(title, pane, pty, Some(clock))?;
 
     let mut session = Session::new(engine, &lab.tun, &waiter, clock, watcher);
     if let Some(diag) = &lab.diag {
         session.ask(diag);
     }
     let mut ended = None;
+    // Whoever looks at a live screen decides when it's over.
+    let mut stays = session.watcher().is_live();
+    let mut asked_to_end = false;
     let code = loop {
-        let deadline = ended.map(|(_, at)| at + LINGER);
+        let deadline = ended.filter(|_| !stays).map(|(_, at)| at + LINGER);
         let ready = session.step(Some(&mut lab.child), false, deadline)?;
+        if ready.screen && session.watcher().requests().contains(&Request::Leave) {
+            stays = false;
+            let signal = match std::mem::replace(&mut asked_to_end, true) {
+                false => Signal::SIGTERM,
+                true => Signal::SIGKILL,
+            };
+            // It does nothing to a command that has ended.
+            lab.child.kill(signal).map_err(anyhow::Error::new)?;
+            ended = ended.map(|(code, at)| (code, at - LINGER));
+        }
         for caught in ready.signals {
+            stays = false;
             if ended.is_some() {
                 // The command is gone already, and somebody does not want to wait for its connections.
                 ended = ended.map(|(code, at)| (code, at - LINGER));
+            } else if session.watcher().is_live() {
+                // On a terminal of its own nothing else reaches it.
+                lab.child.kill(caught.signal).map_err(anyhow::Error::new)?;
             } else {
                 lab.child.pass_on(caught).map_err(anyhow::Error::new)?;
             }
         }
         if let Some(status) = ready.child_exited {
-            ended = Some((exit_code(status), session.now()));
+            let code = exit_code(status);
+            ended = Some((code, session.now()));
+            session
+                .watcher()
+                .ended(format!("command ended with code {code}"));
         }
         if let Some((code, at)) = ended
+            && !stays
             && (session.engine.is_quiet() || session.now() >= at + LINGER)
         {
             break code;

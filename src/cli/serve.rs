@@ -8,6 +8,7 @@ use crate::engine::{Command, Engine};
 use crate::sys::clock::Clock;
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::Waiter;
+use crate::ui::Pane;
 use crate::words::Lang;
 use std::io::{self, Write};
 
@@ -16,7 +17,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     start_log(&serve.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
-    let watcher = Watcher::new(
+    let mut watcher = Watcher::new(
         &serve.show,
         clock.wall_at_start(),
         Some(serve.stack.time_wait),
@@ -32,11 +33,18 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     )?);
     engine.serve_standard(&serve.stack.password);
     say_ready(serve.show.lang(), &serve.tun, &tun);
+    watcher.show(
+        format!("serve {}", tun.name()),
+        Pane::None,
+        None,
+        Some(clock),
+    )?;
 
     let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
     loop {
         let ready = session.step(None, false, None)?;
-        if !ready.signals.is_empty() {
+        let wants_to_leave = ready.screen && !session.watcher().requests().is_empty();
+        if wants_to_leave || !ready.signals.is_empty() {
             break;
         }
     }

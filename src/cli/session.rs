@@ -60,6 +60,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whoever watches.
+    pub(super) fn watcher(&mut self) -> &mut Watcher {
+        &mut self.audience.watcher
+    }
+
     /// The time.
     pub(super) fn now(&self) -> Instant {
         self.driver.now()
@@ -76,7 +81,7 @@ impl<'a> Session<'a> {
     }
 
     /// Waits until something happens, at the latest until `deadline`, and lets the engine deal with what is its business. What
-    /// is not (signals, the end of the child, input) is returned.
+    /// is not (signals, the end of the child, input, the screen) is returned.
     ///
     /// # Errors
     /// When the TUN is taken away, or the kernel can't wait.
@@ -88,11 +93,18 @@ impl<'a> Session<'a> {
     ) -> anyhow::Result<Ready> {
         self.drain()?;
         self.audience.watcher.flush();
+        let flush_at = self
+            .audience
+            .watcher
+            .flush_in()
+            .map(|after| self.now() + after.into());
+        let screen = self.audience.watcher.live_end();
         let stdin = io::stdin();
         let until = Until {
             child,
             input: input.then(|| stdin.as_fd()),
-            deadline,
+            screen: screen.as_ref().map(AsFd::as_fd),
+            deadline: [deadline, flush_at].into_iter().flatten().min(),
         };
         let audience = &mut self.audience;
         Ok(self.driver.step(&mut self.engine, until, |engine, event| {

@@ -2,19 +2,24 @@
 
 use super::args::Show;
 use super::files;
+use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
 use crate::event::{Event, Watch};
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
+use crate::sys::clock::Clock;
 use crate::sys::http::PageServer;
+use crate::sys::pty::Pty;
+use crate::ui::{Live, Pane, Request};
 use crate::view::View;
 use crate::words::Lang;
 use anyhow::Context;
 use smoltcp::time::{Duration, Instant};
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, PipeReader, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
@@ -35,6 +40,12 @@ pub(super) struct Watcher {
     _metrics: Option<PageServer>,
     /// What is drawn and not yet written.
     drawn: Vec<u8>,
+    /// Whether a live screen is asked for; it is there once the run has begun.
+    wants_live: bool,
+    live: Option<Live>,
+    log: HeldLog,
+    /// Whether there is a summary at the end.
+    sums_up: bool,
 }
 
 impl Watcher {
@@ -45,6 +56,9 @@ impl Watcher {
         epoch: std::time::Duration,
         time_wait: Option<Duration>,
     ) -> anyhow::Result<Watcher> {
+        if show.tui {
+            live::check()?;
+        }
         let screen = screen();
         let options = Options {
             screen,
@@ -61,7 +75,7 @@ impl Watcher {
             .transpose()?;
         Ok(Watcher {
             view: View::new(),
-            ladder: (!show.quiet).then(|| Ladder::new(options)),
+            ladder: (!show.quiet && !show.tui).then(|| Ladder::new(options)),
             screen,
             lang: show.lang(),
             whole: show.whole,
@@ -69,6 +83,10 @@ impl Watcher {
             sinks,
             _metrics: metrics,
             drawn: Vec::new(),
+            wants_live: show.tui,
+            live: None,
+            log: show.log.clone(),
+            sums_up: !show.quiet,
         })
     }
 
@@ -82,7 +100,8 @@ impl Watcher {
 
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> Watch {
-        if self.ladder.is_some() || events_are_logged() || !self.sinks.is_empty() {
+        let shows = self.wants_live || self.ladder.is_some();
+        if shows || events_are_logged() || !self.sinks.is_empty() {
             Watch::Everything
         } else {
             // Quiet runs still need to know when a client program of ours is done.
@@ -99,13 +118,17 @@ impl Watcher {
 
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
-        if self.ladder.is_none() && !self.logs && self.sinks.is_empty() {
+        let shows = self.wants_live || self.ladder.is_some();
+        if !shows && !self.logs && self.sinks.is_empty() {
             return;
         }
         self.view.event(event);
         if let Some(ladder) = &mut self.ladder {
             // Writing into memory does not fail.
             let _ = ladder.event(&self.view, event, &mut self.drawn);
+        }
+        if let Some(live) = &mut self.live {
+            live.event(event);
         }
         if self.logs
             && let Some((level, line)) = log_lines::line(&self.view, event)
@@ -119,6 +142,12 @@ impl Watcher {
     /// Shows what was taken in: to be called when nothing more happens for now.
     pub(super) fn flush(&mut self) {
         keep_working(&mut self.sinks, |sink| sink.flush());
+        if let Some(live) = &mut self.live {
+            live.resume(&self.view);
+            if let Some(line) = self.log.newest() {
+                live.note(&line);
+            }
+        }
         let Some(ladder) = &mut self.ladder else {
             return;
         };
@@ -137,8 +166,14 @@ impl Watcher {
         self.view.advance(now);
         let view = &self.view;
         keep_working(&mut self.sinks, |sink| sink.finish(view));
-        let Some(ladder) = &self.ladder else { return };
-        if self.whole && self.view.flows().len() > 1 {
+        self.close_live();
+        if !self.sums_up {
+            return;
+        }
+        if let Some(ladder) = &self.ladder
+            && self.whole
+            && self.view.flows().len() > 1
+        {
             for flow in self.view.flows() {
                 let _ = writeln!(self.drawn);
                 let _ = ladder.whole(flow.id, &mut self.drawn);
@@ -148,9 +183,88 @@ impl Watcher {
             let _ = writeln!(self.drawn, "{}", self.lang.nobody_came());
             return self.write();
         }
-        let _ = writeln!(self.drawn);
+        if self.ladder.is_some() {
+            let _ = writeln!(self.drawn);
+        }
         let _ = summary::write(&self.view, self.lang, self.screen, &mut self.drawn);
         self.write();
+    }
+
+    /// Begins to show the live screen, if one is asked for. `program` runs in its pane.
+    pub(super) fn show(
+        &mut self,
+        title: String,
+        pane: Pane,
+        program: Option<Pty>,
+        clock: Option<Clock>,
+    ) -> anyhow::Result<()> {
+        if self.wants_live {
+            self.live = Some(live::open(title, pane, self.lang, program, clock)?);
+            self.log.hold();
+        }
+        Ok(())
+    }
+
+    /// Whether a live screen is asked for.
+    pub(super) fn wants_live(&self) -> bool {
+        self.wants_live
+    }
+
+    /// Whether somebody looks at a live screen.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Readable when there are [`requests`](Watcher::requests).
+    pub(super) fn live_end(&self) -> Option<Arc<PipeReader>> {
+        self.live.as_ref().map(Live::wake)
+    }
+
+    /// What the live screen asks for. To be called when its [end](Watcher::live_end) is readable.
+    pub(super) fn requests(&mut self) -> Vec<Request> {
+        let Some(live) = &mut self.live else {
+            return Vec::new();
+        };
+        let requests = live.requests();
+        if live.is_gone() {
+            self.close_live();
+        }
+        requests
+    }
+
+    /// In what time [`flush`](Watcher::flush) should be called again, if ever.
+    pub(super) fn flush_in(&self) -> Option<std::time::Duration> {
+        self.live.as_ref()?.resume_in()
+    }
+
+    /// Prints what a client program of ours says: on the live screen or on standard output.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub(super) fn print(&self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(live) = &self.live {
+            live.print(bytes);
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Tells the live screen how the command has ended.
+    pub(super) fn ended(&self, how: String) {
+        if let Some(live) = &self.live {
+            live.ended(how);
+        }
+    }
+
+    fn close_live(&mut self) {
+        if let Some(live) = self.live.take()
+            && let Err(error) = live.close()
+        {
+            log::error!("the live screen: {error}; it is given up, the run goes on");
+        }
+        self.log.release();
     }
 
     fn write(&mut self) {
@@ -160,6 +274,7 @@ impl Watcher {
         if io::stderr().lock().write_all(&self.drawn).is_err() {
             // Nobody can see it any more, and there is no other place to say so. The run goes on.
             self.ladder = None;
+            self.sums_up = false;
         }
         self.drawn.clear();
     }
@@ -230,7 +345,10 @@ pub(super) fn start_log(show: &Show) {
         (false, _) => "warn,tcplab::event=off",
     };
     let env = env_logger::Env::default().default_filter_or(default);
-    env_logger::Builder::from_env(env)
-        .format_timestamp_micros()
-        .init();
+    let mut builder = env_logger::Builder::from_env(env);
+    builder.format_timestamp_micros();
+    if show.tui {
+        builder.target(env_logger::Target::Pipe(Box::new(show.log.clone())));
+    }
+    builder.init();
 }

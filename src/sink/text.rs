@@ -53,7 +53,7 @@ fn introduction(
 }
 
 /// The cause of a transition in words.
-pub(super) fn cause(lang: Lang, cause: Cause) -> String {
+pub(crate) fn cause(lang: Lang, cause: Cause) -> String {
     match cause {
         Cause::Segment(id) => lang.by_segment(id),
         Cause::Call(call) => call.name().into(),
@@ -62,7 +62,7 @@ pub(super) fn cause(lang: Lang, cause: Cause) -> String {
 }
 
 /// Why a packet is discarded.
-pub(super) fn discard(lang: Lang, why: Discard) -> String {
+pub(crate) fn discard(lang: Lang, why: Discard) -> String {
     match why {
         Discard::Malformed => lang.discard_malformed(),
         Discard::NotForUs => lang.discard_not_for_us(),
@@ -75,7 +75,7 @@ pub(super) fn discard(lang: Lang, why: Discard) -> String {
 }
 
 /// What a packet says in packetdrill's notation; in words of `lang` where it can't be read.
-pub(super) fn notation(lang: Lang, described: &Described, notation: Notation<'_>) -> String {
+pub(crate) fn notation(lang: Lang, described: &Described, notation: Notation<'_>) -> String {
     match (&described.body, lang) {
         (Body::Malformed(malformed), Lang::Zh) => {
             lang.malformed(malformed.layer.name(), lang.told(&malformed.why))
@@ -85,7 +85,7 @@ pub(super) fn notation(lang: Lang, described: &Described, notation: Notation<'_>
 }
 
 /// How a connection was closed, in order: `by the peer first (FIN), then by tcplab (FIN)`.
-pub(super) fn closed(lang: Lang, flow: &Flow) -> String {
+pub(crate) fn closed(lang: Lang, flow: &Flow) -> String {
     let means = |ending: &Ending| means(lang, ending.means);
     let whose = |ending: &Ending| whose(lang, flow, ending.by);
     match flow.endings.as_slice() {
@@ -151,7 +151,7 @@ fn timer(lang: Lang, timer: Timer) -> String {
 }
 
 /// A duration for people: `0.412 ms`, `61.002 s`.
-pub(super) fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     let micros = duration.total_micros();
     if micros < 1_000_000 {
         format!("{}.{:03} ms", micros / 1000, micros % 1000)
@@ -162,7 +162,7 @@ pub(super) fn time(duration: Duration) -> String {
 
 /// Text from elsewhere made harmless for a terminal: control characters and what can't be seen are written as
 /// escapes, and with `unicode` false everything but ASCII.
-pub(super) fn escape(text: &str, unicode: bool) -> String {
+pub(crate) fn escape(text: &str, unicode: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         push_escaped(&mut escaped, char, unicode);
@@ -180,7 +180,7 @@ fn push_escaped(text: &mut String, char: char, unicode: bool) {
 
 /// A payload in quotes where it is text, cut to `width` columns; its size where it is not. A character that is
 /// cut by either end of a segment does not make it binary.
-pub(super) fn preview(lang: Lang, payload: &[u8], width: usize, unicode: bool) -> String {
+pub(crate) fn preview(lang: Lang, payload: &[u8], width: usize, unicode: bool) -> String {
     let Some(text) = as_text(payload) else {
         return lang.binary(lang.count(payload.len() as u64, Thing::Byte));
     };
@@ -224,13 +224,13 @@ fn as_text(payload: &[u8]) -> Option<&str> {
 
 /// Breaks `text` into lines of at most `width` columns: after characters of which `may_break` holds, and only
 /// where there are none, anywhere. There is always one line.
-pub(super) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize, may_break: impl Fn(char) -> bool) -> Vec<String> {
     fold(text.split_inclusive(may_break), width)
 }
 
 /// Breaks a sentence into lines of at most `width` columns: after blanks, and beside Chinese characters, but so
 /// that no line begins with a mark that closes or ends with one that opens. There is always one line.
-pub(super) fn wrap_sentence(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap_sentence(text: &str, width: usize) -> Vec<String> {
     const CLOSING: &str = "，。：；、）”";
     const OPENING: &str = "（“";
     let mut words = Vec::new();
@@ -278,7 +278,7 @@ fn fold<'a>(words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
 }
 
 /// Fills `text` up with blanks on the right to `width` columns.
-pub(super) fn pad(text: &str, width: usize) -> String {
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let blanks = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(blanks))
 }

@@ -68,6 +68,8 @@ pub struct Until<'a> {
     pub child: Option<&'a mut Child>,
     /// Something that can be read, such as standard input.
     pub input: Option<BorrowedFd<'a>>,
+    /// What a live screen has to say.
+    pub screen: Option<BorrowedFd<'a>>,
     /// A moment of the driver's clock.
     pub deadline: Option<Instant>,
 }
@@ -90,7 +92,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Waits until something happens and lets the engine deal with what is its business. What is not (signals, the
-    /// end of the child, input) is returned. Each event goes to `tell`. Afterwards the engine is drained.
+    /// end of the child, input, the screen) is returned. Each event goes to `tell`. Afterwards the engine is drained.
     ///
     /// # Errors
     /// When the TUN is taken away, or the kernel can't wait.
@@ -170,6 +172,7 @@ impl<'a> Driver<'a> {
             tun: Some(self.tun.as_fd()),
             child: until.child,
             input: until.input,
+            screen: until.screen,
         };
         self.waiter
             .wait(watch, timeout)

@@ -51,6 +51,8 @@ pub struct Watch<'a> {
     pub child: Option<&'a mut Child>,
     /// Anything else that can be read, such as standard input.
     pub input: Option<BorrowedFd<'a>>,
+    /// What the live screen has to say.
+    pub screen: Option<BorrowedFd<'a>>,
 }
 
 /// Why the wait ended. All false and empty: the timeout passed, or the process was stopped and
@@ -61,6 +63,8 @@ pub struct Ready {
     pub tun: bool,
     /// The other descriptor can be read, or is at its end.
     pub input: bool,
+    /// The screen has something to say, or is gone.
+    pub screen: bool,
     /// Signals in order of arrival. Two of a kind may have melted into one (signal(7)).
     pub signals: Vec<Caught>,
     /// The child has ended. Reported once; later the child is not watched, and [`Child::status`] knows.
@@ -95,13 +99,18 @@ impl Waiter {
     /// Waits until something in `watch` happens, a signal comes, or `timeout` passes (to the
     /// nanosecond as ppoll(2) has it; `None` is for ever).
     pub fn wait(&self, watch: Watch<'_>, timeout: Option<Duration>) -> io::Result<Ready> {
-        let Watch { tun, child, input } = watch;
+        let Watch {
+            tun,
+            child,
+            input,
+            screen,
+        } = watch;
         let child = child.filter(|child| child.status().is_none());
         let child_fd = child.as_ref().map(|child| child.as_fd());
         // ppoll answers in the order it was asked. One that isn't watched is asked for nothing, on
         // the signals' descriptor, which knows no error condition.
         let signals = self.signals.as_fd();
-        let mut asked = [tun, child_fd, input, Some(signals)].map(|fd| match fd {
+        let mut asked = [tun, child_fd, input, screen, Some(signals)].map(|fd| match fd {
             Some(fd) => PollFd::new(fd, PollFlags::POLLIN),
             None => PollFd::new(signals, PollFlags::empty()),
         });
@@ -112,11 +121,12 @@ impl Waiter {
             Err(errno) => return Err(errno.into()),
         }
         // Hangup and error count as readable: the read will tell.
-        let [tun, ended, input, signalled] = asked.map(|fd| fd.any().unwrap_or(true));
+        let [tun, ended, input, screen, signalled] = asked.map(|fd| fd.any().unwrap_or(true));
 
         Ok(Ready {
             tun,
             input,
+            screen,
             signals: match signalled {
                 true => self.take_signals()?,
                 false => Vec::new(),

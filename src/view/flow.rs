@@ -174,6 +174,11 @@ impl Flow {
             })
     }
 
+    /// Since when our end has been in the state it is in; in an exchange of datagrams, since its beginning.
+    pub fn in_state_since(&self) -> Instant {
+        self.entered_at
+    }
+
     /// Whether our end has been in `state`.
     pub fn visited(&self, state: TcpState) -> bool {
         self.visited.contains(&state)

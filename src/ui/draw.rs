@@ -1,0 +1,467 @@
+//! Everything on the screen, pane by pane.
+
+use super::app::{App, Focus, Pane};
+use super::diagram::{self, Lit};
+use super::help;
+use super::layout::{LEAST, divide};
+use super::look::ascii;
+use super::{detail, ladder};
+use crate::event::Transport;
+use crate::sink::text;
+use crate::view::{Basis, Flow, Traffic};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line as Row, Span};
+use ratatui::widgets::{Block, Borders, Paragraph, Widget, Wrap};
+use unicode_width::UnicodeWidthStr;
+
+impl App {
+    /// Draws the whole screen.
+    pub fn draw(&self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let buf = frame.buffer_mut();
+        let mut cursor = None;
+        if area.width < LEAST.0 || area.height < LEAST.1 {
+            self.too_small(area, buf);
+        } else {
+            let areas = divide(area, self.focus, self.setup.pane != Pane::None);
+            self.head(areas.head, buf);
+            self.connections(areas.connections, buf);
+            self.ladder(areas.ladder, buf);
+            if let Some(area) = areas.diagram {
+                self.diagram(area, buf);
+            }
+            if let Some(area) = areas.detail {
+                self.detail(area, buf);
+            }
+            if let Some(area) = areas.command {
+                cursor = self.command_pane(area, buf);
+            }
+            if let Some(typing) = self.keys(areas.keys, buf) {
+                cursor = Some(typing);
+            }
+            if self.help {
+                help::draw(self, area, buf);
+                cursor = None;
+            }
+        }
+        if !self.setup.look.unicode {
+            for cell in &mut buf.content {
+                if !cell.symbol().is_ascii() {
+                    cell.set_symbol(ascii(cell.symbol()));
+                }
+            }
+        }
+        if let Some(cursor) = cursor {
+            frame.set_cursor_position(cursor);
+        }
+    }
+
+    /// Columns and rows of the command's pane while it has the keys.
+    pub fn pane_size(&self, area: Rect) -> (u16, u16) {
+        let fits = area.width >= LEAST.0 && area.height >= LEAST.1;
+        let area = if fits {
+            area
+        } else {
+            Rect::new(0, 0, LEAST.0, LEAST.1)
+        };
+        let pane = divide(area, Focus::Command, true).command.unwrap_or(area);
+        (pane.width, pane.height - 1)
+    }
+
+    fn too_small(&self, area: Rect, buf: &mut Buffer) {
+        let (columns, rows) = LEAST;
+        let text = format!(
+            "The screen needs {columns} columns and {rows} rows; this one has {} and {}. It goes on when there is room; q leaves.",
+            area.width, area.height
+        );
+        Paragraph::new(text)
+            .wrap(Wrap { trim: true })
+            .render(area, buf);
+    }
+
+    fn head(&self, area: Rect, buf: &mut Buffer) {
+        let totals = self.view.totals();
+        let open = self
+            .view
+            .flows()
+            .filter(|flow| flow.closed_at.is_none())
+            .count();
+        let rate = self.rates.now();
+        let way = |traffic: &Traffic, packets, bytes, has_room: bool| {
+            let sum = match has_room {
+                true => format!("{} packets ", short(traffic.packets)),
+                false => String::new(),
+            };
+            let bytes = (size(traffic.bytes), size(bytes));
+            format!("{sum}{} {}pk/s {}/s", bytes.0, short(packets), bytes.1)
+        };
+        let resent = match totals.received.retransmissions + totals.sent.retransmissions {
+            0 => String::new(),
+            resent => format!(" | {} resent", short(resent)),
+        };
+        let counters = |has_room| {
+            format!(
+                "{} tcp {} udp {open} open | in {} | out {}{resent}",
+                short(totals.connections),
+                short(totals.exchanges),
+                way(&totals.received, rate.packets_in, rate.bytes_in, has_room),
+                way(&totals.sent, rate.packets_out, rate.bytes_out, has_room),
+            )
+        };
+        let look = self.setup.look;
+        let mut spans = vec![Span::styled(" tcplab ", look.strong())];
+        if self.lost > 0 {
+            // What is missing matters more than what is there.
+            let lost = format!("{} events lost ", short(self.lost));
+            spans.push(Span::styled(lost, look.bad()));
+        }
+        let room = usize::from(area.width).saturating_sub(Row::from(spans.clone()).width());
+        let texts = [
+            format!("{} | {}", self.setup.title, counters(true)),
+            counters(true),
+            counters(false),
+            format!(
+                "{open} open | in {} {}/s | out {} {}/s",
+                size(totals.received.bytes),
+                size(rate.bytes_in),
+                size(totals.sent.bytes),
+                size(rate.bytes_out),
+            ),
+        ];
+        let fits = texts.iter().find(|text| text.width() <= room);
+        let text = fits.unwrap_or(&texts[3]);
+        spans.push(Span::raw(ladder::cut(text, room, look)));
+        buf.set_line(area.x, area.y, &Row::from(spans), area.width);
+        buf.set_style(area, look.chosen());
+    }
+
+    fn connections(&self, area: Rect, buf: &mut Buffer) {
+        let look = self.setup.look;
+        let flows = self.flows();
+        let all = self.view.flows().len();
+        let mut title = format!(
+            "Connections {}: peer, its state, ours, since, in/out",
+            flows.len()
+        );
+        if !self.filter.is_empty() {
+            title = format!(
+                "Connections {} of {all}, filter: {}",
+                flows.len(),
+                self.filter
+            );
+        }
+        let inside = self.pane(area, &title, self.focus == Focus::Connections, buf);
+        if flows.is_empty() {
+            let text = match all {
+                0 => "nothing has arrived yet",
+                _ => "no connection matches the filter; Esc takes it away",
+            };
+            buf.set_stringn(
+                inside.x + 1,
+                inside.y,
+                text,
+                area.width.into(),
+                look.faint(),
+            );
+            return;
+        }
+        let rows = usize::from(inside.height);
+        let shown = self.flow().map(|flow| flow.id);
+        let at = flows.iter().position(|flow| Some(flow.id) == shown);
+        let first = at
+            .unwrap_or(0)
+            .saturating_sub(rows / 2)
+            .min(flows.len().saturating_sub(rows));
+        for (y, flow) in (inside.y..inside.bottom()).zip(&flows[first..]) {
+            let is_shown = Some(flow.id) == shown;
+            let row = self.connection(flow, inside.width.into());
+            let style = match flow.closed_at {
+                Some(_) => look.faint(),
+                None => Style::new(),
+            };
+            buf.set_stringn(inside.x, y, row, inside.width.into(), style);
+            if is_shown {
+                let line = Rect {
+                    y,
+                    height: 1,
+                    ..inside
+                };
+                buf.set_style(line, look.strong());
+                if self.focus == Focus::Connections {
+                    buf.set_style(line, look.chosen());
+                }
+            }
+        }
+    }
+
+    /// Number, service, peer, both states, time in ours, bytes each way.
+    fn connection(&self, flow: &Flow, width: usize) -> String {
+        let look = self.setup.look;
+        let until = flow.closed_at.unwrap_or(self.now);
+        let since = until.max(flow.in_state_since()) - flow.in_state_since();
+        let (peer_state, state) = match flow.transport {
+            Transport::Tcp => (flow.peer_end().0.name(), flow.state.name()),
+            Transport::Udp => ("udp", if flow.closed_at.is_some() { "over" } else { "" }),
+        };
+        let peer_width = (width - 59).clamp(21, 48);
+        let peer = ladder::cut(&flow.peer.to_string(), peer_width, look);
+        let service = ladder::cut(flow.service, 8, look);
+        format!(
+            "{:>4} {peer:<peer_width$} {peer_state:<12} {state:<12} {:>6} {:>11} {service}",
+            flow.id.to_string(),
+            age(since),
+            format!("{}/{}", size(flow.received.bytes), size(flow.sent.bytes)),
+        )
+    }
+
+    fn ladder(&self, area: Rect, buf: &mut Buffer) {
+        let Some(flow) = self.flow() else {
+            self.pane(area, "Ladder", self.focus == Focus::Ladder, buf);
+            return;
+        };
+        let mut title = format!("Ladder {}: {} with {}", flow.id, flow.service, flow.peer);
+        if self.is_frozen() {
+            let newer = self.records.of(flow.id).map_or(0, |record| {
+                let all = record.len() as u64 + record.left_out;
+                let shown = self
+                    .record()
+                    .map_or(0, |record| record.len() as u64 + record.left_out);
+                all - shown
+            });
+            title += &format!(", FROZEN, {newer} newer");
+        } else if !self.follows() {
+            title += ", stays here; G goes on";
+        }
+        let inside = self.pane(area, &title, self.focus == Focus::Ladder, buf);
+        if self.record().is_none()
+            && self.view.flow(flow.id).is_some()
+            && flow.first_packet_at.is_some()
+        {
+            let text = "the lines of this flow are no longer kept";
+            buf.set_stringn(
+                inside.x + 1,
+                inside.y,
+                text,
+                area.width.into(),
+                self.setup.look.faint(),
+            );
+            return;
+        }
+        ladder::draw(self, inside, buf);
+    }
+
+    fn diagram(&self, area: Rect, buf: &mut Buffer) {
+        let look = self.setup.look;
+        let in_history = self.is_frozen() || !self.follows();
+        let title = match in_history {
+            true => "States after the chosen line",
+            false => "States now",
+        };
+        let inside = self.pane(area, title, false, buf);
+        let flow = self.flow();
+        let Some(flow) = flow.filter(|flow| flow.transport == Transport::Tcp) else {
+            diagram::draw(inside, buf, None, look);
+            return;
+        };
+        let line = self.line().filter(|_| in_history);
+        let (peer, local) = match line {
+            Some(line) => line.states,
+            None => (flow.peer_end().0, flow.state),
+        };
+        let lit = Lit {
+            peer,
+            local,
+            over: flow.first_packet_at.is_some(),
+            visited: &|state| flow.visited(state),
+        };
+        diagram::draw(inside, buf, Some(lit), look);
+        let how = match flow.peer_end().1 {
+            Basis::Asked => "its kernel says so",
+            _ if line.is_some() => "inferred",
+            Basis::Told => "inferred from what it sent",
+            Basis::Assumed => "inferred, if what we sent arrives",
+        };
+        let text = format!(" tcplab {local} (read), peer {peer} ({how})");
+        if inside.height > diagram::HEIGHT {
+            let row = inside.bottom() - 1;
+            buf.set_stringn(inside.x, row, text, inside.width.into(), Style::new());
+        }
+    }
+
+    fn detail(&self, area: Rect, buf: &mut Buffer) {
+        const NAME: usize = 9;
+        let look = self.setup.look;
+        let inside = self.pane(area, &detail::title(self.line()), false, buf);
+        let width = usize::from(inside.width).saturating_sub(NAME + 1).min(120);
+        let mut rows = Vec::new();
+        for (name, text) in detail::facts(self) {
+            let parts = match text.contains('<') {
+                true => text::wrap(&text, width, |char| matches!(char, ' ' | ',')),
+                false => text::wrap_sentence(&text, width),
+            };
+            for (index, part) in parts.into_iter().enumerate() {
+                let name = if index == 0 { name } else { "" };
+                let name = ladder::cut(name, NAME - 1, look);
+                rows.push(Row::from(vec![
+                    Span::styled(format!("{name:>8} "), look.faint()),
+                    Span::raw(part),
+                ]));
+            }
+        }
+        let room = usize::from(inside.height);
+        if rows.len() > room {
+            rows.truncate(room);
+            if let Some(last) = rows.last_mut() {
+                last.spans.push(Span::raw(look.sign(" …", " ~")));
+            }
+        }
+        for (y, row) in (inside.y..inside.bottom()).zip(&rows) {
+            buf.set_line(inside.x, y, row, inside.width);
+        }
+    }
+
+    /// Answers where the cursor of the program is.
+    fn command_pane(&self, area: Rect, buf: &mut Buffer) -> Option<Position> {
+        let has_keys = self.focus == Focus::Command;
+        let title = match (&self.ended, self.setup.pane) {
+            (Some(how), _) => how.clone(),
+            (None, Pane::Terminal) if has_keys => "Command, it gets the keys; Tab goes on".into(),
+            (None, Pane::Terminal) => "Command; Tab leads here".into(),
+            (None, Pane::Lines) => "Client".into(),
+            (None, _) => "Command".into(),
+        };
+        let scrolled = match self.scrolled {
+            0 => String::new(),
+            1 => ", 1 row back".into(),
+            rows => format!(", {rows} rows back"),
+        };
+        let mut inside = self.pane(area, &(title + &scrolled), has_keys, buf);
+        let takes_lines = self.setup.pane == Pane::Lines && self.ended.is_none();
+        if takes_lines {
+            inside.height -= 1;
+        }
+        let (width, height) = (usize::from(inside.width), usize::from(inside.height));
+        let rows = self.output.rows(width, height, self.scrolled);
+        for (y, row) in (inside.y..).zip(&rows) {
+            buf.set_stringn(inside.x, y, row, width, Style::new());
+        }
+        if takes_lines {
+            let line = format!("> {}", self.typed);
+            buf.set_stringn(inside.x, inside.bottom(), &line, width, Style::new());
+            let column = inside.x + line.width().min(width - 1) as u16;
+            return has_keys.then_some(Position::new(column, inside.bottom()));
+        }
+        let shows_cursor = has_keys && self.ended.is_none() && self.scrolled == 0;
+        let column = self.output.cursor() % width.max(1);
+        let row = inside.y + (rows.len().max(1) as u16 - 1) + u16::from(self.output.at_new_line());
+        shows_cursor.then(|| Position::new(inside.x + column as u16, row.min(inside.bottom() - 1)))
+    }
+
+    /// The last row; answers where the cursor is if something is typed there.
+    fn keys(&self, area: Rect, buf: &mut Buffer) -> Option<Position> {
+        let look = self.setup.look;
+        let width = usize::from(area.width);
+        if self.filtering {
+            let text = format!(" filter: {}", self.filter);
+            buf.set_stringn(area.x, area.y, &text, width, look.strong());
+            let column = text.width().min(width - 1) as u16;
+            return Some(Position::new(area.x + column, area.y));
+        }
+        let (text, style) = if self.leaving {
+            let text = "the command still runs: q again ends it, any other key goes on";
+            (text.to_owned(), look.bad().patch(look.strong()))
+        } else if let Some(how) = &self.ended {
+            (
+                format!("{how}: press q to leave, ? for help"),
+                look.strong(),
+            )
+        } else if let Some(note) = &self.note {
+            (note.clone(), look.warn())
+        } else {
+            let arrows = look.sign("↑↓", "jk");
+            let text = match self.focus {
+                Focus::Connections => {
+                    format!(
+                        "? help  q quit  Tab pane  {arrows} connection  Enter ladder  / filter  f freeze"
+                    )
+                }
+                Focus::Ladder => {
+                    format!(
+                        "? help  q quit  Tab pane  {arrows} line  g first  G newest  f freeze  / filter"
+                    )
+                }
+                Focus::Command => match self.setup.pane {
+                    Pane::Terminal => {
+                        "Tab pane  PgUp PgDn scroll  all other keys go to the command".into()
+                    }
+                    Pane::Lines => {
+                        "Tab pane  PgUp PgDn scroll  Enter sends the line  Ctrl-D ends the input"
+                            .into()
+                    }
+                    _ => format!("? help  q quit  Tab pane  {arrows} PgUp PgDn scroll"),
+                },
+            };
+            (text, look.faint())
+        };
+        buf.set_stringn(
+            area.x + 1,
+            area.y,
+            ladder::cut(&text, width - 1, look),
+            width - 1,
+            style,
+        );
+        None
+    }
+
+    /// Draws the title of a pane, and answers what is left of its area.
+    fn pane(&self, area: Rect, title: &str, has_focus: bool, buf: &mut Buffer) -> Rect {
+        let look = self.setup.look;
+        let room = usize::from(area.width).saturating_sub(6);
+        let title = text::escape(title, look.unicode);
+        let title = ladder::cut(&title, room, look);
+        let (title, style) = match has_focus {
+            true => (format!("[{title}]"), look.strong()),
+            false => (format!(" {title} "), look.plain()),
+        };
+        let block = Block::new()
+            .borders(Borders::TOP)
+            .border_style(look.faint())
+            .title(Span::styled(title, style));
+        let inside = block.inner(area);
+        block.render(area, buf);
+        inside
+    }
+}
+
+/// A number in five columns at most.
+fn short(number: u64) -> String {
+    match number {
+        0..10_000 => number.to_string(),
+        10_000..10_000_000 => format!("{}k", number / 1_000),
+        10_000_000..10_000_000_000 => format!("{}M", number / 1_000_000),
+        _ => format!("{}G", number / 1_000_000_000),
+    }
+}
+
+/// Bytes in five columns at most.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes}B"),
+        10_000..1_000_000 => format!("{}kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{}MB", bytes / 1_000_000),
+        _ => format!("{}GB", bytes / 1_000_000_000),
+    }
+}
+
+/// A time in six columns at most.
+fn age(time: smoltcp::time::Duration) -> String {
+    let millis = time.total_millis();
+    match millis {
+        0..100_000 => format!("{}.{}s", millis / 1_000, millis % 1_000 / 100),
+        100_000..6_000_000 => format!("{}m{:02}s", millis / 60_000, millis / 1_000 % 60),
+        _ => format!("{}h{:02}m", millis / 3_600_000, millis / 60_000 % 60),
+    }
+}

@@ -1,0 +1,203 @@
+//! The ladder of one flow: the peer on the left, tcplab on the right.
+
+use super::app::{App, Focus};
+use super::look::Look;
+use super::record::Line;
+use crate::event::{Direction, EventKind, Fate, Packet, Transport};
+use crate::segment::{Body, Flags};
+use crate::sink::text;
+use crate::state::TcpState;
+use crate::view::Flow;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line as Row, Span};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Time, and a blank.
+const TIME: usize = 9;
+/// The longest name of a state, SYN-RECEIVED.
+const STATE: usize = 12;
+/// An arrow that is longer is no clearer.
+const LONGEST: usize = 100;
+
+/// Draws the part around the chosen line into `area`; its first row names the columns.
+pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let (Some(flow), Some(record), Some(selection)) = (app.flow(), app.record(), app.selection())
+    else {
+        return;
+    };
+    let (look, lang) = (app.setup.look, app.setup.lang);
+    let width = usize::from(area.width).min(TIME + 2 * (STATE + 1) + LONGEST);
+    let peer = match (flow.transport, flow.asked) {
+        (Transport::Udp, _) => lang.peer_column(),
+        (Transport::Tcp, Some(_)) => lang.asked_column(),
+        (Transport::Tcp, None) => lang.inferred_column(),
+    };
+    let gap = width - TIME - STATE;
+    let heads = format!("{:>8} {}tcplab", "seconds", text::pad(&peer, gap));
+    buf.set_stringn(area.x, area.y, heads, area.width.into(), look.faint());
+
+    let rows = usize::from(area.height).saturating_sub(1);
+    // The chosen line stays in the middle while there are others on both sides.
+    let first = selection
+        .saturating_sub(rows / 2)
+        .min(record.len().saturating_sub(rows));
+    for (row, y) in (area.y + 1..area.bottom()).enumerate() {
+        let index = first + row;
+        let Some(line) = record.line(index) else {
+            break;
+        };
+        let mut text = draw_line(app, flow, line, width);
+        if record.gap() == Some(index) {
+            let gap = format!("{} lines above are left out", record.left_out);
+            text.spans.push(Span::styled(gap, look.faint()));
+        }
+        buf.set_line(area.x, y, &text, area.width);
+        if index == selection && (app.focus == Focus::Ladder || !app.follows()) {
+            let whole = Rect {
+                y,
+                height: 1,
+                width: width as u16,
+                ..area
+            };
+            buf.set_style(whole, look.chosen());
+        }
+    }
+}
+
+fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> {
+    let (look, lang) = (app.setup.look, app.setup.lang);
+    let time = Span::styled(format!("{:>8} ", seconds(line)), look.faint());
+    let room = width - TIME;
+    let say = |text: &str, style: Style| {
+        Row::from(vec![
+            time.clone(),
+            Span::styled(cut(text, room, look), style),
+        ])
+    };
+    match &line.event.kind {
+        EventKind::Packet(packet) => {
+            let is_tcp = flow.transport == Transport::Tcp;
+            let name = |state: Option<TcpState>| {
+                let name = state.filter(|_| is_tcp).map_or("", TcpState::name);
+                format!("{name:<STATE$}")
+            };
+            let mut spans = vec![time, Span::raw(name(line.peer)), Span::raw(" ")];
+            let arrow = room - 2 * (STATE + 1);
+            spans.extend(draw_arrow(app, flow, packet, arrow));
+            let entered = line.transition.map(|change| change.to);
+            spans.push(Span::styled(format!(" {}", name(entered)), look.strong()));
+            Row::from(spans)
+        }
+        EventKind::Transition(change) => {
+            let becomes = look.sign("→", "->");
+            let becomes = format!("{} {becomes} {}", change.from, change.to);
+            let text = lang.changes(becomes, text::cause(lang, change.cause));
+            say(
+                &format!("{}{text}", text::pad("", room.saturating_sub(text.width()))),
+                look.strong(),
+            )
+        }
+        EventKind::Note(note) => {
+            let note = text::escape(note, look.unicode);
+            say(&format!("{}: {note}", flow.service), Style::new())
+        }
+        EventKind::Closed(_) if flow.transport == Transport::Udp => say("over", look.faint()),
+        EventKind::Closed(_) => say(
+            &format!("over: {}", lang.was_closed(text::closed(lang, flow))),
+            look.faint(),
+        ),
+        _ => say("", Style::new()),
+    }
+}
+
+fn draw_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> [Span<'static>; 3] {
+    let look = app.setup.look;
+    let (text, style) = on_arrow(app, flow, packet, width - 6);
+    let text = cut(&text, width - 6, look);
+    let rest = "─".repeat(width - 5 - text.width());
+    let is_lost = packet.fate != Fate::Delivered;
+    let (start, end) = match (packet.direction, is_lost) {
+        (Direction::In, false) => ("── ", format!(" {rest}▶")),
+        (Direction::In, true) => ("── ", format!(" {rest}✗")),
+        (Direction::Out, false) => ("◀─ ", format!(" {rest}─")),
+        (Direction::Out, true) => ("✗─ ", format!(" {rest}─")),
+    };
+    let end = end.replacen('─', "", 1);
+    let line = if is_lost {
+        look.bad()
+    } else {
+        look.flow(flow.id)
+    };
+    [
+        Span::styled(start, line),
+        Span::styled(text, style),
+        Span::styled(end, line),
+    ]
+}
+
+/// What is said of a packet in one line: what it is first, as the end may be cut.
+fn on_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> (String, Style) {
+    let (look, lang) = (app.setup.look, app.setup.lang);
+    let described = &packet.described;
+    let notation = described.notation(app.view.origin(Some(flow.id), packet.direction));
+    let is_syn = described
+        .tcp()
+        .is_some_and(|segment| segment.flags.contains(Flags::SYN));
+    // Window and options of a SYN are news, if there is room; the detail tells them anyway.
+    let whole = Some(notation.to_string()).filter(|whole| is_syn && whole.width() <= width);
+    let mut text = whole.unwrap_or_else(|| {
+        let short = format!("{notation:#}");
+        short.split(" <").next().unwrap_or_default().into()
+    });
+    let mut style = Style::new();
+    if packet.retransmission {
+        text += &format!(" {}", lang.retransmission());
+        style = look.warn();
+    }
+    if let Fate::Discarded(why) = packet.fate {
+        let why = text::discard(lang, why);
+        text += &format!(" {}", lang.discarded_because(why));
+        style = look.bad();
+    }
+    if let Some(payload) = payload(packet)
+        && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
+    {
+        text += &format!(" {}", text::preview(lang, payload, 40, look.unicode));
+    }
+    (text, style)
+}
+
+/// The payload of a packet, as much of it as is kept; `None` where it has none.
+pub(super) fn payload(packet: &Packet) -> Option<&[u8]> {
+    let range = packet.described.payload()?;
+    let end = range.end.min(packet.bytes.len());
+    packet
+        .bytes
+        .get(range.start..end)
+        .filter(|payload| !payload.is_empty())
+}
+
+fn seconds(line: &Line) -> String {
+    let micros = line.time.total_micros();
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    let whole = text.find('.').unwrap_or(text.len());
+    text[..text.len().min(whole.max(8))].into()
+}
+
+/// At most `width` columns of `text`, with a sign where something is missing.
+pub(super) fn cut(text: &str, width: usize, look: Look) -> String {
+    if text.width() <= width {
+        return text.into();
+    }
+    let more = look.sign("…", "~");
+    let mut used = more.width();
+    let fits = |char: &char| {
+        used += char.width().unwrap_or(0);
+        used <= width
+    };
+    let mut shown: String = text.chars().take_while(fits).collect();
+    shown.push_str(more);
+    shown
+}

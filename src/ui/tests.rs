@@ -1,0 +1,410 @@
+use super::*;
+use crate::event::{Direction, Discard, Opening, Transport, UserCall};
+use crate::state::TcpState;
+use crate::view::script::Script;
+use crate::words::Lang;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+const LOOK: Look = Look {
+    colour: true,
+    unicode: true,
+};
+
+fn app(pane: Pane, script: &Script) -> App {
+    app_looking(LOOK, pane, script)
+}
+
+fn app_looking(look: Look, pane: Pane, script: &Script) -> App {
+    let mut app = App::new(Setup {
+        title: "run nc".into(),
+        pane,
+        lang: Lang::En,
+        look,
+    });
+    for event in &script.events {
+        app.event(event);
+    }
+    app.tick(script.events.last().map_or(Instant::ZERO, |event| event.at));
+    app
+}
+
+fn press(app: &mut App, keys: &str) -> Vec<Request> {
+    let code = |key| match key {
+        '\t' => KeyCode::Tab,
+        '\n' => KeyCode::Enter,
+        '\x1b' => KeyCode::Esc,
+        '↑' => KeyCode::Up,
+        '↓' => KeyCode::Down,
+        other => KeyCode::Char(other),
+    };
+    keys.chars()
+        .filter_map(|key| app.handle(KeyEvent::new(code(key), KeyModifiers::NONE)))
+        .collect()
+}
+
+fn screen(app: &App, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| app.draw(frame)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let mut text = String::new();
+    for row in buffer.content.chunks(width.into()) {
+        let mut line = String::new();
+        let mut covered = 0;
+        for cell in row {
+            // A wide character covers the cell to its right.
+            if covered == 0 {
+                line.push_str(cell.symbol());
+                covered = unicode_width::UnicodeWidthStr::width(cell.symbol());
+            }
+            covered = covered.saturating_sub(1);
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// The password conversation, and a datagram afterwards.
+fn conversation() -> Script {
+    let mut script = Script::new();
+    script.password().peer_closes(3, 28);
+    script.open(Transport::Udp, Opening::Passive, "hello");
+    script.wait(100).datagram(Direction::In, b"Hello Sever");
+    script.wait(50).datagram(Direction::Out, b"Hello");
+    script
+}
+
+fn half_way() -> Script {
+    let mut script = Script::new();
+    script.password();
+    script
+}
+
+#[test]
+fn a_connection_is_shown_while_it_lives() {
+    let mut app = app(Pane::Terminal, &half_way());
+    app.print("请输入密码:进入成功\r\n".as_bytes());
+    insta::assert_snapshot!("connections", screen(&app, 80, 24));
+    press(&mut app, "\t");
+    insta::assert_snapshot!("ladder", screen(&app, 80, 24));
+    press(&mut app, "\t");
+    insta::assert_snapshot!("command", screen(&app, 80, 24));
+    insta::assert_snapshot!("wide", screen(&app, 200, 50));
+    insta::assert_snapshot!("tall", screen(&app, 100, 44));
+}
+
+#[test]
+fn all_is_over() {
+    let mut app = app(Pane::Printed, &conversation());
+    app.ended("command ended with code 0".into());
+    press(&mut app, "\n");
+    insta::assert_snapshot!("over", screen(&app, 80, 24));
+    // The line with the last change of state.
+    press(&mut app, "↑");
+    assert_eq!(app.line().unwrap().states.1, TcpState::Closed);
+    insta::assert_snapshot!("last_segment", screen(&app, 200, 50));
+}
+
+#[test]
+fn help_names_every_key() {
+    for (pane, name) in [(Pane::None, "help_serve"), (Pane::Terminal, "help_run")] {
+        let mut app = app(pane, &conversation());
+        press(&mut app, "?");
+        insta::assert_snapshot!(name, screen(&app, 80, 24));
+        press(&mut app, "q");
+        assert!(!app.help);
+    }
+}
+
+#[test]
+fn what_was_lost_or_discarded_is_said() {
+    let mut script = half_way();
+    script.wait(9).get("P", 1, Some(17), b"123").again();
+    script
+        .wait(9)
+        .get("P", 4, Some(29), b"x")
+        .discarded(Discard::Malformed);
+    let mut app = app(Pane::None, &script);
+    let mut view = View::new();
+    for event in &script.events {
+        view.event(event);
+    }
+    app.resume(41, 1_000, view);
+    press(&mut app, "\t");
+    insta::assert_snapshot!("losses", screen(&app, 80, 24));
+}
+
+#[test]
+fn without_unicode_all_is_ascii() {
+    let look = Look {
+        colour: false,
+        unicode: false,
+    };
+    let mut app = app_looking(look, Pane::Printed, &conversation());
+    app.print("请输入\n".as_bytes());
+    for keys in ["", "\n", "\t", "?"] {
+        press(&mut app, keys);
+        let shown = screen(&app, 80, 24);
+        assert!(shown.is_ascii(), "{shown}");
+    }
+    press(&mut app, "q\t");
+    insta::assert_snapshot!("ascii", screen(&app, 80, 24));
+}
+
+#[test]
+fn without_colour_there_is_none() {
+    let look = Look {
+        colour: false,
+        ..LOOK
+    };
+    let mut app = app_looking(look, Pane::Printed, &conversation());
+    app.resume(1, 1_000, View::new());
+    let mut terminal = Terminal::new(TestBackend::new(200, 50)).unwrap();
+    terminal.draw(|frame| app.draw(frame)).unwrap();
+    for cell in &terminal.backend().buffer().content {
+        use ratatui::style::Color;
+        assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
+    }
+}
+
+#[test]
+fn every_size_can_be_drawn() {
+    let mut app = app(Pane::Terminal, &conversation());
+    for keys in ["", "\t", "\t", "\t?"] {
+        press(&mut app, keys);
+        for width in [1, 10, 79, 80, 81, 120, 160, 161, 300] {
+            for height in [1, 5, 23, 24, 43, 44, 100] {
+                screen(&app, width, height);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_filter_leaves_what_matches() {
+    let mut script = conversation();
+    script.passive().handshake();
+    for (filter, expected) in [
+        ("", vec![1, 2, 3]),
+        ("hello", vec![2]),
+        ("HELLO", vec![2]),
+        ("udp", vec![2]),
+        ("established", vec![3]),
+        ("tcp closed", vec![1]),
+        (":40003", vec![3]),
+        ("192.0.2.1 password", vec![1, 3]),
+        ("#2", vec![2]),
+        ("nothing", vec![]),
+    ] {
+        let mut app = app(Pane::None, &script);
+        press(&mut app, &format!("/{filter}\n"));
+        let ids: Vec<u64> = app.flows().iter().map(|flow| flow.id.0).collect();
+        assert_eq!(ids, expected, "{filter}");
+        if let Some(first) = expected.first() {
+            assert_eq!(app.flow().unwrap().id.0, *first, "{filter}");
+        }
+        assert!(!app.filtering);
+        press(&mut app, "\x1b");
+        assert_eq!(app.flows().len(), 3);
+    }
+}
+
+#[test]
+fn a_line_is_chosen_and_kept_while_others_come() {
+    let script = conversation();
+    let (before, after) = script.events.split_at(12);
+    let mut app = App::new(Setup {
+        title: "serve".into(),
+        pane: Pane::None,
+        lang: Lang::En,
+        look: LOOK,
+    });
+    before.iter().for_each(|event| app.event(event));
+    press(&mut app, "\n");
+    assert!(app.follows());
+    press(&mut app, "↑↑");
+    let chosen = app.line().unwrap().event.number;
+    after.iter().for_each(|event| app.event(event));
+    assert_eq!(app.line().unwrap().event.number, chosen);
+    press(&mut app, "g");
+    assert_eq!(app.selection(), Some(0));
+    press(&mut app, "G");
+    assert!(app.follows());
+}
+
+#[test]
+fn every_key_does_no_harm_in_every_pane() {
+    let mut app = app(Pane::Printed, &conversation());
+    for number in 0..50 {
+        app.print(format!("{number}\n").as_bytes());
+    }
+    app.ended("command ended with code 0".into());
+    for _ in 0..3 {
+        press(&mut app, "gGkjf f?x/a\n\x1b↑↓");
+        for code in [
+            KeyCode::PageUp,
+            KeyCode::PageDown,
+            KeyCode::Home,
+            KeyCode::End,
+        ] {
+            app.handle(KeyEvent::new(code, KeyModifiers::NONE));
+            screen(&app, 80, 24);
+        }
+        press(&mut app, "\t");
+    }
+}
+
+#[test]
+fn a_frozen_ladder_stands_still() {
+    let script = conversation();
+    let (before, after) = script.events.split_at(12);
+    let mut app = App::new(Setup {
+        title: "serve".into(),
+        pane: Pane::None,
+        lang: Lang::En,
+        look: LOOK,
+    });
+    before.iter().for_each(|event| app.event(event));
+    let len = app.record().unwrap().len();
+    press(&mut app, "f");
+    after.iter().for_each(|event| app.event(event));
+    assert_eq!(app.record().unwrap().len(), len);
+    assert!(screen(&app, 80, 24).contains("FROZEN, 5 newer"));
+    press(&mut app, " ");
+    assert!(app.record().unwrap().len() > len);
+}
+
+#[test]
+fn leaving_takes_two_keys_while_a_command_runs() {
+    let leave = vec![Request::Leave];
+    let mut running = app(Pane::Terminal, &half_way());
+    assert_eq!(press(&mut running, "q"), []);
+    assert!(screen(&running, 80, 24).contains("q again ends it"));
+    assert_eq!(press(&mut running, "jq"), [], "another key in between");
+    assert_eq!(press(&mut running, "q"), leave);
+    running.ended("command ended with code 0".into());
+    assert_eq!(press(&mut running, "q"), leave);
+
+    let mut serving = app(Pane::None, &half_way());
+    assert_eq!(press(&mut serving, "q"), leave);
+}
+
+#[test]
+fn keys_go_to_the_program_that_has_them() {
+    let mut app = app(Pane::Terminal, &half_way());
+    press(&mut app, "\t\t");
+    let key = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(app.handle(key), Some(Request::Keys(vec![3])));
+    assert_eq!(press(&mut app, "q"), [Request::Keys(b"q".to_vec())]);
+    // Once it has ended, they are ours again.
+    app.ended("command ended with code 0".into());
+    assert_eq!(press(&mut app, "q"), [Request::Leave]);
+
+    let mut client = super::App::new(Setup {
+        title: "connect".into(),
+        pane: Pane::Lines,
+        lang: Lang::En,
+        look: LOOK,
+    });
+    assert_eq!(press(&mut client, "12"), []);
+    assert_eq!(
+        press(&mut client, "3\n"),
+        [Request::Type(b"123\n".to_vec())]
+    );
+    let end = KeyEvent::new(KeyCode::Char('d'), KeyModifiers::CONTROL);
+    assert_eq!(client.handle(end), Some(Request::EndInput));
+}
+
+#[test]
+fn what_a_slow_screen_loses_is_counted_and_made_good() {
+    let (sender, events) = sync_channel(WAITING);
+    let (_requests, requests) = channel();
+    let (wake, _waker) = pipe().unwrap();
+    let mut live = Live {
+        events: Some(sender),
+        mail: Arc::default(),
+        requests,
+        wake: wake.into(),
+        thread: None,
+        held: None,
+        newest: 0,
+        lost: 0,
+        told: 0,
+        resumed_at: None,
+    };
+    let mut script = Script::new();
+    script.password();
+    for number in 0..WAITING {
+        script.note(&number.to_string());
+    }
+    script.peer_closes(3, 28);
+    let mut view = View::new();
+    for event in &script.events {
+        view.event(event);
+        // Nobody reads, and it comes back all the same.
+        live.event(event);
+    }
+    let lost = (script.events.len() - WAITING) as u64;
+    assert_eq!(live.resume_in(), Some(Duration::ZERO));
+    live.resume(&view);
+    assert_eq!(live.resume_in(), None);
+
+    let mut app = app(Pane::None, &Script::new());
+    let Resumed {
+        lost: told,
+        seen,
+        view,
+    } = mail(&live.mail).resumed.take().unwrap();
+    assert_eq!(told, lost);
+    app.resume(told, seen, *view);
+    events.try_iter().for_each(|event| app.event(&event));
+    assert_eq!(app.flow().unwrap().state, TcpState::Closed);
+    assert!(screen(&app, 80, 24).contains(&format!("{lost} events lost")));
+}
+
+#[test]
+fn of_a_long_packet_only_what_is_shown_is_kept() {
+    let mut script = half_way();
+    script.get("P", 4, Some(29), &[b'x'; 1_400]);
+    let whole = script.events.last().unwrap();
+    let kept = short(whole);
+    let (EventKind::Packet(whole), EventKind::Packet(kept)) = (&whole.kind, &kept.kind) else {
+        panic!("both are packets");
+    };
+    assert_eq!(kept.bytes, whole.bytes[..SHOWN]);
+    assert_eq!(kept.described, whole.described);
+    assert_eq!(
+        super::ladder::payload(kept).map(<[u8]>::len),
+        Some(SHOWN - 40)
+    );
+}
+
+#[test]
+fn a_view_that_is_ahead_is_not_set_back() {
+    let script = conversation();
+    let mut view = View::new();
+    script.events.iter().for_each(|event| view.event(event));
+    let mut app = app(Pane::None, &Script::new());
+    app.resume(3, script.events.len() as u64, view.clone());
+    script.events.iter().for_each(|event| app.event(event));
+    assert_eq!(app.view.totals(), view.totals());
+}
+
+#[test]
+fn states_are_lit_as_after_the_chosen_line() {
+    let mut script = Script::new();
+    script.active().call(TcpState::SynSent, UserCall::Open);
+    script.put("S", 0, None, b"");
+    script.wait(50).get("S", 0, Some(1), b"");
+    script.to(TcpState::Established);
+    let mut app = app(Pane::None, &script);
+    assert!(screen(&app, 80, 24).contains("tcplab ESTABLISHED (read)"));
+    press(&mut app, "\ng");
+    let shown = screen(&app, 200, 50);
+    assert!(
+        shown.contains("tcplab SYN-SENT (read), peer LISTEN"),
+        "{shown}"
+    );
+}
