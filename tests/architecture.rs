@@ -193,8 +193,8 @@ fn a_module_uses_only_lower_layers_and_its_own_folder() {
         let own = layer(&file.module);
         for other in used(file, &file.code()) {
             // The simulator serves unit tests too.
-            let neighbours = NEIGHBOURS.contains(&(&file.module, &other))
-                || (file.is_test() && other == "sim");
+            let neighbours =
+                NEIGHBOURS.contains(&(&file.module, &other)) || (file.is_test() && other == "sim");
             if other != file.module && !neighbours && layer(&other) >= own {
                 wrong.push(format!(
                     "{} (layer {own}) uses {other} (layer {})",

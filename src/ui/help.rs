@@ -47,7 +47,7 @@ Tab, Shift-Tab    go to the next pane, the one before
 
 const LEGEND: &str = "
  Left is the peer, right is tcplab; a state stands where it is entered.
- Ours is read from the stack, the peer's is inferred from its segments.
+ Ours is read from the stack, the peer's inferred, or its kernel's word.
  Numbers count from the initial ones; S F R P are SYN FIN RST PSH, the
  dot is ACK. In the diagram, bold states are those tcplab has been in.
 ";
