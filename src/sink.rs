@@ -30,6 +30,9 @@ pub(crate) mod text;
 ///
 /// A sink that fails is told about, taken out, and the run goes on.
 pub trait Sink {
+    /// From now on the peers' kernels are asked about their states, as far as they can be.
+    fn peers_are_asked(&mut self) {}
+
     /// Takes in one event. `view` has been fed with it just before.
     ///
     /// # Errors

@@ -114,6 +114,9 @@ impl Watcher {
         if let Some(ladder) = &mut self.ladder {
             ladder.peers_are_asked();
         }
+        for (_, sink) in &mut self.sinks {
+            sink.peers_are_asked();
+        }
     }
 
     /// Takes one event in.

@@ -122,6 +122,10 @@ fn count(number: u64, thing: &str) -> String {
 }
 
 impl<W: Write> Sink for Report<W> {
+    fn peers_are_asked(&mut self) {
+        self.record.peers_are_asked();
+    }
+
     fn event(&mut self, view: &View, event: &Event) -> io::Result<()> {
         self.record.event(view, event);
         Ok(())

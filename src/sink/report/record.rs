@@ -132,6 +132,11 @@ impl Record {
         }
     }
 
+    /// Peers' kernels are asked.
+    pub(super) fn peers_are_asked(&mut self) {
+        self.ladder.peers_are_asked();
+    }
+
     pub(super) fn event(&mut self, view: &View, event: &Event) {
         let Some(flow) = event.flow.and_then(|id| view.flow(id)) else {
             return;
