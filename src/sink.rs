@@ -1,7 +1,7 @@
 //! Events as bytes: a line for the log, rungs of a ladder, a summary at the end, JSON lines, a capture.
 //!
 //! A sink turns events into bytes and does nothing else. It reads no clock, asks no terminal how wide it is, and
-//! decides nothing about colour: all that is told to it. The [`View`](crate::view::View) that it reads has been
+//! decides nothing about colour: all that is told to it. The [`View`] that it reads has been
 //! fed the same event just before.
 //!
 //! ```text

@@ -2,7 +2,7 @@
 //!
 //! A [`View`] is fed every [`Event`] in order and keeps one [`Flow`] for each connection and each exchange of
 //! datagrams. What it says of our own end is *read* from the events; what it says of the peer's state is
-//! *inferred* ([`InferredPeer`]) or, where there is somebody to ask, *asked* ([`Flow::asked`]). It shows nothing itself: sinks and user interfaces read it.
+//! *inferred* ([`InferredPeer`]) or, where there is somebody to ask, *asked* (`Flow::asked`). It shows nothing itself: sinks and user interfaces read it.
 //!
 //! It never grows without bound: of the flows that are over it keeps the newest [`FINISHED_KEPT`], and adds up
 //! all of them in [`Totals`].
