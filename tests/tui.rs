@@ -22,7 +22,7 @@ fn a_command_is_watched_from_its_start_to_its_end() {
 
     // The first lines of the ladder, and all about the SYN.
     tmux.keys(&["Enter", "g"]);
-    let screen = tmux.wait_for("why sent by the peer");
+    let screen = tmux.wait_for("── S 0:0(0)");
     assert!(screen.contains("[Ladder #1: password with"), "{screen}");
     let syn = line_with(&screen, "SYN-SENT     ── S 0:0(0)");
     assert!(syn.ends_with("▶ SYN-RECEIVED"), "{screen}");
