@@ -1,0 +1,197 @@
+//! Which rule decides about a packet.
+
+use super::rule::{Action, Comparison, Pattern, Trigger, Verdict};
+use super::tally::{Counted, Tally};
+use super::{Knobs, RuleSet};
+use crate::event::{Direction, FlowId, RuleId};
+use crate::segment::Described;
+use crate::state::TcpState;
+use smoltcp::time::{Duration, Instant};
+use std::net::SocketAddr;
+
+/// A packet on the link, and all that rules may know about it.
+#[derive(Debug)]
+pub(crate) struct Crossing<'a> {
+    pub(crate) now: Instant,
+    /// The number of its connection.
+    pub(crate) flow: FlowId,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) direction: Direction,
+    pub(crate) described: &'a Described,
+    /// Its length in bytes.
+    pub(crate) len: usize,
+    /// The state of our end before it, where it is a connection's.
+    pub(crate) state: Option<TcpState>,
+}
+
+/// What was decided about a packet.
+#[derive(Clone, Debug)]
+pub(crate) struct Judgment {
+    /// The rule that decides, and its verdict; `None` where the packet passes.
+    pub(crate) decided: Option<(RuleId, Verdict)>,
+    counted: Counted,
+}
+
+impl Judgment {
+    /// Whether the packet occupies sequence numbers that were sent before.
+    pub(crate) fn retransmission(&self) -> bool {
+        self.counted.retransmission
+    }
+
+    /// Whether the packet is one of a pattern, chance and counts aside.
+    pub(crate) fn matches(
+        &self,
+        pattern: &Pattern,
+        crossing: &Crossing<'_>,
+        tally: &Tally,
+    ) -> bool {
+        matches(pattern, crossing, tally, &self.counted)
+    }
+}
+
+/// Rules at work.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    rules: RuleSet,
+    /// The state of the generator of chance.
+    chance: u64,
+}
+
+impl Judge {
+    pub(crate) fn new(rules: RuleSet, seed: u64) -> Judge {
+        Judge {
+            rules,
+            chance: seed,
+        }
+    }
+
+    /// Counts a packet, and asks the rules about it.
+    pub(crate) fn judge(&mut self, crossing: &Crossing<'_>, tally: &mut Tally) -> Judgment {
+        let counted = tally.count(crossing.now, crossing.direction, crossing.described);
+        Judgment {
+            decided: self.decide(crossing, tally, &counted),
+            counted,
+        }
+    }
+
+    /// The rules that act by themselves when our end enters a state: which, what they do, and how much later.
+    pub(crate) fn acts(
+        &self,
+        flow: FlowId,
+        local: SocketAddr,
+        peer: SocketAddr,
+        entered: TcpState,
+    ) -> impl Iterator<Item = (RuleId, Verdict, Duration)> {
+        self.rules
+            .asked(local.ip())
+            .filter_map(move |(id, rule)| match &rule.action {
+                Action::Act(verdict, Trigger { state, after }) => {
+                    let acts = *state == entered && rule.scope.contains(flow.0, local, peer);
+                    acts.then(|| (id, verdict.clone(), *after))
+                }
+                _ => None,
+            })
+    }
+
+    /// The knobs of a connection that begins.
+    pub(crate) fn knobs(&self, flow: FlowId, local: SocketAddr, peer: SocketAddr) -> Knobs {
+        self.rules.knobs(flow.0, local, peer)
+    }
+
+    fn decide(
+        &mut self,
+        crossing: &Crossing<'_>,
+        tally: &mut Tally,
+        counted: &Counted,
+    ) -> Option<(RuleId, Verdict)> {
+        if let Some(rule) = tally.silenced[crossing.direction as usize] {
+            return Some((rule, Verdict::Drop));
+        }
+        let Judge { rules, chance } = self;
+        for (id, rule) in rules.asked(crossing.local.ip()) {
+            let Action::Judge(verdict, pattern) = &rule.action else {
+                continue;
+            };
+            if !rule
+                .scope
+                .contains(crossing.flow.0, crossing.local, crossing.peer)
+                || !matches(pattern, crossing, tally, counted)
+                || pattern.times.is_some_and(|times| tally.fired(id) >= times)
+                || pattern
+                    .chance
+                    .is_some_and(|chances| draw(chance) >= chances)
+            {
+                continue;
+            }
+            if pattern.times.is_some() {
+                tally.fire(id);
+            }
+            return match verdict {
+                Verdict::Pass => None,
+                Verdict::Silence(direction) => {
+                    tally.silence(id, *direction);
+                    Some((id, Verdict::Drop))
+                }
+                verdict => Some((id, verdict.clone())),
+            };
+        }
+        None
+    }
+}
+
+impl Tally {
+    /// From here on nothing crosses in this direction, or in none.
+    pub(crate) fn silence(&mut self, rule: RuleId, direction: Option<Direction>) {
+        for one in [Direction::In, Direction::Out] {
+            if direction.is_none_or(|direction| direction == one) {
+                self.silenced[one as usize].get_or_insert(rule);
+            }
+        }
+    }
+}
+
+fn matches(pattern: &Pattern, crossing: &Crossing<'_>, tally: &Tally, counted: &Counted) -> bool {
+    let Pattern {
+        direction,
+        kind,
+        ordinal,
+        retransmission,
+        state,
+        after_data,
+        after,
+        within,
+        size,
+        chance: _,
+        times: _,
+    } = pattern;
+    let age = crossing.now - tally.began.unwrap_or(crossing.now);
+    let data_before: u64 = match direction {
+        Some(direction) => counted.data_before[*direction as usize],
+        None => counted.data_before.iter().sum(),
+    };
+    direction.is_none_or(|direction| direction == crossing.direction)
+        && counted.is(*kind)
+        && ordinal
+            .as_ref()
+            .is_none_or(|range| range.contains(&counted.ordinal(*kind)))
+        && retransmission.is_none_or(|expected| expected == counted.retransmission)
+        && state.is_none_or(|state| Some(state) == crossing.state)
+        && after_data.is_none_or(|after| data_before >= after || data_before + counted.data > after)
+        && after.is_none_or(|after| age >= after)
+        && within.is_none_or(|within| age < within)
+        && size.is_none_or(|(comparison, size)| match comparison {
+            Comparison::Less => crossing.len < size,
+            Comparison::Greater => crossing.len > size,
+            Comparison::Equal => crossing.len == size,
+        })
+}
+
+/// A number below a million (splitmix64).
+fn draw(state: &mut u64) -> u32 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) % 1_000_000) as u32
+}
