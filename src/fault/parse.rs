@@ -69,14 +69,14 @@ fn rule(mut line: Line<'_>) -> Result<Rule, ParseError> {
     })
 }
 
-const SCOPES: &str = "conn, port, host or peer";
+const SCOPES: &str = "which connections: conn N, port N, host ADDRESS or peer ADDRESS";
 
 /// `conn 1..2, port 80:`, or nothing.
 fn scope(line: &mut Line<'_>) -> Result<Scope, ParseError> {
     let mut scope = Scope::default();
     if !["conn", "port", "host", "peer"]
         .iter()
-        .any(|name| line.is(name))
+        .any(|name| line.is(name) || line.is(&format!("{name}:")))
     {
         return Ok(scope);
     }

@@ -46,13 +46,16 @@ impl fmt::Display for ParseError {
         write!(f, "line {line}, column {column}: expected {expected}, ")?;
         match self.found() {
             "" => writeln!(f, "found the end of the rule")?,
-            found => writeln!(f, "found `{}`", found.escape_debug())?,
+            found => writeln!(f, "found `{}`", shown(found))?,
         }
-        // Whatever would move the cursor shows as one blank, here and above the caret.
-        let shown = |text: &str| text.replace(char::is_control, " ");
         let before = shown(&self.text[..self.offset]).width();
         let under = shown(self.found()).width().max(1);
         writeln!(f, "  {}", shown(&self.text))?;
         write!(f, "  {:before$}{:^<under$}", "", "")
     }
+}
+
+/// Whatever would move the cursor shows as one blank.
+fn shown(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }

@@ -94,7 +94,8 @@ impl Parts {
     /// The next word is no part of a pattern.
     pub(super) fn unknown(&self, line: &Line<'_>, verdict: &Verdict) -> ParseError {
         if line.next_contains('=') {
-            return line.error_here("packets: only `edit` changes them, and only `set` has knobs");
+            return line
+                .error_here("which packets (only `edit` changes them, and only `set` has knobs)");
         }
         let also = match verdict {
             Verdict::Edit(_) => "a change such as mss=536, ",

@@ -50,7 +50,12 @@ impl<'a> Setting<'a> {
         let found = words.iter().find(|(name, _)| self.value.is(name));
         found.map(|&(_, meaning)| meaning).ok_or_else(|| {
             let names: Vec<&str> = words.iter().map(|&(name, _)| name).collect();
-            line.error(self.value.range(), names.join(" or "))
+            let expected = match names.split_last() {
+                Some((last, [])) => (*last).to_owned(),
+                Some((last, others)) => format!("{} or {last}", others.join(", ")),
+                None => String::new(),
+            };
+            line.error(self.value.range(), expected)
         })
     }
 }
@@ -265,7 +270,7 @@ pub(super) fn knobs(line: &mut Line<'_>) -> Result<Knobs, ParseError> {
     }
     while !line.is_over() {
         let Some(setting) = Setting::take(line) else {
-            return Err(line.error_here(format!("nothing but knobs behind `set`: {EXPECTED}")));
+            return Err(line.error_here(format!("nothing else behind `set` than {EXPECTED}")));
         };
         if !knob(line, &setting, &mut knobs)? {
             return Err(line.error(setting.whole.range(), EXPECTED));
