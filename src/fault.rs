@@ -27,7 +27,7 @@
 //! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
 //! it in a [`Crossing`].
 
-mod edit;
+pub(crate) mod edit;
 mod judge;
 mod knobs;
 mod parse;
@@ -42,10 +42,7 @@ pub use rule::{
     Verdict,
 };
 
-#[expect(unused_imports, reason = "the link uses it")]
-pub(crate) use edit::edit;
 pub(crate) use judge::{Crossing, Judge, Judgment};
-pub(crate) use tally::Tally;
 
 use crate::event::RuleId;
 use std::collections::BTreeMap;
