@@ -36,6 +36,8 @@ pub(super) struct Watcher {
     logs: bool,
     /// What else is kept, with the name of each for people.
     sinks: Vec<(String, Box<dyn Sink>)>,
+    /// Whether one of these draws both ends.
+    draws: bool,
     /// Serves the metrics while it lives.
     _metrics: Option<PageServer>,
     /// What is drawn and not yet written.
@@ -81,6 +83,7 @@ impl Watcher {
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
             sinks,
+            draws: !show.report.is_empty(),
             _metrics: metrics,
             drawn: Vec::new(),
             wants_live: show.tui,
@@ -107,6 +110,13 @@ impl Watcher {
             // Quiet runs still need to know when a client program of ours is done.
             Watch::Transitions
         }
+    }
+
+    /// Whether somebody looks at the peer's end while it happens, or draws it. To ask a kernel costs more than the
+    /// segment about which it is asked, so files that merely keep what happens don't make it worth while.
+    pub(super) fn asks(&self) -> bool {
+        let shows = self.wants_live || self.ladder.is_some();
+        shows || events_are_logged() || self.draws
     }
 
     /// Peers' kernels will be asked about their ends.
