@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
         deadline: Option<Instant>,
     ) -> anyhow::Result<Ready> {
         self.drain()?;
-        self.audience.watcher.flush();
+        self.audience.watcher.refresh();
         let flush_at = self
             .audience
             .watcher

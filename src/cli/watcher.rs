@@ -20,11 +20,15 @@ use std::env;
 use std::io::{self, IsTerminal, PipeReader, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time;
 
 pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
 /// A terminal wider than that many columns is not made use of; what goes to a file is that wide.
 const WIDTH: usize = 100;
+
+/// What is written to files waits so long for more.
+const WAITS: time::Duration = time::Duration::from_millis(50);
 
 /// Whoever looks at a run.
 pub(super) struct Watcher {
@@ -36,6 +40,8 @@ pub(super) struct Watcher {
     logs: bool,
     /// What else is kept, with the name of each for people.
     sinks: Vec<(String, Box<dyn Sink>)>,
+    /// When they should write what they hold back.
+    due: Option<time::Instant>,
     /// Whether one of these draws both ends.
     draws: bool,
     /// Serves the metrics while it lives.
@@ -55,7 +61,7 @@ impl Watcher {
     /// lasts, where that is known.
     pub(super) fn new(
         show: &Show,
-        epoch: std::time::Duration,
+        epoch: time::Duration,
         time_wait: Option<Duration>,
     ) -> anyhow::Result<Watcher> {
         if show.tui {
@@ -83,6 +89,7 @@ impl Watcher {
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
             sinks,
+            due: None,
             draws: !show.report.is_empty(),
             _metrics: metrics,
             drawn: Vec::new(),
@@ -94,7 +101,7 @@ impl Watcher {
     }
 
     /// The same for events of a capture.
-    pub(super) fn of_capture(show: &Show, epoch: std::time::Duration) -> anyhow::Result<Watcher> {
+    pub(super) fn of_capture(show: &Show, epoch: time::Duration) -> anyhow::Result<Watcher> {
         Ok(Watcher {
             view: View::of_capture(),
             ..Watcher::new(show, epoch, None)?
@@ -150,11 +157,29 @@ impl Watcher {
         }
         let view = &self.view;
         keep_working(&mut self.sinks, |sink| sink.event(view, event));
+        if !self.sinks.is_empty() {
+            self.due.get_or_insert_with(|| time::Instant::now() + WAITS);
+        }
     }
 
-    /// Shows what was taken in: to be called when nothing more happens for now.
+    /// Shows what was taken in, and lets files wait for a moment, as to write each line by itself would cost a system call a
+    /// segment. To be called when nothing more happens for now, and again [in some time](Watcher::flush_in).
+    pub(super) fn refresh(&mut self) {
+        let now = time::Instant::now();
+        match self.due.is_some_and(|due| due <= now) {
+            true => self.flush(),
+            false => self.draw(),
+        }
+    }
+
+    /// Shows what was taken in, in files too.
     pub(super) fn flush(&mut self) {
+        self.due = None;
         keep_working(&mut self.sinks, |sink| sink.flush());
+        self.draw();
+    }
+
+    fn draw(&mut self) {
         if let Some(live) = &mut self.live {
             live.resume(&self.view);
             if let Some(line) = self.log.newest() {
@@ -245,9 +270,11 @@ impl Watcher {
         requests
     }
 
-    /// In what time [`flush`](Watcher::flush) should be called again, if ever.
-    pub(super) fn flush_in(&self) -> Option<std::time::Duration> {
-        self.live.as_ref()?.resume_in()
+    /// In what time [`refresh`](Watcher::refresh) should be called again, if ever.
+    pub(super) fn flush_in(&self) -> Option<time::Duration> {
+        let files = self.due.map(|due| due - time::Instant::now());
+        let screen = self.live.as_ref().and_then(Live::resume_in);
+        [files, screen].into_iter().flatten().min()
     }
 
     /// Prints what a client program of ours says: on the live screen or on standard output.
