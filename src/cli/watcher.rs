@@ -4,13 +4,15 @@ use super::args::Show;
 use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
-use crate::event::{Event, Watch};
+use crate::event;
+use crate::event::Event;
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::clock::Clock;
 use crate::sys::http::PageServer;
 use crate::sys::pty::Pty;
+use crate::sys::wait::{Waiter, Watch};
 use crate::ui::{Live, Pane, Request};
 use crate::view::View;
 use crate::words::Lang;
@@ -19,6 +21,7 @@ use smoltcp::time::{Duration, Instant};
 use std::env;
 use std::io::{self, IsTerminal, PipeReader, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time;
 
@@ -48,6 +51,8 @@ pub(super) struct Watcher {
     _metrics: Option<PageServer>,
     /// What is drawn and not yet written.
     drawn: Vec<u8>,
+    /// Whether a capture is watched.
+    is_capture: bool,
     /// Whether a live screen is asked for; it is there once the run has begun.
     wants_live: bool,
     live: Option<Live>,
@@ -93,6 +98,7 @@ impl Watcher {
             draws: !show.report.is_empty(),
             _metrics: metrics,
             drawn: Vec::new(),
+            is_capture: false,
             wants_live: show.tui,
             live: None,
             log: show.log.clone(),
@@ -104,18 +110,19 @@ impl Watcher {
     pub(super) fn of_capture(show: &Show, epoch: time::Duration) -> anyhow::Result<Watcher> {
         Ok(Watcher {
             view: View::of_capture(),
+            is_capture: true,
             ..Watcher::new(show, epoch, None)?
         })
     }
 
     /// How much it wants to be told.
-    pub(super) fn wants(&self) -> Watch {
+    pub(super) fn wants(&self) -> event::Watch {
         let shows = self.wants_live || self.ladder.is_some();
         if shows || events_are_logged() || !self.sinks.is_empty() {
-            Watch::Everything
+            event::Watch::Everything
         } else {
             // Quiet runs still need to know when a client program of ours is done.
-            Watch::Transitions
+            event::Watch::Transitions
         }
     }
 
@@ -237,10 +244,22 @@ impl Watcher {
         clock: Option<Clock>,
     ) -> anyhow::Result<()> {
         if self.wants_live {
-            self.live = Some(live::open(title, pane, self.lang, program, clock)?);
+            self.live = Some(live::open(
+                title,
+                pane,
+                self.lang,
+                program,
+                clock,
+                self.is_capture,
+            )?);
             self.log.hold();
         }
         Ok(())
+    }
+
+    /// The language of what is shown.
+    pub(super) fn lang(&self) -> Lang {
+        self.lang
     }
 
     /// Whether a live screen is asked for.
@@ -268,6 +287,34 @@ impl Watcher {
             self.close_live();
         }
         requests
+    }
+
+    /// Waits at most `timeout` for the wish to leave: a key on the live screen, or a signal.
+    ///
+    /// # Errors
+    /// When the kernel can't wait.
+    pub(super) fn is_left(
+        &mut self,
+        waiter: &Waiter,
+        timeout: Option<time::Duration>,
+    ) -> io::Result<bool> {
+        let screen = self.live_end();
+        let watch = Watch {
+            screen: screen.as_ref().map(AsFd::as_fd),
+            ..Watch::default()
+        };
+        let ready = waiter.wait(watch, timeout)?;
+        let by_key = ready.screen && self.requests().contains(&Request::Leave);
+        Ok(by_key || !ready.signals.is_empty())
+    }
+
+    /// Leaves the live screen there until a key or a signal ends it.
+    ///
+    /// # Errors
+    /// When the kernel can't wait.
+    pub(super) fn stay(&mut self, waiter: &Waiter) -> io::Result<()> {
+        while self.is_live() && !self.is_left(waiter, None)? {}
+        Ok(())
     }
 
     /// In what time [`refresh`](Watcher::refresh) should be called again, if ever.
