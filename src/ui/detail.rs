@@ -191,6 +191,7 @@ fn describe(app: &App, flow: &Flow, packet: &Packet, facts: &mut Vec<Fact>) {
     let mut fate = match packet.fate {
         Fate::Delivered => lang.delivered(),
         Fate::Discarded(why) => lang.discarded_because(text::discard(lang, why)),
+        ref fate => fate.name().to_owned(),
     };
     if packet.retransmission {
         fate += &lang.furthermore(lang.a_retransmission());

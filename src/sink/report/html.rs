@@ -296,7 +296,7 @@ fn story(kept: &FlowRecord, out: &mut String) {
             What::Packet(arrow) => {
                 let mut heading = arrow.heading(lang);
                 if let Mark::Lost(why) = &arrow.mark {
-                    heading += &lang.also(lang.discarded_because(why));
+                    heading += &lang.also(why);
                 }
                 heading
             }

@@ -359,7 +359,7 @@ fn arrow_lines(lang: Lang, arrow: &Arrow, columns: usize) -> Vec<(&'static str, 
         lines.extend(wrapped("again", &lang.retransmission()));
     }
     if let Mark::Lost(why) = &arrow.mark {
-        lines.extend(wrapped("lost", &lang.discarded_because(why)));
+        lines.extend(wrapped("lost", why));
     }
     if let Some(preview) = &arrow.preview {
         lines.extend(wrapped("t dim", preview));

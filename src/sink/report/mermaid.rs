@@ -76,7 +76,7 @@ fn arrow(lang: Lang, packet: &Arrow, time: &str) -> String {
         text += &lang.also(lang.retransmission());
     }
     if let Mark::Lost(why) = &packet.mark {
-        text += &lang.also(lang.discarded_because(why));
+        text += &lang.also(why);
     }
     if let Some(preview) = &packet.preview {
         text += &format!(" {preview}");

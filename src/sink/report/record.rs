@@ -112,7 +112,7 @@ pub(super) struct Arrow {
 pub(super) enum Mark {
     /// Where it should.
     Through,
-    /// In a cross: why.
+    /// In a cross: what became of it, in words.
     Lost(String),
 }
 
@@ -202,7 +202,7 @@ impl FlowRecord {
     fn event(&mut self, view: &View, flow: &Flow, event: &Event) {
         let time = event.at - flow.first_packet_at.unwrap_or(flow.opened_at);
         match &event.kind {
-            EventKind::Opened(_) => {}
+            EventKind::Opened(_) | EventKind::Released(_) => {}
             EventKind::Packet(packet) => self.packet(view, flow, time, packet),
             EventKind::Transition(transition) => self.transition(time, transition),
             EventKind::Asked(asked) => {
@@ -236,7 +236,10 @@ impl FlowRecord {
             .notation(view.origin(Some(flow.id), packet.direction));
         let mark = match packet.fate {
             Fate::Delivered => Mark::Through,
-            Fate::Discarded(why) => Mark::Lost(text::discard(self.lang, why)),
+            Fate::Discarded(why) => {
+                Mark::Lost(self.lang.discarded_because(text::discard(self.lang, why)))
+            }
+            ref fate => Mark::Lost(fate.name().into()),
         };
         let is_through = mark == Mark::Through;
         let preview = packet

@@ -11,8 +11,14 @@ pub(super) fn counted(flow: &Flow, packet: &Packet) -> (Flow, Packet) {
         Direction::In => (flow.irs, flow.iss),
         Direction::Out => (flow.iss, flow.irs),
     };
-    if let Body::Tcp(segment) = &mut packet.described.body {
-        count(segment, sender, receiver);
+    let crossed = packet
+        .crossed
+        .as_mut()
+        .map(|crossed| &mut crossed.described);
+    for described in crossed.into_iter().chain([&mut packet.described]) {
+        if let Body::Tcp(segment) = &mut described.body {
+            count(segment, sender, receiver);
+        }
     }
     if let Some(variables) = &mut packet.variables {
         let (iss, irs) = (Some(variables.iss), variables.irs);
