@@ -7,7 +7,8 @@
 //! | `tcplab_connection_seconds` | histogram | | from the first SYN to the end, TIME-WAIT included |
 //! | `tcplab_flows` | gauge | `state` | connections by the state of our end |
 //! | `tcplab_exchanges_total` | counter | | exchanges of UDP datagrams that began |
-//! | `tcplab_packets_total` | counter | `direction`, `transport`, `fate` | packets that crossed the link: `delivered`, or why they were discarded |
+//! | `tcplab_packets_total` | counter | `direction`, `transport`, `fate` | packets that came to the link: `delivered`, what a rule has made of them (`dropped`, `delayed`, `held`, `duplicated`, `rewritten`, `injected`), or why our stack discarded them |
+//! | `tcplab_released_total` | counter | `direction`, `fate` | packets that were delayed or held and went on, or were `dropped` after all |
 //! | `tcplab_payload_bytes_total` | counter | `direction`, `transport` | bytes of data in them, retransmissions included |
 //! | `tcplab_retransmissions_total` | counter | `cause` | segments of ours that were sent again: `timeout`, `duplicate-acks` |
 
@@ -48,6 +49,7 @@ pub struct Metrics {
     flows: Family<State, Gauge>,
     exchanges: Counter,
     packets: Family<Crossing, Counter>,
+    released: Family<Release, Counter>,
     bytes: Family<Payload, Counter>,
     retransmissions: Family<Cause, Counter>,
     page: Page,
@@ -89,6 +91,12 @@ struct Crossing {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Release {
+    direction: &'static str,
+    fate: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Payload {
     direction: &'static str,
     transport: &'static str,
@@ -114,6 +122,7 @@ impl Metrics {
         let flows = Family::default();
         let exchanges = Counter::default();
         let packets = Family::default();
+        let released = Family::default();
         let bytes = Family::default();
         let retransmissions = Family::default();
 
@@ -143,7 +152,12 @@ impl Metrics {
             "Exchanges of UDP datagrams that began",
             exchanges.clone(),
         );
-        registry.register("packets", "Packets that crossed the link", packets.clone());
+        registry.register("packets", "Packets that came to the link", packets.clone());
+        registry.register(
+            "released",
+            "Packets that waited in the link and went on, or were dropped after all",
+            released.clone(),
+        );
         registry.register("payload_bytes", "Bytes of data in packets", bytes.clone());
         registry.register(
             "retransmissions",
@@ -157,6 +171,7 @@ impl Metrics {
             flows,
             exchanges,
             packets,
+            released,
             bytes,
             retransmissions,
             page: Page {
@@ -179,11 +194,7 @@ impl Metrics {
             Body::Icmp(_) => "icmp",
             _ => "other",
         };
-        let fate = match packet.fate {
-            Fate::Delivered => "delivered",
-            Fate::Discarded(why) => why.reason(),
-            ref fate => fate.name(),
-        };
+        let fate = fate(packet);
         self.packets
             .get_or_create(&Crossing {
                 direction,
@@ -277,7 +288,16 @@ impl Sink for Metrics {
                     self.connection_seconds.observe(seconds(event.at - since));
                 }
             }
-            EventKind::Asked(_) | EventKind::Released(_) | EventKind::Note(_) => {}
+            EventKind::Released(released) => {
+                let packet = &released.packet;
+                self.released
+                    .get_or_create(&Release {
+                        direction: packet.direction.name(),
+                        fate: fate(packet),
+                    })
+                    .inc();
+            }
+            EventKind::Asked(_) | EventKind::Note(_) => {}
         }
         Ok(())
     }
@@ -288,6 +308,13 @@ impl Sink for Metrics {
 
     fn finish(&mut self, _: &View) -> io::Result<()> {
         Ok(())
+    }
+}
+
+fn fate(packet: &Packet) -> &'static str {
+    match packet.fate {
+        Fate::Discarded(why) => why.reason(),
+        ref fate => fate.name(),
     }
 }
 

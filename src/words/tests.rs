@@ -12,8 +12,10 @@ pub(super) type Entry = (
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
+        fates::TABLE,
         labels::TABLE,
         lessons::TABLE,
+        marks::TABLE,
         segments::TABLE,
         states::TABLE,
     ]
