@@ -473,6 +473,9 @@ fn documented_fields() -> Fields {
             assert!(new, "{section} {name} twice");
         }
     }
+    // "It has the fields of `packet`."
+    let packet = fields["packet"].clone();
+    fields.entry("released".into()).or_default().extend(packet);
     fields
 }
 

@@ -49,7 +49,7 @@ pub struct Metrics {
     flows: Family<State, Gauge>,
     exchanges: Counter,
     packets: Family<Crossing, Counter>,
-    released: Family<Release, Counter>,
+    released: Family<Released, Counter>,
     bytes: Family<Payload, Counter>,
     retransmissions: Family<Cause, Counter>,
     page: Page,
@@ -91,7 +91,7 @@ struct Crossing {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Release {
+struct Released {
     direction: &'static str,
     fate: &'static str,
 }
@@ -291,7 +291,7 @@ impl Sink for Metrics {
             EventKind::Released(released) => {
                 let packet = &released.packet;
                 self.released
-                    .get_or_create(&Release {
+                    .get_or_create(&Released {
                         direction: packet.direction.name(),
                         fate: fate(packet),
                     })
@@ -326,7 +326,9 @@ fn seconds(duration: Duration) -> f64 {
 mod tests {
     use super::*;
     use crate::engine::{Command, Config, Engine};
+    use crate::event::{Release, RuleId};
     use crate::sim::{Side, Sim};
+    use crate::view::script::Script;
 
     /// Three connections over a wire on which the first SYN-ACK gets lost: one that closes, one that is refused, one
     /// that stays; and one datagram.
@@ -376,6 +378,13 @@ mod tests {
         sim.run_until(Instant::from_secs(200));
 
         let (mut metrics, view) = (Metrics::new(), View::new());
+        let mut script = Script::new();
+        script.stray(b"", Fate::Held(RuleId(1)));
+        script.stray(b"", Fate::Dropped(RuleId(1)));
+        script.released(1, Fate::Dropped(RuleId::HAND), Release::Hand);
+        for event in &script.events {
+            metrics.event(&view, event).unwrap();
+        }
         while let Some((side, event)) = sim.poll_event() {
             if side == Side::Right {
                 metrics.event(&view, &event).unwrap();
@@ -399,6 +408,8 @@ mod tests {
             "tcplab_payload_bytes_total{direction=\"in\",transport=\"udp\"} 2",
             "tcplab_payload_bytes_total{direction=\"out\",transport=\"tcp\"} 5",
             "tcplab_retransmissions_total{cause=\"timeout\"} 1",
+            "tcplab_packets_total{direction=\"in\",transport=\"other\",fate=\"held\"} 1",
+            "tcplab_released_total{direction=\"in\",fate=\"dropped\"} 1",
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }
