@@ -28,6 +28,7 @@
 //! closes sends data and then a FIN.
 
 mod account;
+mod knobs;
 mod open;
 mod packets;
 mod standard;
@@ -40,6 +41,7 @@ pub use standard::{STANDARD_SERVICES, StandardService};
 use crate::event::{
     Cause, Closed, Event, EventKind, FlowId, Journal, PeerView, Timer, Transition, UserCall, Watch,
 };
+use crate::fault::RuleSet;
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
 use crate::stack::fragments::Reassembler;
@@ -87,11 +89,13 @@ pub struct Config {
     /// How long data or a FIN of ours may remain unacknowledged before the connection is given up; `None` for
     /// ever (RFC 9293, section 3.8.3: at least 100 seconds).
     pub user_timeout: Option<Duration>,
+    /// What is to go wrong.
+    pub rules: RuleSet,
 }
 
 impl Config {
     /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128, TIME-WAIT of 60
-    /// seconds, no keep-alive, a user timeout of 15 minutes, everything told.
+    /// seconds, no keep-alive, a user timeout of 15 minutes, no rules, everything told.
     pub fn new(addresses: impl IntoIterator<Item = IpCidr>) -> Config {
         Config {
             addresses: addresses.into_iter().collect(),
@@ -104,6 +108,7 @@ impl Config {
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
+            rules: RuleSet::new(),
         }
     }
 }
@@ -148,6 +153,8 @@ struct Waiting {
     key: FlowKey,
     record: TimeWait,
     deadline: Deadline,
+    /// How long it waits, where that is not what all do.
+    time_wait: Option<Duration>,
     result: Option<Result<(), String>>,
 }
 
@@ -422,20 +429,23 @@ impl Engine {
             return;
         };
         let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
-        let ends = flow.time_wait_since().unwrap_or(now) + self.shared.config.time_wait;
+        let time_wait = flow.time_wait;
+        let lasts = time_wait.unwrap_or(self.shared.config.time_wait);
+        let ends = flow.time_wait_since().unwrap_or(now) + lasts;
         let result = flow.finish(&mut self.shared);
         let waiting = Waiting {
             id,
             key,
             record,
             deadline,
+            time_wait,
             result,
         };
         // The place that was just left is the one that is given out next, so the map stays true.
         let again = self.flows.insert(Flow::TimeWait(waiting));
         debug_assert_eq!(place, again);
         if ends <= now {
-            // The program has held the connection for the whole of it.
+            // The program has held the connection for the whole of it, or it lasts no time at all.
             return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
         }
         let Flow::TimeWait(waiting) = &mut self.flows[again] else {
@@ -451,7 +461,8 @@ impl Engine {
         let Flow::TimeWait(waiting) = &mut self.flows[place] else {
             return;
         };
-        let ends = now + self.shared.config.time_wait;
+        let lasts = waiting.time_wait.unwrap_or(self.shared.config.time_wait);
+        let ends = now + lasts;
         self.shared
             .timers
             .set(&mut waiting.deadline, Some(ends), waiting.id, place);
