@@ -1,6 +1,7 @@
 //! Knobs at work on what is not a connection yet: its socket, and its place in the backlog.
 
 use super::{Engine, Flow, Shared};
+use crate::event::FlowId;
 use crate::fault::Knobs;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -11,19 +12,23 @@ use smoltcp::time::Duration;
 const ACK_DELAY: Duration = Duration::from_millis(10);
 
 impl Engine {
-    /// The knobs of the connection with these endpoints, should it be the next that begins.
-    pub(super) fn knobs_of_next(&self, key: &FlowKey) -> Knobs {
-        let rules = &self.shared.config.rules;
-        if rules.is_empty() {
+    /// The knobs of the connection with these endpoints, which is about to begin.
+    pub(super) fn knobs_of(&self, key: &FlowKey) -> Knobs {
+        let Some(interference) = &self.shared.interference else {
             return Knobs::default();
-        }
-        rules.knobs(self.opened + 1, key.local, key.peer)
+        };
+        let expected = self.map.get(key).map(|&place| &self.flows[place]);
+        let flow = match expected {
+            Some(Flow::Unheard(unheard)) => unheard.id,
+            _ => FlowId(self.opened + 1),
+        };
+        interference.judge.knobs(flow, key.local, key.peer)
     }
 
     /// Whether the backlog has room for a connection with these endpoints: that of its address, where it has one, or
     /// the one that all others share.
     pub(super) fn has_room(&self, key: &FlowKey) -> bool {
-        match self.knobs_of_next(key).backlog {
+        match self.knobs_of(key).backlog {
             Some(backlog) => {
                 let waits_there = |flow: &Flow| match flow {
                     Flow::Tcp(flow) => flow.is_half_open() && flow.key.local.ip() == key.local.ip(),

@@ -53,8 +53,9 @@ impl Engine {
         F: FnOnce(Connection) -> Fut + 'static,
         Fut: Future<Output = io::Result<()>> + 'static,
     {
+        let now = self.stack_time(now);
         let key = self.active_key(Transport::Tcp, local, peer)?;
-        let knobs = self.knobs_of_next(&key);
+        let knobs = self.knobs_of(&key);
         let mut pooled = self.shared.socket(&knobs);
         let Pooled { sockets, handle } = &mut pooled;
         self.shared
@@ -71,6 +72,7 @@ impl Engine {
         self.shared
             .journal
             .tell(now, Some(id), EventKind::Transition(open));
+        self.shared.entered(now, id, key, TcpState::SynSent);
         let generated = || self.shared.iss.generate(now, &key);
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
@@ -97,6 +99,7 @@ impl Engine {
         F: FnOnce(UdpSocket) -> Fut,
         Fut: Future<Output = io::Result<()>> + 'static,
     {
+        let now = self.stack_time(now);
         let key = self.active_key(Transport::Udp, local, peer)?;
         let id = self.tell_opened(now, key, Opening::Active, name);
         let task = self.shared.task();
