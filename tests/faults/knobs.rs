@@ -2,6 +2,7 @@
 
 use super::wire::{Crossed, Rig, echo, http, lines};
 use smoltcp::time::Duration;
+use std::collections::BTreeMap;
 use std::io;
 use tcplab::engine::Command;
 use tcplab::event::EventKind;
@@ -166,9 +167,18 @@ fn a_backlog_counts_the_half_open_connections_of_its_address() {
     }
     rig.run(1);
     let events = rig.events();
+    let hosts: BTreeMap<_, _> = events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::Opened(opened) => Some((event.flow, opened.local.ip().to_string())),
+            _ => None,
+        })
+        .collect();
     let begun = |host: &str| {
         let begins = events.iter().filter(|event| match &event.kind {
-            EventKind::Opened(opened) => opened.local.ip().to_string() == host,
+            EventKind::Transition(to) => {
+                to.to == TcpState::SynReceived && hosts[&event.flow] == host
+            }
             _ => false,
         });
         begins.count()
