@@ -34,6 +34,7 @@ mod standard;
 mod tcp_flow;
 mod udp_flow;
 
+pub use crate::link::Transmit;
 pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
 
@@ -46,7 +47,7 @@ use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
-use crate::stack::tcp::Tcp;
+use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers};
 use crate::state::TcpState;
@@ -68,6 +69,9 @@ pub struct Config {
     pub addresses: Vec<IpCidr>,
     /// The MTU of the wire in bytes, IP header included: 1,280 to 65,535.
     pub mtu: usize,
+    /// Whether a device takes TCP packets of up to 65,535 bytes and cuts them into segments, fills in their checksums, and
+    /// brings such packets too: then they are told as large as they come and go.
+    pub offload: bool,
     /// Decides every choice that is a matter of chance: initial sequence numbers, ports, hashes.
     pub seed: u64,
     /// The wall-clock time at [`Instant::ZERO`], counted from 1970-01-01 00:00:00 UTC.
@@ -96,6 +100,7 @@ impl Config {
         Config {
             addresses: addresses.into_iter().collect(),
             mtu: 1500,
+            offload: false,
             seed: 0,
             epoch: Duration::ZERO,
             watch: Watch::default(),
@@ -104,6 +109,13 @@ impl Config {
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
+        }
+    }
+
+    fn wire(&self) -> Wire {
+        Wire {
+            mtu: self.mtu,
+            offload: self.offload,
         }
     }
 }
@@ -179,13 +191,6 @@ pub enum Command {
     Tell(FlowId, PeerView),
 }
 
-/// A packet that [`Engine::poll_transmit`] has written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// Its length in bytes.
-    pub len: usize,
-}
-
 impl Engine {
     /// An endpoint that serves nothing yet.
     ///
@@ -208,16 +213,17 @@ impl Engine {
             "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
+        let wire = config.wire();
         let hashes = Seeded(config.seed);
         Engine {
             shared: Shared {
-                tcp: Tcp::new(config.mtu, &config.addresses, config.seed),
+                tcp: Tcp::new(wire, &config.addresses, config.seed),
                 link: Link::default(),
                 journal: Journal::new(config.watch),
                 timers: Timers::default(),
                 pool: Pool::new(config.buffer),
                 iss,
-                room: vec![0; config.mtu],
+                room: vec![0; wire.largest()],
                 fragment_id: 0,
                 config,
             },
@@ -314,25 +320,26 @@ impl Engine {
         }
     }
 
-    /// Writes the next packet that is to leave into `buf`, which must have room for the MTU. To be called again until
-    /// it gives `None`; then the engine has nothing to do before the next `handle_*`.
+    /// Writes the next packet that is to leave into `buf`, which must have room for the MTU, or for 65,535 bytes with
+    /// [`Config::offload`]. To be called again until it gives `None`; then the engine has nothing to do before the next
+    /// `handle_*`.
     ///
     /// # Panics
-    /// If `buf` is shorter than the MTU.
+    /// If `buf` is shorter than that.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         assert!(
-            buf.len() >= self.shared.config.mtu,
-            "a buffer shorter than the MTU"
+            buf.len() >= self.shared.config.wire().largest(),
+            "a buffer shorter than the largest packet"
         );
         loop {
-            if let Some(len) = self.shared.link.next_kept(buf) {
-                return Some(Transmit { len });
+            if let Some(transmit) = self.shared.link.next_kept(buf) {
+                return Some(transmit);
             }
             let place = *self.line.front()?;
-            if let Some(len) = self.drive(now, place, buf) {
+            if let Some(transmit) = self.drive(now, place, buf) {
                 // Flows take turns, one packet each.
                 self.line.rotate_left(1);
-                return Some(Transmit { len });
+                return Some(transmit);
             }
             self.line.pop_front();
         }
@@ -378,16 +385,16 @@ impl Engine {
     }
 
     /// Lets one flow go on. A packet is written to `buf`, or the flow has nothing to do and was put to rest.
-    fn drive(&mut self, now: Instant, place: usize, buf: &mut [u8]) -> Option<usize> {
+    fn drive(&mut self, now: Instant, place: usize, buf: &mut [u8]) -> Option<Transmit> {
         match self.flows.get_mut(place)? {
             Flow::Tcp(flow) => {
                 let was_half_open = flow.is_half_open();
-                let len = flow.drive(&mut self.shared, now, buf);
+                let transmit = flow.drive(&mut self.shared, now, buf);
                 if was_half_open && !flow.is_half_open() {
                     self.half_open -= 1;
                 }
-                if len.is_some() {
-                    return len;
+                if transmit.is_some() {
+                    return transmit;
                 }
                 flow.in_line = false;
                 match flow.rest(&mut self.shared, now, place) {

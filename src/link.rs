@@ -11,15 +11,38 @@
 use crate::event::{
     Direction, Discard, EventKind, Fate, FlowId, Journal, Packet, PacketId, Reason, Variables,
 };
-use crate::segment::{Described, describe};
+use crate::segment::{Checksum, Described, describe_offloaded};
 use smoltcp::time::Instant;
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 
 /// The link of one engine.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     crossed: u64,
-    leaving: VecDeque<Vec<u8>>,
+    leaving: VecDeque<(Vec<u8>, Transmit)>,
+}
+
+/// A packet that was written for the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Its length in bytes.
+    pub len: usize,
+    /// What is in the checksum field of its transport header. [`Checksum::Partial`] leaves the rest to the device that sends it.
+    pub checksum: Checksum,
+    /// Where the device has to cut it into TCP segments, the payload of each of them but the last, in bytes.
+    pub segment_size: Option<NonZeroU16>,
+}
+
+impl Transmit {
+    /// A packet of that many bytes that needs nothing more.
+    pub(crate) fn whole(len: usize) -> Transmit {
+        Transmit {
+            len,
+            checksum: Checksum::Whole,
+            segment_size: None,
+        }
+    }
 }
 
 /// A packet that comes in.
@@ -78,6 +101,7 @@ impl Link {
         now: Instant,
         flow: Option<FlowId>,
         bytes: &[u8],
+        checksum: Checksum,
         remarks: Remarks,
     ) {
         let id = self.next_id();
@@ -85,7 +109,7 @@ impl Link {
             let packet = Packet {
                 id,
                 direction: Direction::Out,
-                described: describe(bytes),
+                described: describe_offloaded(bytes, checksum),
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
                 retransmission: remarks.retransmission,
@@ -97,15 +121,15 @@ impl Link {
     }
 
     /// Keeps a packet that has departed until the caller brings a buffer.
-    pub(crate) fn keep(&mut self, bytes: Vec<u8>) {
-        self.leaving.push_back(bytes);
+    pub(crate) fn keep(&mut self, bytes: Vec<u8>, transmit: Transmit) {
+        self.leaving.push_back((bytes, transmit));
     }
 
-    /// The next packet kept, written into `buf`; its length.
-    pub(crate) fn next_kept(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let bytes = self.leaving.pop_front()?;
+    /// The next packet kept, written into `buf`.
+    pub(crate) fn next_kept(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        let (bytes, transmit) = self.leaving.pop_front()?;
         buf[..bytes.len()].copy_from_slice(&bytes);
-        Some(bytes.len())
+        Some(transmit)
     }
 
     fn next_id(&mut self) -> PacketId {

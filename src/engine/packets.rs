@@ -4,7 +4,10 @@ use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
 use crate::link::{Incoming, Remarks};
-use crate::segment::{Body, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe};
+use crate::segment::{
+    Body, Checksum, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe,
+    describe_offloaded,
+};
 use crate::stack::fragments::Added;
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
@@ -21,7 +24,13 @@ const REOPEN_GAP: u32 = 128_000;
 impl Engine {
     /// Takes one IP packet from the wire. Its bytes may be changed: what is left in `packet` means nothing.
     pub fn handle_packet(&mut self, now: Instant, packet: &mut [u8]) {
-        let described = describe(packet);
+        self.handle_offloaded(now, packet, Checksum::Whole);
+    }
+
+    /// The same for a packet from a device that does a part of the work: it may be larger than the MTU, as the device
+    /// would have cut it, and `checksum` is what the device says of it.
+    pub fn handle_offloaded(&mut self, now: Instant, packet: &mut [u8], checksum: Checksum) {
+        let described = describe_offloaded(packet, checksum);
         let incoming = Incoming {
             bytes: packet,
             described: &described,

@@ -8,8 +8,8 @@ use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
     UserCall, Variables,
 };
-use crate::link::{Incoming, Remarks};
-use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
+use crate::link::{Incoming, Remarks, Transmit};
+use crate::segment::{Checksum, Described, Flags, Segment, SeqNumber, describe_offloaded};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
 use crate::stack::fragments::without_extensions;
@@ -21,7 +21,7 @@ use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{Ipv4Packet, TcpPacket};
+use smoltcp::wire::{IpProtocol, Ipv4Packet, TcpPacket, checksum};
 use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
@@ -53,6 +53,8 @@ pub(super) struct TcpFlow {
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
     account: Account,
+    /// The MSS that the peer has announced.
+    peer_mss: Option<u16>,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -130,6 +132,7 @@ impl TcpFlow {
             half_open: opening == Opening::Passive,
             shift: None,
             account: Account::new(iss, buffer),
+            peer_mss: None,
             owed: None,
             excused: false,
             orphaned: None,
@@ -216,6 +219,7 @@ impl TcpFlow {
         }
         if segment.flags.contains(Flags::SYN) && before != self.state() {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
+            self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
         }
         if let Some(stranded) = &stranded {
@@ -257,21 +261,21 @@ impl TcpFlow {
         self.woken = true;
         if let Some(len) = answer {
             let mut room = std::mem::take(&mut shared.room);
-            self.depart(shared, now, &mut room[..len]);
-            shared.link.keep(room[..len].to_vec());
+            let transmit = self.depart(shared, now, &mut room[..len]);
+            shared.link.keep(room[..len].to_vec(), transmit);
             shared.room = room;
         }
         id
     }
 
-    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`; its length is
-    /// returned. `None` when there is nothing to do any more.
+    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`. `None` when there is
+    /// nothing to do any more.
     pub(super) fn drive(
         &mut self,
         shared: &mut Shared,
         now: Instant,
         room: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<Transmit> {
         self.check_timers(shared, now);
         loop {
             let before = self.state();
@@ -292,8 +296,7 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
-                self.depart(shared, now, &mut room[..len]);
-                return Some(len);
+                return Some(self.depart(shared, now, &mut room[..len]));
             }
             if !self.run_program(shared, now) {
                 return None;
@@ -447,7 +450,7 @@ impl TcpFlow {
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
-    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) {
+    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Transmit {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -465,11 +468,32 @@ impl TcpFlow {
             }
             IpAddr::V6(_) => 40,
         };
-        TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
-        let described = describe(packet);
-        let Some(segment) = described.tcp() else {
-            return;
+        let packet_len = packet.len();
+        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        let checksum = match shared.config.offload {
+            true => {
+                tcp.set_checksum(pseudo_header(src, dst, packet_len - header_len));
+                Checksum::Partial
+            }
+            false => {
+                tcp.fill_checksum(&src.into(), &dst.into());
+                Checksum::Whole
+            }
         };
+        let mut transmit = Transmit {
+            len: packet_len,
+            checksum,
+            segment_size: None,
+        };
+        let described = describe_offloaded(packet, checksum);
+        let Some(segment) = described.tcp() else {
+            return transmit;
+        };
+        transmit.segment_size =
+            shared
+                .config
+                .wire()
+                .segment_size(dst, self.peer_mss, segment.payload.len());
         self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
         let remarks = Remarks {
@@ -477,10 +501,16 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        shared
-            .link
-            .departed(&mut shared.journal, now, Some(self.id), packet, remarks);
+        shared.link.departed(
+            &mut shared.journal,
+            now,
+            Some(self.id),
+            packet,
+            checksum,
+            remarks,
+        );
         self.observe(now, Direction::Out, || described.clone());
+        transmit
     }
 
     fn tell_arrived(
@@ -570,5 +600,19 @@ impl TcpFlow {
         shared
             .journal
             .tell(now, Some(self.id), EventKind::Transition(transition));
+    }
+}
+
+/// The sum of the pseudo-header of a TCP segment of `len` bytes, header included: what a device starts a checksum from.
+fn pseudo_header(src: IpAddr, dst: IpAddr, len: usize) -> u16 {
+    let len = len as u32;
+    match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            checksum::pseudo_header_v4(&src, &dst, IpProtocol::Tcp, len)
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            checksum::pseudo_header_v6(&src, &dst, IpProtocol::Tcp, len)
+        }
+        _ => unreachable!("both ends of a connection have the same IP version"),
     }
 }

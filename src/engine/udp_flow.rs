@@ -2,7 +2,7 @@
 
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Opening, UserCall};
-use crate::link::{Incoming, Remarks};
+use crate::link::{Incoming, Remarks, Transmit};
 use crate::segment::Datagram;
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
@@ -156,9 +156,16 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
-            self.link
-                .departed(&mut self.journal, now, flow, &piece, Remarks::default());
-            self.link.keep(piece);
+            let transmit = Transmit::whole(piece.len());
+            self.link.departed(
+                &mut self.journal,
+                now,
+                flow,
+                &piece,
+                transmit.checksum,
+                Remarks::default(),
+            );
+            self.link.keep(piece, transmit);
         }
     }
 }
