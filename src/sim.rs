@@ -186,7 +186,7 @@ impl Sim {
             {
                 let packet = self.buf[..transmit.len].to_vec();
                 self.crossed += 1;
-                let described = describe_offloaded(&packet, transmit.checksum);
+                let described = describe_offloaded(&packet, transmit.offload.checksum);
                 let crossing = Crossing {
                     from: side,
                     described: &described,
@@ -202,7 +202,7 @@ impl Sim {
                     self.crossed,
                     side.other(),
                     packet,
-                    transmit.checksum,
+                    transmit.offload.checksum,
                 )));
             }
             while let Some(event) = self.engines[side as usize].poll_event() {

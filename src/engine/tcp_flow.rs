@@ -2,16 +2,17 @@
 
 mod timers;
 
-use super::Shared;
 use super::account::Account;
+use super::{Driven, Shared, Transmit};
 use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
     UserCall, Variables,
 };
-use crate::link::{Incoming, Remarks, Transmit};
+use crate::link::{Incoming, Offload, Remarks};
 use crate::segment::{Checksum, Described, Flags, Segment, SeqNumber, describe_offloaded};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
+use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -21,7 +22,7 @@ use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{IpProtocol, Ipv4Packet, TcpPacket, checksum};
+use smoltcp::wire::{Ipv4Packet, TcpPacket};
 use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
@@ -261,21 +262,16 @@ impl TcpFlow {
         self.woken = true;
         if let Some(len) = answer {
             let mut room = std::mem::take(&mut shared.room);
-            let transmit = self.depart(shared, now, &mut room[..len]);
-            shared.link.keep(room[..len].to_vec(), transmit);
+            if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
+                shared.link.keep(room[..len].to_vec(), transmit.offload);
+            }
             shared.room = room;
         }
         id
     }
 
-    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`. `None` when there is
-    /// nothing to do any more.
-    pub(super) fn drive(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        room: &mut [u8],
-    ) -> Option<Transmit> {
+    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`.
+    pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, room: &mut [u8]) -> Driven {
         self.check_timers(shared, now);
         loop {
             let before = self.state();
@@ -296,10 +292,13 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
-                return Some(self.depart(shared, now, &mut room[..len]));
+                return match self.depart(shared, now, &mut room[..len]) {
+                    Some(transmit) => Driven::Packet(transmit),
+                    None => Driven::Stopped,
+                };
             }
             if !self.run_program(shared, now) {
-                return None;
+                return Driven::Nothing;
             }
         }
     }
@@ -450,7 +449,8 @@ impl TcpFlow {
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
-    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Transmit {
+    /// Returns how it is to be sent, if it is at once.
+    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -468,11 +468,11 @@ impl TcpFlow {
             }
             IpAddr::V6(_) => 40,
         };
-        let packet_len = packet.len();
+        let len = packet.len();
         let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
         let checksum = match shared.config.offload {
             true => {
-                tcp.set_checksum(pseudo_header(src, dst, packet_len - header_len));
+                tcp.set_checksum(pseudo_header(src, dst, len - header_len));
                 Checksum::Partial
             }
             false => {
@@ -480,20 +480,13 @@ impl TcpFlow {
                 Checksum::Whole
             }
         };
-        let mut transmit = Transmit {
-            len: packet_len,
-            checksum,
-            segment_size: None,
-        };
         let described = describe_offloaded(packet, checksum);
-        let Some(segment) = described.tcp() else {
-            return transmit;
+        let segment = described.tcp()?;
+        let wire = shared.config.wire();
+        let offload = Offload {
+            checksum,
+            segment_size: wire.segment_size(dst, self.peer_mss, segment.payload.len()),
         };
-        transmit.segment_size =
-            shared
-                .config
-                .wire()
-                .segment_size(dst, self.peer_mss, segment.payload.len());
         self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
         let remarks = Remarks {
@@ -501,16 +494,9 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        shared.link.departed(
-            &mut shared.journal,
-            now,
-            Some(self.id),
-            packet,
-            checksum,
-            remarks,
-        );
+        let leaves = shared.cross(now, Some(self.id), packet, offload, remarks);
         self.observe(now, Direction::Out, || described.clone());
-        transmit
+        leaves.then_some(Transmit { len, offload })
     }
 
     fn tell_arrived(
@@ -600,19 +586,6 @@ impl TcpFlow {
         shared
             .journal
             .tell(now, Some(self.id), EventKind::Transition(transition));
-    }
-}
-
-/// The sum of the pseudo-header of a TCP segment of `len` bytes, header included: what a device starts a checksum from.
-fn pseudo_header(src: IpAddr, dst: IpAddr, len: usize) -> u16 {
-    let len = len as u32;
-    match (src, dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            checksum::pseudo_header_v4(&src, &dst, IpProtocol::Tcp, len)
-        }
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            checksum::pseudo_header_v6(&src, &dst, IpProtocol::Tcp, len)
-        }
-        _ => unreachable!("both ends of a connection have the same IP version"),
+        shared.entered(now, self.id, self.key, to);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Opening, UserCall};
-use crate::link::{Incoming, Remarks, Transmit};
+use crate::link::{Incoming, Offload, Remarks};
 use crate::segment::Datagram;
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
@@ -156,16 +156,10 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
-            let transmit = Transmit::whole(piece.len());
-            self.link.departed(
-                &mut self.journal,
-                now,
-                flow,
-                &piece,
-                transmit.checksum,
-                Remarks::default(),
-            );
-            self.link.keep(piece, transmit);
+            let whole = Offload::default();
+            if self.cross(now, flow, &piece, whole, Remarks::default()) {
+                self.link.keep(piece, whole);
+            }
         }
     }
 }
@@ -180,10 +174,13 @@ impl Engine {
         key: FlowKey,
     ) {
         let port = key.local.port();
+        let heard = self.hear(key);
         let place = match (self.map.get(&key), self.udp_services.get(&port)) {
             (Some(&place), _) => place,
             (None, Some(service)) => {
-                let id = self.tell_opened(now, key, Opening::Passive, service.name);
+                let name = service.name;
+                let id =
+                    heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
                 let place = self.flows.insert(Flow::Udp(UdpFlow::served(id, key, now)));
                 self.map.insert(key, place);
                 place

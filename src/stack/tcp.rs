@@ -15,7 +15,9 @@ use smoltcp::phy::{
 };
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{HardwareAddress, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpCidr, TCP_HEADER_LEN};
+use smoltcp::wire::{
+    HardwareAddress, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpCidr, TCP_HEADER_LEN, TcpPacket,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
 

@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::tun::{Received, Tun};
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
-use crate::event::{Direction, Event, EventKind, Fate};
+use crate::event::{Direction, Event, EventKind};
 use crate::segment::Checksum;
 
 /// At most so many packets are taken from the TUN before anything else is looked at.
@@ -178,13 +178,10 @@ impl<'a> Driver<'a> {
                     false => return Ok(()),
                 }
             };
-            if has_left(&event) {
-                // An answer that was made while its cause arrived is told before it leaves.
-                if self.untold == 0 {
-                    self.transmit(engine, now)?;
-                }
-                self.untold = self.untold.saturating_sub(1);
-            }
+            let leaving = leaving(&event);
+            // An answer that was made while its cause arrived is told before it leaves.
+            while self.untold < leaving && self.transmit(engine, now)? {}
+            self.untold = self.untold.saturating_sub(leaving);
             tell(engine, event);
         }
     }
@@ -196,8 +193,8 @@ impl<'a> Driver<'a> {
         };
         self.untold += 1;
         let packet = &self.packet[..transmit.len];
-        let sent = match transmit.checksum {
-            Checksum::Partial => self.tun.send_partial(packet, transmit.segment_size),
+        let sent = match transmit.offload.checksum {
+            Checksum::Partial => self.tun.send_partial(packet, transmit.offload.segment_size),
             Checksum::Whole | Checksum::Verified => self.tun.send(packet),
         };
         match sent {
@@ -369,13 +366,16 @@ impl Busy {
     }
 }
 
-/// Whether it tells of a packet that is to be written to the TUN.
-fn has_left(event: &Event) -> bool {
-    match &event.kind {
-        EventKind::Packet(packet) => {
-            packet.direction == Direction::Out && packet.fate == Fate::Delivered
-        }
-        _ => false,
+/// Of how many packets it tells that are to be written to the TUN.
+fn leaving(event: &Event) -> usize {
+    let packet = match &event.kind {
+        EventKind::Packet(packet) => packet,
+        EventKind::Released(released) => &released.packet,
+        _ => return 0,
+    };
+    match packet.direction {
+        Direction::In => 0,
+        Direction::Out => packet.fate.crossings() as usize,
     }
 }
 

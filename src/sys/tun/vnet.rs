@@ -16,11 +16,10 @@ use std::fs::File;
 use std::num::NonZeroU16;
 use std::os::fd::AsRawFd;
 
+use crate::segment::Checksum;
+use crate::stack::checksum;
 use nix::errno::Errno;
 use nix::libc;
-use smoltcp::wire::checksum;
-
-use crate::segment::Checksum;
 
 /// Bytes of the header.
 pub(super) const LEN: usize = 10;
@@ -35,12 +34,6 @@ const DATA_VALID: u8 = 2;
 const GSO_NONE: u8 = 0;
 const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-/// Where the checksum stands in the headers of TCP and UDP.
-const TCP_CHECKSUM_AT: u16 = 16;
-const UDP_CHECKSUM_AT: u16 = 6;
 
 /// Tells the kernel how the packets of this TUN are to look: with headers, large and with partial checksums, or as a
 /// wire would carry them.
@@ -89,17 +82,18 @@ pub(super) fn received(header: &[u8; LEN], packet: &mut [u8]) -> Checksum {
         };
     }
     let [start, offset] = [6, 8].map(|at| u16::from_le_bytes([header[at], header[at + 1]]));
-    if transport(packet) == Some((usize::from(start), offset)) {
+    let place = (usize::from(start), usize::from(offset));
+    if checksum::place(packet) == Some(place) {
         return Checksum::Partial;
     }
-    complete(packet, start.into(), offset.into());
+    checksum::complete(packet, place);
     Checksum::Whole
 }
 
 /// The header for a packet of ours with a partial checksum, which is to be cut into segments of that size or none.
 pub(super) fn for_partial(packet: &[u8], segment_size: Option<NonZeroU16>) -> [u8; LEN] {
     let mut header = [0; LEN];
-    let Some((start, offset)) = transport(packet) else {
+    let Some((start, offset)) = checksum::place(packet) else {
         return header;
     };
     let v4 = packet[0] >> 4 == 4;
@@ -117,34 +111,6 @@ pub(super) fn for_partial(packet: &[u8], segment_size: Option<NonZeroU16>) -> [u
     put(2, headers as u16);
     put(4, segment_size.map_or(0, NonZeroU16::get));
     put(6, start as u16);
-    put(8, offset);
+    put(8, offset as u16);
     header
-}
-
-/// Where the TCP or UDP header of a packet without IPv6 extension headers begins, and where in it its checksum stands.
-fn transport(packet: &[u8]) -> Option<(usize, u16)> {
-    let (protocol, start) = match packet.first()? >> 4 {
-        4 => (*packet.get(9)?, usize::from(packet[0] & 0x0f) * 4),
-        6 => (*packet.get(6)?, 40),
-        _ => return None,
-    };
-    match protocol {
-        TCP => Some((start, TCP_CHECKSUM_AT)),
-        UDP => Some((start, UDP_CHECKSUM_AT)),
-        _ => None,
-    }
-}
-
-/// Does what a device does: the sum of everything from `start` on, at `offset` from there. A place outside of the packet
-/// leaves it as it is.
-fn complete(packet: &mut [u8], start: usize, offset: usize) {
-    let Some(covered) = packet.get_mut(start..) else {
-        return;
-    };
-    let sum = !checksum::data(covered);
-    if let Some(field) = covered.get_mut(offset..offset + 2) {
-        // RFC 768: "If the computed checksum is zero, it is transmitted as all ones"; to others both mean the same.
-        let sum = if sum == 0 { !0 } else { sum };
-        field.copy_from_slice(&sum.to_be_bytes());
-    }
 }
