@@ -94,7 +94,7 @@ fn what_leaves() {
     check_out("edit out data truncate=2", "20 P. 1:3(2) ack 6 win 32768");
     check_out(
         "edit out data timestamps=none flags+=U",
-        "20 PU. 1:6(5) ack 6 win 32768",
+        "20 P.U 1:6(5) ack 6 win 32768 urg 0",
     );
     let seen = play(&["edit out data ip-checksum=bad"], v4().hello(), 60).full();
     assert!(
