@@ -25,7 +25,7 @@ impl Engine {
         let (wall, now) = (now, self.stack_time(now));
         let described = describe(packet);
         let discard = self.discard(&described);
-        if self.shared.interference.is_some() && discard.is_none() {
+        if discard.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
             self.interfere_in(now, packet, &described);
             self.enter(now);
             return self.set_clock(wall);

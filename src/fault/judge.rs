@@ -8,7 +8,7 @@ use crate::segment::Described;
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A packet on the link, and all that rules may know about it.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +107,11 @@ impl Judge {
     /// A flow is over.
     pub(crate) fn forget(&mut self, flow: FlowId) {
         self.tallies.remove(&flow);
+    }
+
+    /// Whether any rule is about connections to this address of ours.
+    pub(crate) fn concerns(&self, local: IpAddr) -> bool {
+        self.rules.concern(local)
     }
 
     /// The knobs of a connection that begins.
