@@ -138,7 +138,9 @@ fn decide(
         };
         if !rule.scope.contains(number, crossing.local, crossing.peer)
             || !matches(pattern, crossing, tally.state, counted)
-            || pattern.times.is_some_and(|times| tally.fired(id) >= times)
+            || pattern
+                .times
+                .is_some_and(|times| crossing.flow.is_none() || tally.fired(id) >= times)
             || pattern
                 .chance
                 .is_some_and(|chances| draw(chance) >= chances)
@@ -187,7 +189,7 @@ fn matches(
         && counted.is(*kind)
         && ordinal
             .as_ref()
-            .is_none_or(|range| range.contains(&counted.ordinal(*kind)))
+            .is_none_or(|range| crossing.flow.is_some() && range.contains(&counted.ordinal(*kind)))
         && retransmission.is_none_or(|expected| expected == counted.retransmission)
         && state.is_none_or(|state| Some(state) == our_state)
         && after_data.is_none_or(|after| data_before >= after || data_before + counted.data > after)

@@ -90,9 +90,9 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "simultaneous-close",
         host: 77,
         title: "both ends close at the same time",
-        rules: &["set close=first", "hold out FIN until in FIN"],
-        happens: "Our FIN leaves behind the answer and is held until the client's is under way, so that they cross: both \
-                  ends go through CLOSING. A client that waits for our FIN waits for ever.",
+        rules: &["set close=first", "hold out FIN #1 until in FIN"],
+        happens: "Our FIN follows the answer and is held until the client's is under way, so that they cross: both ends \
+                  go through CLOSING. A client that waits for our FIN gets it when we send it again, a second later.",
         client: "It closes when it has the answer. Its TCP goes from FIN-WAIT-1 through CLOSING to TIME-WAIT.",
         source: rfc(9293, "3.6"),
         expected: Expectation::answers(3),
