@@ -133,7 +133,12 @@ pub(super) struct Audit {
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = limit)]
     pub(super) limit: std::time::Duration,
     /// Only these faults; repeatable, or with commas between them
-    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "sweep")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "sweep"
+    )]
     pub(super) only: Vec<String>,
     /// Instead of the catalogue: record one good run, then drop, delay past a retransmission and duplicate each of its
     /// segments, one in each run, and end its last data too early

@@ -212,7 +212,10 @@ impl<'a> Setup<'a> {
             })
         });
         let cases: Vec<Case> = cases.collect();
-        ensure!(!cases.is_empty(), "no fault has an address in these networks");
+        ensure!(
+            !cases.is_empty(),
+            "no fault has an address in these networks"
+        );
         Ok(cases)
     }
 

@@ -72,15 +72,15 @@ pub(super) fn hosts_v6(network: Ipv6Cidr) -> (IpCidr, IpCidr) {
 
 /// A host of the network in which `own` is, by its number; `None` where the network has no such host.
 pub(super) fn nth_host(own: IpCidr, number: u32) -> Option<IpAddr> {
-    let last = u128::MAX.checked_shr(128 - u32::from(room(own))).unwrap_or(0);
+    let last = u128::MAX
+        .checked_shr(128 - u32::from(room(own)))
+        .unwrap_or(0);
     // The last address of an IPv4 network is its broadcast address.
     if u128::from(number) + u128::from(matches!(own, IpCidr::Ipv4(_))) > last {
         return None;
     }
     let host = match own {
-        IpCidr::Ipv4(own) => {
-            Ipv4Addr::from(u32::from(own.network().address()) + number).into()
-        }
+        IpCidr::Ipv4(own) => Ipv4Addr::from(u32::from(own.network().address()) + number).into(),
         IpCidr::Ipv6(own) => {
             let bits = 128 - u32::from(own.prefix_len());
             let network = u128::from(own.address()).checked_shr(bits).unwrap_or(0);
@@ -325,7 +325,11 @@ mod tests {
         #[track_caller]
         fn check(own: &str, number: u32, expected: Option<&str>) {
             let host = nth_host(prefix(own).unwrap(), number);
-            assert_eq!(host.map(|host| host.to_string()).as_deref(), expected, "{own} {number}");
+            assert_eq!(
+                host.map(|host| host.to_string()).as_deref(),
+                expected,
+                "{own} {number}"
+            );
         }
         check("192.0.2.2/24", 10, Some("192.0.2.10"));
         check("192.0.2.2/24", 254, Some("192.0.2.254"));

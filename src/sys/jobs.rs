@@ -104,14 +104,24 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let ended = run(command, Duration::from_secs(limit)).unwrap();
-        assert_eq!(ended.status.and_then(|status| status.code()), code, "{script}");
+        assert_eq!(
+            ended.status.and_then(|status| status.code()),
+            code,
+            "{script}"
+        );
         assert_eq!(String::from_utf8_lossy(&ended.stdout), stdout, "{script}");
         assert_eq!(String::from_utf8_lossy(&ended.stderr), stderr, "{script}");
     }
 
     #[test]
     fn what_commands_do_is_told() {
-        check("echo out; echo err >&2; exit 3", 30, Some(3), "out\n", "err\n");
+        check(
+            "echo out; echo err >&2; exit 3",
+            30,
+            Some(3),
+            "out\n",
+            "err\n",
+        );
         check("cat", 30, Some(0), "", "");
         check("echo begins; sleep 100; echo ends", 1, None, "begins\n", "");
         // What is left in the background is ended with it.

@@ -84,7 +84,12 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
             let one: Done = serde_json::from_slice(&line).context("a result that can't be read")?;
             done.insert(one.case, one);
             if shows {
-                let _ = write!(io::stderr(), "\r{progress}: {} of {}", done.len(), cases.len());
+                let _ = write!(
+                    io::stderr(),
+                    "\r{progress}: {} of {}",
+                    done.len(),
+                    cases.len()
+                );
             }
         }
         if over_at.is_some_and(|at| driver.now() >= at || engine.is_quiet()) {
@@ -95,9 +100,12 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
     driver.drain(&mut engine, |_, event| observer.event(&event))?;
     let mut seen = observer.finish();
     let ran = cases.iter().enumerate().map(|(number, case)| {
-        let done = done
-            .remove(&number)
-            .with_context(|| format!("nothing is known of how the command for {} ended", case.name))?;
+        let done = done.remove(&number).with_context(|| {
+            format!(
+                "nothing is known of how the command for {} ended",
+                case.name
+            )
+        })?;
         if let Some(why) = &done.failure {
             bail!("cannot run {}: {why}", setup.words[0]);
         }

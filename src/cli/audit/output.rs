@@ -22,7 +22,13 @@ pub(super) struct Findings<'a> {
 }
 
 const HEADINGS: [&str; 7] = [
-    "fault", "client", "time", "SYNs", "resent", "connection closed", "good",
+    "fault",
+    "client",
+    "time",
+    "SYNs",
+    "resent",
+    "connection closed",
+    "good",
 ];
 
 impl Findings<'_> {
@@ -62,7 +68,9 @@ impl Findings<'_> {
         let (all, bad) = (self.findings.len(), self.bad());
         match bad {
             0 => format!("{all} runs, in all of them the client did what a good client does"),
-            bad => format!("{all} runs, in {bad} of them the client did not do what a good client does"),
+            bad => format!(
+                "{all} runs, in {bad} of them the client did not do what a good client does"
+            ),
         }
     }
 
@@ -143,10 +151,15 @@ impl Findings<'_> {
             rows += "</tr>\n";
             if let Some(remark) = one.remark() {
                 let remark = escape(&remark);
-                let _ = writeln!(rows, "<tr class=\"remark\"><td></td><td colspan=\"6\">{remark}</td></tr>");
+                let _ = writeln!(
+                    rows,
+                    "<tr class=\"remark\"><td></td><td colspan=\"6\">{remark}</td></tr>"
+                );
             }
         }
-        let headings: String = HEADINGS.map(|heading| format!("<th>{heading}</th>")).concat();
+        let headings: String = HEADINGS
+            .map(|heading| format!("<th>{heading}</th>"))
+            .concat();
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>tcplab audit</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Audit of <code>{}</code></h1>\n<p>{}.</p>\n<table>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</body>\n</html>\n",
             escape(&self.command),
@@ -188,7 +201,12 @@ impl Finding {
         if let Some(before) = &self.before {
             remark = format!("expected, as saved before: {before}");
         }
-        if let Some(line) = self.stderr.lines().rev().find(|line| !line.trim().is_empty()) {
+        if let Some(line) = self
+            .stderr
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+        {
             let _ = write!(remark, " It said: {}", line.trim());
         }
         Some(remark)

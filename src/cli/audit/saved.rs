@@ -42,7 +42,9 @@ impl Behaviour {
 
 /// Writes what was found.
 pub(super) fn write(path: &Path, findings: &[Finding]) -> anyhow::Result<()> {
-    let behaviours = findings.iter().map(|one| (one.name.clone(), Behaviour::of(one)));
+    let behaviours = findings
+        .iter()
+        .map(|one| (one.name.clone(), Behaviour::of(one)));
     let saved = Saved {
         version: VERSION,
         faults: behaviours.collect(),

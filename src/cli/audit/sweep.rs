@@ -58,7 +58,9 @@ pub(super) fn cases(addresses: &Addresses, good: &Ran) -> anyhow::Result<Vec<Cas
             cases.push((case, vec![rule]));
         }
     }
-    if let Some((spot, (ordinal, len))) = last_data.and_then(|spot| Some((spot.clone(), spot.data?))) {
+    if let Some((spot, (ordinal, len))) =
+        last_data.and_then(|spot| Some((spot.clone(), spot.data?)))
+    {
         let rules = vec![
             format!("edit out data #{ordinal} truncate={} flags=FPA", len / 2),
             // Nothing that could mend it comes later.
@@ -115,7 +117,8 @@ fn spots(packets: &[Packet]) -> Vec<Spot> {
             *count += 1;
             *count
         };
-        let counted: Vec<(&'static str, u64)> = kinds.iter().map(|kind| (*kind, ordinal(kind))).collect();
+        let counted: Vec<(&'static str, u64)> =
+            kinds.iter().map(|kind| (*kind, ordinal(kind))).collect();
         let Some(&(kind, first)) = counted.first() else {
             continue;
         };
@@ -165,7 +168,10 @@ impl Spot {
 
     /// As a host name can have it: `out-syn-ack-1`.
     fn name(&self) -> String {
-        self.words().replace(' ', "-").replace('#', "").to_lowercase()
+        self.words()
+            .replace(' ', "-")
+            .replace('#', "")
+            .to_lowercase()
     }
 }
 
@@ -185,11 +191,13 @@ mod tests {
         let client = Engine::new(Config::new(["192.0.2.1/24".parse().unwrap()]));
         let mut sim = Sim::new(client, server, Duration::from_millis(10));
         let peer = "192.0.2.2:7".parse().unwrap();
-        let hello = sim.left().connect_tcp(Instant::ZERO, "hello", None, peer, |conn| async move {
-            conn.write_all(b"hello").await?;
-            conn.read_up_to(5).await?;
-            conn.close().await
-        });
+        let hello = sim
+            .left()
+            .connect_tcp(Instant::ZERO, "hello", None, peer, |conn| async move {
+                conn.write_all(b"hello").await?;
+                conn.read_up_to(5).await?;
+                conn.close().await
+            });
         hello.unwrap();
         sim.run_until(Instant::from_secs(1));
         let packets: Vec<Packet> = std::iter::from_fn(|| sim.poll_event())
@@ -203,7 +211,13 @@ mod tests {
         let names: Vec<String> = spots.iter().map(Spot::name).collect();
         assert_eq!(
             names[..5],
-            ["in-syn-1", "out-syn-ack-1", "in-handshake-ack-1", "in-data-1", "out-data-1"],
+            [
+                "in-syn-1",
+                "out-syn-ack-1",
+                "in-handshake-ack-1",
+                "in-data-1",
+                "out-data-1"
+            ],
             "{names:?}"
         );
         assert!(names.contains(&"in-fin-1".to_owned()), "{names:?}");

@@ -191,7 +191,11 @@ mod tests {
         fn check(outcome: Outcome, good: &[Expected]) {
             for expected in [Answers, Fails, Either] {
                 let is_good = outcome.is_good(expected);
-                assert_eq!(is_good, good.contains(&expected), "{outcome:?} {expected:?}");
+                assert_eq!(
+                    is_good,
+                    good.contains(&expected),
+                    "{outcome:?} {expected:?}"
+                );
             }
         }
         check(Outcome::Answered, &[Answers, Either]);
@@ -203,20 +207,37 @@ mod tests {
     #[test]
     fn outputs_are_held_against_what_was_sent() {
         let seen = |streams: &[&str]| Seen {
-            streams: streams.iter().map(|stream| stream.as_bytes().to_vec()).collect(),
+            streams: streams
+                .iter()
+                .map(|stream| stream.as_bytes().to_vec())
+                .collect(),
             ..Seen::default()
         };
         let response = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{body}");
         let (first, second) = (seen(&[&response("11")]), seen(&[&response("22")]));
         let normal = Normal::of([(b"11", &first), (b"22", &second)]);
         assert_eq!(normal, Normal::Bodies);
-        assert_eq!(normal.objection(b"33", Some(&seen(&[&response("33")]))), None);
-        assert!(normal.objection(b"3", Some(&seen(&[&response("33")]))).is_some());
-        assert!(normal.objection(b"3", Some(&seen(&[&response("3")]))).is_some());
+        assert_eq!(
+            normal.objection(b"33", Some(&seen(&[&response("33")]))),
+            None
+        );
+        assert!(
+            normal
+                .objection(b"3", Some(&seen(&[&response("33")])))
+                .is_some()
+        );
+        assert!(
+            normal
+                .objection(b"3", Some(&seen(&[&response("3")])))
+                .is_some()
+        );
         assert!(normal.objection(b"", None).is_some());
 
         let (first, second) = (seen(&["hello"]), seen(&["world"]));
-        assert_eq!(Normal::of([(b"hello", &first), (b"world", &second)]), Normal::Stream);
+        assert_eq!(
+            Normal::of([(b"hello", &first), (b"world", &second)]),
+            Normal::Stream
+        );
         let normal = Normal::of([(b"ok", &first), (b"ok", &second)]);
         assert_eq!(normal, Normal::Same(b"ok".to_vec()));
         assert_eq!(normal.objection(b"ok", None), None);
