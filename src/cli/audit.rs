@@ -41,7 +41,7 @@ struct Case {
     expected: Expected,
     /// What happens, as a sentence.
     happens: String,
-    /// What a good client does, as the rest of a sentence.
+    /// What a good client does, in sentences.
     good_client: String,
 }
 
