@@ -4,8 +4,8 @@ use super::args::Show;
 use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
-use crate::event;
-use crate::event::Event;
+use crate::event::{self, Event};
+use crate::fault::RuleSet;
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
@@ -39,6 +39,7 @@ pub(super) struct Watcher {
     ladder: Option<Ladder>,
     screen: Screen,
     lang: Lang,
+    rules: RuleSet,
     whole: bool,
     logs: bool,
     /// What else is kept, with the name of each for people.
@@ -91,6 +92,7 @@ impl Watcher {
             ladder: (!show.quiet && !show.tui).then(|| Ladder::new(options)),
             screen,
             lang: show.lang(),
+            rules: RuleSet::new(),
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
             sinks,
@@ -231,7 +233,13 @@ impl Watcher {
         if self.ladder.is_some() {
             let _ = writeln!(self.drawn);
         }
-        let _ = summary::write(&self.view, self.lang, self.screen, &mut self.drawn);
+        let _ = summary::write(
+            &self.view,
+            &self.rules,
+            self.lang,
+            self.screen,
+            &mut self.drawn,
+        );
         self.write();
     }
 
