@@ -23,6 +23,7 @@ mod serve;
 mod session;
 mod watcher;
 
+use crate::fault::GRAMMAR;
 use args::{Args, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -53,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };
     match result {
@@ -65,6 +67,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(CANNOT)
         }
     }
+}
+
+/// `tcplab rules`: the same as `tcplab help rules`.
+fn rules() -> anyhow::Result<u8> {
+    io::stdout().write_all(GRAMMAR.as_bytes())?;
+    Ok(0)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

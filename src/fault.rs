@@ -49,6 +49,9 @@ use crate::event::RuleId;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+/// How rules are written, with examples: what the documentation of [this module](self) has too.
+pub const GRAMMAR: &str = include_str!("fault/rules.txt");
+
 /// Rules and knobs, for everyone or for one of our addresses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleSet {

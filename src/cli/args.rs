@@ -2,8 +2,10 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
+    RuleFile, listen_address, network_v4, network_v6, prefix, report, rules, seconds, size,
+    some_seconds,
 };
+use crate::fault::{GRAMMAR, Rule};
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
 use crate::words::Lang;
@@ -62,6 +64,9 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
+    /// Tell how rules are written, for --rule and --rules
+    #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
+    Rules,
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -274,6 +279,20 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    #[command(flatten)]
+    pub(super) faults: Faults,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Faults")]
+pub(super) struct Faults {
+    /// What is to go wrong, such as 'drop out SYN-ACK #1'; repeatable, the first rule that is about a packet decides. `tcplab
+    /// help rules` tells how rules are written
+    #[arg(long, value_name = "RULE")]
+    pub(super) rule: Vec<Rule>,
+    /// Read rules from a file, one a line, to be asked after those of --rule; `-` is standard input; repeatable
+    #[arg(long, value_name = "FILE", value_parser = rules)]
+    pub(super) rules: Vec<RuleFile>,
 }
 
 #[derive(Debug, ClapArgs)]

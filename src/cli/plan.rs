@@ -1,14 +1,17 @@
 //! From what was typed to what is to be done: every value checked, with words for what is wrong.
 
-use super::args::Stack;
+use super::args::{Faults, Stack};
 use crate::engine::Config;
 use crate::event::Watch;
+use crate::fault::{Rule, RuleSet, parse_rules};
 use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
+use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -36,8 +39,21 @@ pub(super) fn engine_config(
         time_wait: stack.time_wait,
         keep_alive: stack.keep_alive,
         user_timeout: Some(stack.user_timeout),
+        rules: stack.faults.rules(),
         ..defaults
     })
+}
+
+impl Faults {
+    /// The rules of `--rule`, then those of files.
+    fn rules(&self) -> RuleSet {
+        let files = self.rules.iter().flat_map(|RuleFile(rules)| rules);
+        let mut set = RuleSet::new();
+        for rule in self.rule.iter().chain(files) {
+            set.add(rule.clone());
+        }
+        set
+    }
 }
 
 /// Whether `RUST_LOG` asks for events.
@@ -124,6 +140,23 @@ pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("expected more than 0 seconds".to_owned()),
         duration => Ok(duration),
     }
+}
+
+/// The rules of a file.
+#[derive(Clone, Debug)]
+pub(super) struct RuleFile(Vec<Rule>);
+
+/// Reads a file of rules, `-` for standard input.
+pub(super) fn rules(path: &str) -> Result<RuleFile, String> {
+    let text = match path {
+        "-" => io::read_to_string(io::stdin()),
+        path => fs::read_to_string(path),
+    };
+    let text = text.map_err(|error| format!("cannot read it: {error}"))?;
+    parse_rules(&text).map(RuleFile).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        errors.join("\n")
+    })
 }
 
 /// A file for a report, of the kind that its suffix tells.
