@@ -120,7 +120,9 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
         config.seed = config.seed.wrapping_add(seed);
         Ok(config)
     };
-    let mut server = Engine::new(config(addresses.own.clone(), 0)?);
+    let server = config(addresses.own.clone(), 0)?;
+    watcher.know(&server.rules);
+    let mut server = Engine::new(server);
     server.serve_standard(&stack.password);
     // Rules are about our end, and the client plays the peer.
     let client = Engine::new(Config {

@@ -117,6 +117,13 @@ impl Watcher {
         })
     }
 
+    /// Lets it name the rules of the run.
+    pub(super) fn know(&mut self, rules: &RuleSet) {
+        let ladder = self.ladder.take();
+        self.ladder = ladder.map(|ladder| ladder.with_rules(rules.clone()));
+        self.rules = rules.clone();
+    }
+
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> event::Watch {
         let shows = self.wants_live || self.ladder.is_some();
