@@ -98,7 +98,7 @@ fn lines(app: &App) -> Vec<String> {
         (arrows.to_owned(), lang.help_choose()),
         ("PgUp PgDn, g G".to_owned(), lang.help_far()),
         ("Enter".to_owned(), lang.help_enter()),
-        ("f, Space".to_owned(), lang.help_freeze()),
+        (format!("f, {}", lang.space_bar()), lang.help_freeze()),
         ("/".to_owned(), lang.help_filter()),
         ("q, Ctrl-C".to_owned(), quit),
     ];

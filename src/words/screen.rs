@@ -165,6 +165,8 @@ labels! {
     key_end_input() { en: "ends the input", zh: "结束输入" }
     key_others() { en: "all other keys go to the command", zh: "其他按键都交给命令" }
 
+    space_bar() { en: "Space", zh: "空格" }
+
     // Help.
     help_title() { en: "Help, any key closes it", zh: "帮助，按任意键关闭" }
     help_pane() { en: "go to the next pane, the one before", zh: "到下一个、上一个窗格" }
