@@ -3,7 +3,8 @@
 use crate::event::{Direction, Event, EventKind, FlowId, Packet};
 use crate::segment::{Flags, SeqNumber};
 use crate::sink::text;
-use crate::view::{Flow, View};
+use crate::state::TcpState;
+use crate::view::{By, Flow, View};
 use crate::words::Lang;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -137,7 +138,11 @@ impl Observer {
 /// How a flow has ended, in a few words.
 fn ending(flow: &Flow) -> String {
     match flow.handshake {
-        None if flow.closed_first().is_none() => "never established".to_owned(),
+        None if flow.state == TcpState::Listen => match flow.closed_first() {
+            Some(ending) if ending.by == By::Peer => "given up by the peer".to_owned(),
+            Some(_) => "refused".to_owned(),
+            None => "never established".to_owned(),
+        },
         _ => text::closed(Lang::En, flow),
     }
 }

@@ -197,7 +197,7 @@ impl Finding {
         if self.is_good() {
             return None;
         }
-        let mut remark = format!("{} A good client {}.", self.happens, self.good_client);
+        let mut remark = format!("{} A good client: {}", self.happens, self.good_client);
         if let Some(before) = &self.before {
             remark = format!("expected, as saved before: {before}");
         }
