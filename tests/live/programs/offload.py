@@ -31,7 +31,7 @@ def udp(text, field):
 answers = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 answers.bind((me, 0))
 port = answers.getsockname()[1]
-out = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 out.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
 
 
