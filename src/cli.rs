@@ -11,6 +11,7 @@
 
 mod args;
 mod asker;
+mod audit;
 mod connect;
 mod demo;
 mod doctor;
@@ -23,6 +24,7 @@ mod serve;
 mod session;
 mod watcher;
 
+use crate::fault::GRAMMAR;
 use args::{Args, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -52,7 +54,10 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
+        Command::Audit(audit) => audit::audit(&audit),
+        Command::AuditInside => audit::inside::run(),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };
     match result {
@@ -65,6 +70,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(CANNOT)
         }
     }
+}
+
+/// `tcplab rules`: the same as `tcplab help rules`.
+fn rules() -> anyhow::Result<u8> {
+    io::stdout().write_all(GRAMMAR.as_bytes())?;
+    Ok(0)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -14,16 +14,30 @@
 //!   a knob:                  set       iss=4294967000 time-wait=0
 //! ```
 //!
+//! # The grammar
+//!
+//! `tcplab help rules` prints it too.
+//!
+//! ```text
+#![doc = include_str!("fault/rules.txt")]
+//! ```
+//!
+//! # What it doesn't
+//!
 //! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
 //! it in a [`Crossing`].
 
+pub mod catalogue;
 pub(crate) mod edit;
 mod judge;
 mod knobs;
+mod parse;
 mod rule;
 mod tally;
+mod text;
 
 pub use knobs::{BacklogFull, Closing, Knobs, Reading, Writing};
+pub use parse::{ParseError, parse_rules};
 pub use rule::{
     Action, Assignment, Comparison, Ends, IcmpError, Kind, Pattern, Rule, Scope, Trigger, Until,
     Verdict,
@@ -34,6 +48,9 @@ pub(crate) use judge::{Crossing, Judge, Judgment};
 use crate::event::RuleId;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+
+/// How rules are written, with examples: what the documentation of [this module](self) has too.
+pub const GRAMMAR: &str = include_str!("fault/rules.txt");
 
 /// Rules and knobs, for everyone or for one of our addresses.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,6 +95,11 @@ impl RuleSet {
     /// A rule; `None` for [`RuleId::HAND`] and numbers that were not given out.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// Whether any is asked about packets of connections to `local`.
+    pub(crate) fn concern(&self, local: IpAddr) -> bool {
+        !self.general.is_empty() || self.of_address.contains_key(&local)
     }
 
     /// Those that are asked about packets of connections to `local`, first to last.

@@ -172,11 +172,14 @@ impl<'a> Driver<'a> {
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
         loop {
-            let Some(event) = engine.poll_event() else {
-                match self.transmit(engine, now)? {
-                    true => continue,
-                    false => return Ok(()),
-                }
+            let event = match engine.poll_event() {
+                Some(event) => event,
+                None if self.transmit(engine, now)? => continue,
+                // The end of a flow comes to light where there is nothing more to send.
+                None => match engine.poll_event() {
+                    Some(event) => event,
+                    None => return Ok(()),
+                },
             };
             let leaving = leaving(&event);
             // An answer that was made while its cause arrived is told before it leaves.
