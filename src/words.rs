@@ -80,6 +80,8 @@ mod fates;
 mod labels;
 mod lessons;
 mod marks;
+mod reports;
+mod screen;
 mod segments;
 mod states;
 

@@ -16,6 +16,8 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
         labels::TABLE,
         lessons::TABLE,
         marks::TABLE,
+        reports::TABLE,
+        screen::TABLE,
         segments::TABLE,
         states::TABLE,
     ]
@@ -138,6 +140,7 @@ fn english(text: &str) -> Option<String> {
     outside
         .split(|char: char| !char.is_ascii_alphabetic())
         .filter(|word| word.chars().all(|char| char.is_ascii_lowercase()))
-        .find(|word| !word.is_empty() && !WORDS.contains(word))
+        // One letter is a key.
+        .find(|word| word.len() > 1 && !WORDS.contains(word))
         .map(str::to_owned)
 }
