@@ -29,6 +29,7 @@
 
 mod account;
 mod interfere;
+mod knobs;
 mod open;
 mod packets;
 mod standard;
@@ -178,6 +179,8 @@ struct Waiting {
     key: FlowKey,
     record: TimeWait,
     deadline: Deadline,
+    /// How long it waits, where that is not what all do.
+    time_wait: Option<Duration>,
     result: Option<Result<(), String>>,
 }
 
@@ -508,20 +511,23 @@ impl Engine {
             return;
         };
         let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
-        let ends = flow.time_wait_since().unwrap_or(now) + self.shared.config.time_wait;
+        let time_wait = flow.time_wait;
+        let lasts = time_wait.unwrap_or(self.shared.config.time_wait);
+        let ends = flow.time_wait_since().unwrap_or(now) + lasts;
         let result = flow.finish(&mut self.shared);
         let waiting = Waiting {
             id,
             key,
             record,
             deadline,
+            time_wait,
             result,
         };
         // The place that was just left is the one that is given out next, so the map stays true.
         let again = self.flows.insert(Flow::TimeWait(waiting));
         debug_assert_eq!(place, again);
         if ends <= now {
-            // The program has held the connection for the whole of it.
+            // The program has held the connection for the whole of it, or it lasts no time at all.
             return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
         }
         let Flow::TimeWait(waiting) = &mut self.flows[again] else {
@@ -537,7 +543,8 @@ impl Engine {
         let Flow::TimeWait(waiting) = &mut self.flows[place] else {
             return;
         };
-        let ends = now + self.shared.config.time_wait;
+        let lasts = waiting.time_wait.unwrap_or(self.shared.config.time_wait);
+        let ends = now + lasts;
         self.shared
             .timers
             .set(&mut waiting.deadline, Some(ends), waiting.id, place);

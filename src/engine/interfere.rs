@@ -422,9 +422,9 @@ impl Engine {
                     ..Remarks::default()
                 };
                 self.shared.stop(&crossing, packet, rule, verdict, remarks);
-                self.keep_unheard(now, described);
             }
         }
+        self.keep_unheard(now, described);
         let passes = judgment.decided.is_none();
         let Shared { link, journal, .. } = &mut self.shared;
         link.passed(journal, &crossing, &judgment, passes);

@@ -3,6 +3,7 @@
 use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
+use crate::fault::BacklogFull;
 use crate::link::{Incoming, Remarks};
 use crate::segment::{Body, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe};
 use crate::stack::fragments::Added;
@@ -201,16 +202,22 @@ impl Engine {
             return;
         }
         let listens = self.tcp_services.contains_key(&key.local.port());
+        let refuses = || self.knobs_of(&key).backlog_full == Some(BacklogFull::Reset);
+        let mut answered = true;
         let discard = match control_bits(segment) {
-            bits if bits == SYN && listens => Some(Discard::BacklogFull),
-            bits if bits == SYN | FIN && listens => Some(Discard::BadFlags),
+            bits if bits == SYN && listens => {
+                answered = refuses();
+                Some(Discard::BacklogFull)
+            }
+            bits if bits == SYN | FIN && listens => {
+                answered = false;
+                Some(Discard::BadFlags)
+            }
             _ => None,
         };
         let flow = self.flow_of(incoming.described);
         self.arrived(now, flow, &incoming, discard);
-        if discard.is_none()
-            && let Some(reset) = reply::reset(key.local, key.peer, segment)
-        {
+        if answered && let Some(reset) = reply::reset(key.local, key.peer, segment) {
             self.shared.send(now, flow, reset);
         }
     }
@@ -219,7 +226,7 @@ impl Engine {
     fn begins_connection(&self, segment: &Segment, key: FlowKey) -> bool {
         control_bits(segment) == SYN
             && self.tcp_services.contains_key(&key.local.port())
-            && self.half_open < self.shared.config.backlog
+            && self.has_room(&key)
     }
 
     fn open_passive(
@@ -236,9 +243,11 @@ impl Engine {
         if let Some(above) = above.filter(|&above| iss.before(above)) {
             iss = above;
         }
+        let knobs = self.knobs_of(&key);
+        let iss = knobs.iss.map_or(iss, SeqNumber);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-        let pooled = self.shared.listening_socket(key.local.port());
+        let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
         let mut flow = TcpFlow::new(
             id,
@@ -249,6 +258,7 @@ impl Engine {
             program,
             self.shared.task(),
         );
+        flow.turn(&knobs);
         let packet = flow.arrive(&mut self.shared, now, incoming, segment);
         self.half_open += 1;
         let place = self.flows.insert(Flow::Tcp(Box::new(flow)));

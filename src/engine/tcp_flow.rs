@@ -1,5 +1,6 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
+mod knobs;
 mod timers;
 
 use super::account::Account;
@@ -8,9 +9,10 @@ use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
     UserCall, Variables,
 };
+use crate::fault::Closing;
 use crate::link::{Incoming, Remarks};
 use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
-use crate::service::connection::Endpoint;
+use crate::service::connection::{Conduct, Endpoint};
 use crate::service::{Connection, Program, Task};
 use crate::stack::fragments::without_extensions;
 use crate::stack::pool::Pooled;
@@ -63,6 +65,12 @@ pub(super) struct TcpFlow {
     time_wait_entered: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
     time_wait_since: Option<Instant>,
+    /// How long TIME-WAIT lasts, where that is not what all do.
+    pub(super) time_wait: Option<Duration>,
+    /// When our end closes by itself, and has not yet.
+    closing: Option<Closing>,
+    /// How long after the handshake the program gets to read.
+    reads_after: Option<Duration>,
 }
 
 enum Stage {
@@ -117,6 +125,7 @@ impl TcpFlow {
             released: false,
             close_waits: false,
             transitions: Vec::new(),
+            conduct: Conduct::default(),
         };
         TcpFlow {
             id,
@@ -135,6 +144,9 @@ impl TcpFlow {
             orphaned: None,
             time_wait_entered: None,
             time_wait_since: None,
+            time_wait: None,
+            closing: None,
+            reads_after: None,
         }
     }
 
@@ -337,7 +349,8 @@ impl TcpFlow {
         let (own_at, _) = self.own_timer(shared).unzip();
         let program_at = match self.program {
             Stage::Running(_) => self.task.wake_at(),
-            _ => None,
+            Stage::Over(_) => self.orphan_reads_at(now),
+            Stage::Waiting(_) => None,
         };
         let due = [socket_at, own_at, program_at].into_iter().flatten().min();
         shared.timers.set(&mut self.deadline, due, self.id, place);
@@ -346,13 +359,13 @@ impl TcpFlow {
 
     /// CLOSE, ABORT or nothing but a look, asked for from outside.
     pub(super) fn call(&mut self, shared: &mut Shared, now: Instant, call: Option<UserCall>) {
-        if let Some(call) = call {
-            let mut endpoint = self.endpoint.borrow_mut();
-            endpoint.call(call);
-            if call == UserCall::Abort {
-                endpoint.end.get_or_insert(io::ErrorKind::ConnectionAborted);
-            }
+        let mut endpoint = self.endpoint.borrow_mut();
+        match call {
+            Some(UserCall::Abort) => endpoint.abort(),
+            Some(call) => endpoint.call(call),
+            None => {}
         }
+        drop(endpoint);
         self.tell_calls(shared, now);
         self.woken = true;
     }
@@ -376,6 +389,10 @@ impl TcpFlow {
     /// Starts the program once the connection is established, lets it go on when something has happened, and
     /// closes for it when it has let go of the connection. Returns whether anything was done.
     fn run_program(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        if self.closes_by_itself() {
+            self.tell_calls(shared, now);
+            return true;
+        }
         let state = self.state();
         match &mut self.program {
             Stage::Waiting(_) if state.is_synchronized() => {
@@ -384,6 +401,7 @@ impl TcpFlow {
                 let Stage::Waiting(start) = stage else {
                     return false;
                 };
+                self.begin_conduct(now);
                 self.task.begin(now);
                 let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
                 self.program = Stage::Running(start(connection));
@@ -428,7 +446,12 @@ impl TcpFlow {
         let mut endpoint = self.endpoint.borrow_mut();
         let released = std::mem::take(&mut endpoint.released);
         if released {
-            endpoint.call(UserCall::Close);
+            endpoint.close();
+        }
+        if !endpoint.conduct.is_read(now) {
+            drop(endpoint);
+            self.tell_calls(shared, now);
+            return released;
         }
         // Nobody will read it; the window must not close over it.
         let socket = endpoint.socket_mut();

@@ -41,7 +41,7 @@ sentences! {
         zh: "它到达 {times} 次：接收方只取一次，对已有的内容回答 ACK",
         see: "9293 3.10.7.4"
     }
-    altered() {
+    rewritten_here() {
         en: "it is changed on the way: its receiver judges what has come out, its sender knows only what it meant",
         zh: "它在途中被改写：接收方看到的是改写之后的，发送方只知道原本的",
         see: "9293 3.1"

@@ -71,7 +71,7 @@ impl Story {
             Fate::Delayed(_, time) => lang.late(text::span(time)),
             Fate::Held(_) => lang.waits(),
             Fate::Duplicated(..) => lang.doubled(packet.fate.crossings()),
-            Fate::Rewritten(_) => lang.altered(),
+            Fate::Rewritten(_) => lang.rewritten_here(),
             Fate::Injected(_) => lang.made_up(who(lang, flow, packet.direction)),
         })
     }
