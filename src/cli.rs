@@ -21,6 +21,7 @@ mod plan;
 mod run;
 mod serve;
 mod session;
+mod step;
 mod watcher;
 
 use args::{Args, Command};

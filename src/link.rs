@@ -97,6 +97,8 @@ struct Waiting {
     direction: Direction,
     bytes: Vec<u8>,
     since: Instant,
+    /// How much later it was than that: the stack's clock may stand still while it waits.
+    ahead: Duration,
     wait: Wait,
     /// By stepping, not by a rule.
     stepped: bool,
@@ -213,6 +215,7 @@ impl Link {
                 direction,
                 bytes: bytes.to_vec(),
                 since: now,
+                ahead: journal.ahead,
                 wait,
                 stepped,
                 told: packet.clone(),
@@ -339,7 +342,7 @@ impl Link {
             };
             let released = Released {
                 packet,
-                waited: now - waiting.since,
+                waited: now - waiting.since + (journal.ahead - waiting.ahead),
                 by,
             };
             journal.tell(now, waiting.flow, EventKind::Released(released));

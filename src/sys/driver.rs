@@ -135,11 +135,16 @@ impl<'a> Driver<'a> {
     ) -> io::Result<()> {
         let now = self.clock.now();
         loop {
-            let Some(event) = engine.poll_event() else {
-                match self.transmit(engine, now)? {
-                    true => continue,
-                    false => return Ok(()),
+            let mut event = engine.poll_event();
+            if event.is_none() {
+                if self.transmit(engine, now)? {
+                    continue;
                 }
+                // What does not leave, as a rule has it, is told all the same.
+                event = engine.poll_event();
+            }
+            let Some(event) = event else {
+                return Ok(());
             };
             let leaving = leaving(&event);
             // An answer that was made while its cause arrived is told before it leaves.

@@ -20,6 +20,7 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
         screen::TABLE,
         segments::TABLE,
         states::TABLE,
+        stepping::TABLE,
     ]
     .into_iter()
     .flatten()
