@@ -31,6 +31,8 @@ pub struct Waits {
     pub direction: Direction,
     /// What it says, in packetdrill's notation.
     pub notation: String,
+    /// The same without window and options.
+    pub short: String,
     /// Whether a part of it was sent before.
     pub retransmission: bool,
 }
@@ -87,6 +89,7 @@ impl Waits {
         Waits {
             flow,
             direction: packet.direction,
+            short: format!("{notation:#}"),
             notation: notation.to_string(),
             retransmission: packet.retransmission,
         }

@@ -170,7 +170,7 @@ impl Stepper {
         if self.prompted == Some(id) || !self.lines.is_empty() {
             return;
         }
-        let mut text = line(self.lang, id, waits);
+        let mut text = line(self.lang, id, waits, &waits.short);
         let more = self.waiting.iter().len() - 1;
         if more > 0 {
             text += &self.lang.also(self.lang.step_more(more));
@@ -198,7 +198,7 @@ impl Stepper {
         }
         let waiting = self.waiting.iter();
         let lines: Vec<String> = waiting
-            .map(|(id, waits)| line(self.lang, id, waits))
+            .map(|(id, waits)| line(self.lang, id, waits, &waits.notation))
             .collect();
         self.say(&lines.join("\n"));
     }
@@ -239,12 +239,13 @@ impl Stepper {
     }
 }
 
-fn line(lang: Lang, id: PacketId, waits: &Waits) -> String {
+/// A packet that waits, as `notation` has it.
+fn line(lang: Lang, id: PacketId, waits: &Waits, notation: &str) -> String {
     let direction = match waits.direction {
         Direction::In => lang.received(),
         Direction::Out => lang.sent(),
     };
-    let mut what = waits.notation.clone();
+    let mut what = notation.to_owned();
     if waits.retransmission {
         what += &lang.also(lang.retransmission());
     }
