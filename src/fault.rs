@@ -17,6 +17,7 @@
 //! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
 //! it in a [`Crossing`].
 
+pub(crate) mod edit;
 mod judge;
 mod knobs;
 mod rule;
@@ -29,7 +30,6 @@ pub use rule::{
 };
 
 pub(crate) use judge::{Crossing, Judge, Judgment};
-pub(crate) use tally::Tally;
 
 use crate::event::RuleId;
 use std::collections::BTreeMap;
