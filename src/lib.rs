@@ -79,6 +79,7 @@
 //! | [`words`] | every sentence that people read, in English and Chinese | 3 |
 //! | [`view`] | events folded into what people ask of a connection | 3 |
 //! | [`capture`] | packets that somebody else captured, as events | 3 |
+//! | [`scenario`] | what a client does, what goes wrong, what shall happen: read from a file, and judged | 3 |
 //! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes | 3 |
 //! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for | 4 |
 //! | [`cli`] | the command line: arguments, a checked plan, carrying it out | 5 |
@@ -107,6 +108,8 @@ pub mod words;
 pub mod capture;
 
 pub mod sink;
+
+pub mod scenario;
 
 pub mod sys;
 

@@ -159,8 +159,8 @@ impl Steps {
     pub(super) async fn on_socket(self, socket: UdpSocket, received: Received) -> io::Result<()> {
         for step in self.steps {
             match step {
-                Step::Send(bytes) => socket.send(&bytes),
-                Step::SendBytes(len) => socket.send(&filling(len)),
+                Step::Send(bytes) => socket.send(bytes),
+                Step::SendBytes(len) => socket.send(filling(len)),
                 Step::Receive | Step::ReceiveBytes(_) | Step::ReceiveAll => {
                     let datagram = socket.recv().await?;
                     received.borrow_mut().extend(datagram);

@@ -1,0 +1,1 @@
+//! A scenario from what has happened.
