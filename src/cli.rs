@@ -1,7 +1,7 @@
 //! The command line: arguments as they were typed, a plan that was checked, and carrying it out.
 //!
 //! ```text
-//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, doctor ──▶ exit code
+//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, test, … ──▶ exit code
 //!                                                          │
 //!                                     session: TUN ◀──▶ Engine ──▶ watcher ──▶ stderr
 //! ```
@@ -16,11 +16,14 @@ mod demo;
 mod doctor;
 mod explain;
 mod files;
+mod labrun;
 mod live;
 mod plan;
 mod run;
 mod serve;
 mod session;
+mod steps_client;
+mod test;
 mod watcher;
 
 use args::{Args, Command};
@@ -53,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Test(test) => test::test(&test),
+        Command::StepsClient(client) => steps_client::steps_client(&client),
         Command::Doctor => doctor::doctor(),
     };
     match result {

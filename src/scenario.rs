@@ -126,12 +126,11 @@ pub use simulate::{CannotSimulate, Report};
 pub use steps::{READ, Step, StepError, Steps, cut_short, filling};
 
 use crate::engine::Config;
-use crate::fault::RuleSet;
+use crate::fault::{Rule, RuleSet};
 use regex::Regex;
 use smoltcp::time::Duration;
 use smoltcp::wire::IpCidr;
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 
 /// How long a client may run in a lab where the file does not say.
@@ -161,8 +160,8 @@ pub struct Scenario {
 /// A rule and where it stands.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// The rule as it is written.
-    pub text: String,
+    /// The rule.
+    pub rule: Rule,
     /// The line of the file, counted from 1.
     pub line: usize,
 }
@@ -357,13 +356,11 @@ impl Scenario {
     }
 
     fn rules(&self) -> RuleSet {
-        RuleSet::new()
-    }
-}
-
-impl Fault {
-    fn parse(text: &str, line: usize) -> Result<Fault, (Range<usize>, String)> {
-        Ok(Fault { text: text.to_owned(), line })
+        let mut rules = RuleSet::new();
+        for fault in &self.faults {
+            rules.add(fault.rule.clone());
+        }
+        rules
     }
 }
 

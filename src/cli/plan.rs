@@ -125,6 +125,15 @@ pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Part I of N.
+pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, for example 2/5".to_owned())
+}
+
 /// A file for a report, of the kind that its suffix tells.
 pub(super) fn report(path: &str) -> Result<(PathBuf, Format), UnknownSuffix> {
     let path = PathBuf::from(path);
@@ -301,6 +310,21 @@ mod tests {
         ] {
             let found = listen_address(text).ok().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn shards() {
+        for (text, expected) in [
+            ("1/1", Some((1, 1))),
+            ("2/5", Some((2, 5))),
+            ("0/5", None),
+            ("6/5", None),
+            ("5", None),
+            ("/", None),
+            ("-1/5", None),
+        ] {
+            assert_eq!(shard(text).ok(), expected, "{text}");
         }
     }
 

@@ -161,6 +161,7 @@ impl<'a> Checker<'a> {
             }
         }
         self.client(outcome, limit);
+        self.failures.sort_by_key(|failure| failure.line);
         self.failures
     }
 
@@ -192,11 +193,10 @@ impl<'a> Checker<'a> {
             if self.expected.exact && matches!(happening, Happening::Packet(..)) {
                 self.lost = true;
                 let line = first_open(lines, &self.matched);
-                let message = "another packet came instead".to_owned();
-                let fields = best.unwrap_or_else(|| shown(happening));
-                return self.fail(line, message, fields, Some(event.number));
+                let message = format!("another packet came instead, {}", said_of(happening));
+                return self.fail(line, message, best.unwrap_or_default(), Some(event.number));
             }
-            self.nearest = nearer(self.nearest.take(), best);
+            self.nearest = nearer(self.nearest.take(), best.filter(|fields| is_near(fields)));
             return;
         };
         let line = &lines[index];
@@ -254,8 +254,8 @@ impl<'a> Checker<'a> {
             }
         }
         for line in never {
-            let message = "it happened".to_owned();
-            self.fail(line, message, shown(happening), Some(event.number));
+            let message = format!("it happened: {}", said_of(happening));
+            self.fail(line, message, Vec::new(), Some(event.number));
         }
     }
 
@@ -397,13 +397,16 @@ fn flow_agrees(line: &Line, event: &Event) -> bool {
     line.flow.is_none_or(|number| event.flow == Some(FlowId(number)))
 }
 
-/// The fields of which fewer differ; the earlier ones where it is the same. Another direction is far.
+/// Whether it is worth showing beside what was expected: a packet of the same flow, direction and protocol.
+fn is_near(fields: &[Field]) -> bool {
+    let decides = |field: &&Field| ["direction", "protocol", "flow"].contains(&field.name);
+    fields.iter().filter(decides).all(|field| field.agrees)
+}
+
+/// The fields of which fewer differ; the earlier ones where it is the same.
 fn nearer(one: Option<Vec<Field>>, other: Option<Vec<Field>>) -> Option<Vec<Field>> {
-    let distance = |fields: &Vec<Field>| -> usize {
-        let far = |field: &&Field| ["direction", "protocol", "flow"].contains(&field.name);
-        let differing = || fields.iter().filter(|field| !field.agrees);
-        differing().count() + 10 * differing().filter(far).count()
-    };
+    let distance =
+        |fields: &[Field]| fields.iter().filter(|field| !field.agrees).count();
     match (one, other) {
         (Some(one), Some(other)) if distance(&other) < distance(&one) => Some(other),
         (Some(one), _) => Some(one),
@@ -411,18 +414,17 @@ fn nearer(one: Option<Vec<Field>>, other: Option<Vec<Field>>) -> Option<Vec<Fiel
     }
 }
 
-/// What has happened, where there is nothing to compare it with.
-fn shown(happening: &Happening<'_>) -> Vec<Field> {
-    let actual = match happening {
+/// What has happened, as a line would say it.
+fn said_of(happening: &Happening<'_>) -> String {
+    match happening {
         Happening::Packet(packet, origin) | Happening::Released(packet, origin) => {
             let (described, _) = packet.outcome();
             let direction = packet.direction.name();
-            format!("{direction} {}", described.notation(*origin))
+            format!("{direction} {:#}", described.notation(*origin))
         }
         Happening::State(state) => format!("state {state}"),
         Happening::Peer(state) => format!("peer {state}"),
-    };
-    vec![Field::new("seen", "nothing", actual, false)]
+    }
 }
 
 fn first_open<'a>(lines: &'a [Line], matched: &[bool]) -> &'a Line {

@@ -2,9 +2,10 @@
 
 use super::expect::{Window, parse_lines};
 use super::steps::{Step, Steps};
-use super::{Client, Expected, On, Output, Scenario, Stack};
+use super::{Client, Expected, Fault, On, Output, Scenario, Stack};
 use crate::engine::STANDARD_SERVICES;
 use crate::event::Transport;
+use crate::fault::ParseError;
 use regex::Regex;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -251,7 +252,7 @@ pub(super) fn parse(source: &str) -> Result<Scenario, FileError> {
     let faults = file
         .faults
         .iter()
-        .map(|rule| here.rule(rule))
+        .map(|rule| here.fault(rule))
         .collect::<Result<_, _>>()?;
     Ok(Scenario {
         about: file.about,
@@ -313,9 +314,13 @@ impl Source<'_> {
         }
     }
 
-    fn rule(&self, rule: &Spanned<String>) -> Result<super::Fault, FileError> {
-        super::Fault::parse(rule.get_ref(), self.line(rule.span().start))
-            .map_err(|(at, message)| self.error(self.within(rule, 0, at), message))
+    fn fault(&self, text: &Spanned<String>) -> Result<Fault, FileError> {
+        let rule = text.get_ref().parse().map_err(|error: ParseError| {
+            let at = error.offset..error.offset + error.length;
+            self.error(self.within(text, 0, at), format!("expected {}", error.expected))
+        })?;
+        let line = self.line(text.span().start);
+        Ok(Fault { rule, line })
     }
 
     fn stack(&self, table: StackTable) -> Result<Stack, FileError> {
