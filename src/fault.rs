@@ -42,8 +42,6 @@ pub use rule::{
     Verdict,
 };
 
-#[expect(unused_imports, reason = "the link uses it")]
-pub(crate) use edit::edit;
 pub(crate) use judge::{Crossing, Judge, Judgment};
 
 use crate::event::RuleId;

@@ -76,8 +76,12 @@ macro_rules! sentences {
     };
 }
 
+mod fates;
 mod labels;
 mod lessons;
+mod marks;
+mod reports;
+mod screen;
 mod segments;
 mod states;
 
@@ -91,11 +95,12 @@ pub(crate) enum Thing {
     Exchange,
     Retransmission,
     OlderFlow,
+    Packet,
 }
 
 impl Thing {
     #[cfg(test)]
-    const ALL: [Thing; 7] = [
+    const ALL: [Thing; 8] = [
         Thing::Byte,
         Thing::Segment,
         Thing::Datagram,
@@ -103,6 +108,7 @@ impl Thing {
         Thing::Exchange,
         Thing::Retransmission,
         Thing::OlderFlow,
+        Thing::Packet,
     ];
 
     /// In English in the singular; in Chinese with its measure word.
@@ -115,6 +121,7 @@ impl Thing {
             Thing::Exchange => ("exchange", "次交互"),
             Thing::Retransmission => ("retransmission", "次重传"),
             Thing::OlderFlow => ("older flow", "个较早的流"),
+            Thing::Packet => ("packet", "个包"),
         }
     }
 }

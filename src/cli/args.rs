@@ -236,6 +236,8 @@ pub(super) struct Show {
     #[arg(long)]
     pub(super) whole: bool,
     /// Write every event as a JSON object on a line of its own; `-` is standard output, which a command that is run shares
+    ///
+    /// What a lab's kernel says of the peer is among them, but not with --quiet: to ask after each segment takes time.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
     /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, which a command that is run
@@ -314,6 +316,14 @@ pub(super) struct Stack {
     /// The MTU in bytes, 1280 to 65535
     #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u16).range(1280..))]
     pub(super) mtu: u16,
+    /// Let packets of up to 64 KiB cross the TUN and leave checksums to the kernel: much faster, and what is shown is then
+    /// as large as tcpdump would show it on the TUN, not what a wire would carry. Best with --buffer 1M
+    #[arg(long)]
+    pub(super) offload: bool,
+    /// Keep a processor busy looking for the next packet for up to so many microseconds after each; it answers sooner,
+    /// where the processor is otherwise idle
+    #[arg(long, value_name = "MICROS", num_args = 0..=1, require_equals = true, default_missing_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) busy_poll: Option<u32>,
     /// The size of each connection's buffers, one each way: bytes, or with K or M
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,

@@ -27,6 +27,7 @@ pub(super) fn engine_config(
     let defaults = Config::new(addresses);
     Ok(Config {
         mtu: usize::from(mtu),
+        offload: stack.offload,
         seed,
         epoch: clock.wall_at_start().into(),
         watch,

@@ -63,12 +63,13 @@ impl Addresses {
     }
 
     /// The lab with these addresses.
-    pub(super) fn lab_config(&self, mtu: u16) -> LabConfig {
+    pub(super) fn lab_config(&self, stack: &Stack) -> LabConfig {
         LabConfig {
             tun: TunConfig {
                 name: LAB_TUN.to_owned(),
                 addresses: self.kernel.clone(),
-                mtu,
+                mtu: stack.mtu,
+                offload: stack.offload,
             },
             hosts: self
                 .own
@@ -119,7 +120,7 @@ pub(super) fn in_lab(
         true => Some(Pty::attach(&mut command, is_typed()).map_err(no_pty)?),
         false => None,
     };
-    let mut lab = Lab::open(&addresses.lab_config(stack.mtu), command)?;
+    let mut lab = Lab::open(&addresses.lab_config(stack), command)?;
     for shortfall in &lab.shortfalls {
         log::warn!("{shortfall}");
     }
@@ -130,7 +131,9 @@ pub(super) fn in_lab(
     };
     watcher.show(title, pane, pty, Some(clock))?;
 
+    let lang = show.lang();
     let mut session = Session::new(engine, &lab.tun, &waiter, clock, watcher);
+    session.busy_poll(stack.busy_poll);
     if let Some(diag) = &lab.diag {
         session.ask(diag);
     }
@@ -166,9 +169,7 @@ pub(super) fn in_lab(
         if let Some(status) = ready.child_exited {
             let code = exit_code(status);
             ended = Some((code, session.now()));
-            session
-                .watcher()
-                .ended(format!("command ended with code {code}"));
+            session.watcher().ended(lang.command_ended(code));
         }
         if let Some((code, at)) = ended
             && !stays

@@ -82,6 +82,11 @@ impl Account {
         (self.probed, ack, window >> unscaled)
     }
 
+    /// Whether data of ours has left.
+    pub(super) fn has_sent_data(&self) -> bool {
+        self.max.since(self.iss) > 1
+    }
+
     /// Whether a segment from the peer repeats numbers that it has sent before.
     pub(super) fn repeats(&self, segment: &Segment) -> bool {
         segment.sequence_len() > 0 && self.irs.is_some() && segment.seq.before(self.rcv_max)

@@ -15,11 +15,11 @@ use crate::event::{
 use crate::fault::{
     Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
 };
-use crate::link::{Incoming, Outcome, Remarks, Stopped, Wait};
-use crate::segment::{Body, Described, Segment, SeqNumber, describe};
-use crate::stack::reply;
+use crate::link::{Incoming, Offload, Outcome, Remarks, Stopped, Wait};
+use crate::segment::{Body, Checksum, Described, Segment, SeqNumber, describe, describe_offloaded};
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict as TimeWaitVerdict;
+use crate::stack::{checksum, reply};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -172,29 +172,31 @@ impl Shared {
         now: Instant,
         flow: Option<FlowId>,
         packet: &[u8],
+        offload: Offload,
         mut remarks: Remarks,
     ) -> bool {
+        let checksum = offload.checksum;
         if self.interference.is_none() {
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
             return true;
         }
-        let described = describe(packet);
+        let described = describe_offloaded(packet, checksum);
         let Some(crossing) = crossing(now, flow, Direction::Out, &described, packet.len()) else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
             return true;
         };
         let judgment = self.judge(&crossing);
         let Some((rule, verdict)) = judgment.decided.clone() else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
             self.link
                 .passed(&mut self.journal, &crossing, &judgment, true);
             return true;
         };
         remarks.retransmission |= judgment.retransmission();
-        self.stop(&crossing, packet, rule, verdict, remarks);
+        self.stop(&crossing, packet, offload, rule, verdict, remarks);
         self.link
             .passed(&mut self.journal, &crossing, &judgment, false);
         false
@@ -267,6 +269,7 @@ impl Shared {
         &mut self,
         crossing: &Crossing<'_>,
         packet: &[u8],
+        offload: Offload,
         rule: RuleId,
         verdict: Verdict,
         remarks: Remarks,
@@ -298,7 +301,7 @@ impl Shared {
             }
             Verdict::Duplicate(copies) => Fate::Duplicated(rule, *copies),
             Verdict::Edit(assignments) => {
-                crossed = Some(edit::edit(packet, assignments));
+                crossed = Some(edited(packet, offload, assignments));
                 Fate::Rewritten(rule)
             }
             Verdict::Replace(bytes) => {
@@ -310,6 +313,7 @@ impl Shared {
             flow: crossing.flow,
             direction: crossing.direction,
             bytes: packet,
+            offload,
             described: crossing.described.clone(),
             fate,
             crossed,
@@ -396,6 +400,7 @@ impl Shared {
             flow,
             direction,
             bytes,
+            offload: Offload::default(),
             described: describe(bytes),
             fate: Fate::Injected(rule),
             crossed: None,
@@ -407,7 +412,13 @@ impl Shared {
 
 impl Engine {
     /// A packet that would reach a flow has come in, and there are rules or somebody steps.
-    pub(super) fn interfere_in(&mut self, now: Instant, packet: &mut [u8], described: &Described) {
+    pub(super) fn interfere_in(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        checksum: Checksum,
+        described: &Described,
+    ) {
         let flow = self.expected_flow(now, described);
         let crossing = crossing(now, flow, Direction::In, described, packet.len());
         let judged = crossing.map(|crossing| (self.shared.judge(&crossing), crossing));
@@ -421,10 +432,15 @@ impl Engine {
                     retransmission: judgment.retransmission(),
                     ..Remarks::default()
                 };
-                self.shared.stop(&crossing, packet, rule, verdict, remarks);
-                self.keep_unheard(now, described);
+                let offload = Offload {
+                    checksum,
+                    segment_size: None,
+                };
+                self.shared
+                    .stop(&crossing, packet, offload, rule, verdict, remarks);
             }
         }
+        self.keep_unheard(now, described);
         let passes = judgment.decided.is_none();
         let Shared { link, journal, .. } = &mut self.shared;
         link.passed(journal, &crossing, &judgment, passes);
@@ -432,8 +448,8 @@ impl Engine {
 
     /// Hands packets to the stack that the link has kept back so far.
     pub(super) fn enter(&mut self, now: Instant) {
-        while let Some((id, mut packet)) = self.shared.link.next_entering() {
-            let described = describe(&packet);
+        while let Some((id, mut packet, checksum)) = self.shared.link.next_entering() {
+            let described = describe_offloaded(&packet, checksum);
             self.admit(now, &mut packet, &described, Some(id));
         }
     }
@@ -541,7 +557,7 @@ impl Engine {
             Disposal::Drop => Outcome::Drop,
             Disposal::Duplicate(copies) => Outcome::Duplicate(copies),
             Disposal::Edit(assignments) => match link.waiting(id) {
-                Some(bytes) => Outcome::Rewrite(edit::edit(bytes, &assignments)),
+                Some((bytes, offload)) => Outcome::Rewrite(edited(bytes, offload, &assignments)),
                 None => return,
             },
         };
@@ -576,6 +592,17 @@ impl Engine {
             self.shared.interference.is_some() && self.shared.link.first_stepped().is_some();
         self.clock.stand(now, stands);
     }
+}
+
+/// A packet changed. Nothing of it is left to a device, which would put right what shall be wrong.
+fn edited(packet: &[u8], offload: Offload, assignments: &[Assignment]) -> Vec<u8> {
+    let place = checksum::place(packet).filter(|_| offload.checksum == Checksum::Partial);
+    let Some(place) = place else {
+        return edit::edit(packet, assignments);
+    };
+    let mut whole = packet.to_vec();
+    checksum::complete(&mut whole, place);
+    edit::edit(&whole, assignments)
 }
 
 /// A packet on its way, seen from our end; `None` where it cannot be read.

@@ -12,8 +12,12 @@ pub(super) type Entry = (
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
+        fates::TABLE,
         labels::TABLE,
         lessons::TABLE,
+        reports::TABLE,
+        screen::TABLE,
+        marks::TABLE,
         segments::TABLE,
         states::TABLE,
     ]
@@ -136,6 +140,7 @@ fn english(text: &str) -> Option<String> {
     outside
         .split(|char: char| !char.is_ascii_alphabetic())
         .filter(|word| word.chars().all(|char| char.is_ascii_lowercase()))
-        .find(|word| !word.is_empty() && !WORDS.contains(word))
+        // One letter is a key.
+        .find(|word| word.len() > 1 && !WORDS.contains(word))
         .map(str::to_owned)
 }

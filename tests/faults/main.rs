@@ -1,0 +1,8 @@
+//! Every knob and every fault of the catalogue, seen on the wire.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod wire;
+
+mod knobs;
