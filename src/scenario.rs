@@ -126,11 +126,12 @@ pub use simulate::{CannotSimulate, Report};
 pub use steps::{READ, Step, StepError, Steps, cut_short, filling};
 
 use crate::engine::Config;
-use crate::fault::{Rule, RuleSet};
+use crate::fault::{Rule, RuleSet, catalogue};
 use regex::Regex;
 use smoltcp::time::Duration;
-use smoltcp::wire::IpCidr;
+use smoltcp::wire::{IpAddress, IpCidr};
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// How long a client may run in a lab where the file does not say.
@@ -198,8 +199,8 @@ pub struct Client {
     pub on: On,
     /// The port that it connects to.
     pub port: u16,
-    /// The fault whose address it connects to, and the line of the file that says so.
-    pub at: Option<(String, usize)>,
+    /// The fault whose address it connects to.
+    pub at: Option<&'static catalogue::Fault>,
     /// The IP version: 4 or 6.
     pub ip: u8,
     /// What the command can read.
@@ -331,7 +332,7 @@ impl Scenario {
     }
 
     /// How the engine is to be made that has these addresses.
-    pub fn config(&self, addresses: impl IntoIterator<Item = IpCidr>) -> Config {
+    pub fn config(&self, addresses: &[IpCidr]) -> Config {
         let Stack {
             password: _,
             seed,
@@ -350,15 +351,33 @@ impl Scenario {
             time_wait,
             keep_alive,
             user_timeout: Some(user_timeout),
-            rules: self.rules(),
-            ..Config::new(addresses)
+            rules: self.rules(addresses),
+            ..Config::new(addresses.iter().copied())
         }
     }
 
-    fn rules(&self) -> RuleSet {
+    /// Where the client connects to, if `own` is our address with its prefix.
+    pub fn address(&self, own: IpCidr) -> IpAddr {
+        let fault = self.client.at.and_then(|fault| fault.address_in(own));
+        fault.unwrap_or(match own.address() {
+            IpAddress::Ipv4(address) => address.into(),
+            IpAddress::Ipv6(address) => address.into(),
+        })
+    }
+
+    /// The rules of the file for all, and those of the fault at its addresses.
+    fn rules(&self, addresses: &[IpCidr]) -> RuleSet {
         let mut rules = RuleSet::new();
         for fault in &self.faults {
             rules.add(fault.rule.clone());
+        }
+        let Some(fault) = self.client.at else {
+            return rules;
+        };
+        for address in addresses.iter().filter_map(|own| fault.address_in(*own)) {
+            for rule in fault.parsed() {
+                rules.add_at(address, rule);
+            }
         }
         rules
     }

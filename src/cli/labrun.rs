@@ -80,6 +80,7 @@ impl LabRun {
                 name: LAB_TUN.to_owned(),
                 addresses: self.kernel,
                 mtu: self.config.mtu as u16,
+                offload: false,
             },
             hosts: self.names,
         };

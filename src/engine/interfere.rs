@@ -6,7 +6,8 @@
 //!                               └──▶ link ── released ──▶ accept / wire ◀── link ◀────┘
 //! ```
 //!
-//! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens.
+//! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens; nor does it for connections to
+//! an address that no rule is about.
 
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
@@ -23,7 +24,7 @@ use crate::stack::{checksum, reply};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// No more connections than these wait for a first packet that rules let through.
 const MAX_UNHEARD: usize = 4096;
@@ -77,6 +78,8 @@ pub(super) struct Interference {
     acts: BTreeMap<(Instant, u64), Act>,
     acts_so_far: u64,
     unheard: usize,
+    /// Somebody has stepped: everything is watched from then on.
+    stepped: bool,
 }
 
 #[derive(Debug)]
@@ -132,6 +135,7 @@ impl Interference {
             acts: BTreeMap::new(),
             acts_so_far: 0,
             unheard: 0,
+            stepped: false,
         }
     }
 
@@ -166,6 +170,14 @@ impl Interference {
 }
 
 impl Shared {
+    /// Whether anybody may interfere with packets from and to this address of ours.
+    pub(super) fn interferes(&self, local: Option<IpAddr>) -> bool {
+        let concerns = |judge: &Judge| local.is_some_and(|local| judge.concerns(local));
+        self.interference
+            .as_ref()
+            .is_some_and(|interference| interference.stepped || concerns(&interference.judge))
+    }
+
     /// A packet of ours is about to leave. Returns whether it does so at once, in the caller's buffer.
     pub(super) fn cross(
         &mut self,
@@ -176,7 +188,7 @@ impl Shared {
         mut remarks: Remarks,
     ) -> bool {
         let checksum = offload.checksum;
-        if self.interference.is_none() {
+        if !self.interferes(source(packet)) {
             self.link
                 .departed(&mut self.journal, now, flow, packet, checksum, remarks);
             return true;
@@ -204,6 +216,9 @@ impl Shared {
 
     /// Our end of a connection has entered a state.
     pub(super) fn entered(&mut self, now: Instant, flow: FlowId, key: FlowKey, state: TcpState) {
+        if !self.interferes(Some(key.local.ip())) {
+            return;
+        }
         let Some(interference) = &mut self.interference else {
             return;
         };
@@ -584,6 +599,7 @@ impl Engine {
             link.release(journal, now, id, Release::Hand, Outcome::Pass);
         }
         interference.stepping = stepping;
+        interference.stepped = true;
     }
 
     /// The stack's time stands still while stepping holds something, and goes on otherwise.
@@ -603,6 +619,19 @@ fn edited(packet: &[u8], offload: Offload, assignments: &[Assignment]) -> Vec<u8
     let mut whole = packet.to_vec();
     checksum::complete(&mut whole, place);
     edit::edit(&whole, assignments)
+}
+
+/// Where a packet of ours comes from.
+fn source(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => <[u8; 4]>::try_from(packet.get(12..16)?)
+            .ok()
+            .map(IpAddr::from),
+        6 => <[u8; 16]>::try_from(packet.get(8..24)?)
+            .ok()
+            .map(IpAddr::from),
+        _ => None,
+    }
 }
 
 /// A packet on its way, seen from our end; `None` where it cannot be read.

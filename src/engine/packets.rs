@@ -34,7 +34,7 @@ impl Engine {
         let (wall, now) = (now, self.stack_time(now));
         let described = describe_offloaded(packet, checksum);
         let discard = self.discard(&described);
-        if self.shared.interference.is_some() && discard.is_none() {
+        if discard.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
             self.interfere_in(now, packet, checksum, &described);
             self.enter(now);
             return self.set_clock(wall);

@@ -5,7 +5,7 @@ use super::steps::{Step, Steps};
 use super::{Client, Expected, Fault, On, Output, Scenario, Stack};
 use crate::engine::STANDARD_SERVICES;
 use crate::event::Transport;
-use crate::fault::ParseError;
+use crate::fault::{ParseError, catalogue};
 use regex::Regex;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -323,6 +323,16 @@ impl Source<'_> {
         Ok(Fault { rule, line })
     }
 
+    fn catalogued(&self, name: &Spanned<String>) -> Result<&'static catalogue::Fault, FileError> {
+        catalogue::find(name.get_ref()).ok_or_else(|| {
+            let message = match &catalogue::nearest(name.get_ref())[..] {
+                [] => "expected a fault of the catalogue: see `tcplab faults`".to_owned(),
+                names => format!("expected a fault of the catalogue, perhaps {}", names.join(" or ")),
+            };
+            self.error(name.span(), message)
+        })
+    }
+
     fn stack(&self, table: StackTable) -> Result<Stack, FileError> {
         let defaults = Stack::default();
         let mtu = table.mtu.map_or(Ok(defaults.mtu), |mtu| match *mtu.get_ref() {
@@ -403,6 +413,10 @@ impl Source<'_> {
             let message = "only a simulated client of TCP can open at the same time as tcplab";
             return Err(self.error(header, message));
         }
+        let at = match &table.at {
+            None => None,
+            Some(name) => Some(self.catalogued(name)?),
+        };
         let ip = table.ip.as_ref().map_or(Ok(4), |ip| match *ip.get_ref() {
             4 | 6 => Ok(*ip.get_ref()),
             _ => Err(self.error(ip.span(), "expected 4 or 6")),
@@ -419,7 +433,7 @@ impl Source<'_> {
             steps: steps.map(|steps| Steps { transport, steps }),
             on,
             port,
-            at: table.at.map(|at| (at.get_ref().clone(), self.line(at.span().start))),
+            at,
             ip,
             stdin: table.stdin.unwrap_or_default(),
             connect_timeout: table.connect_timeout.map(|time| time.0),

@@ -135,7 +135,7 @@ impl Scenario {
         let [kernel, own] = [1, 2].map(host);
         let prefix = if own.is_ipv4() { 24 } else { 64 };
         let cidr = |address: IpAddr| IpCidr::new(address.into(), prefix);
-        let mut server = Engine::new(self.config([cidr(own)]));
+        let mut server = Engine::new(self.config(&[cidr(own)]));
         server.serve_standard(&self.stack.password);
         let client = Engine::new(Config {
             seed: self.stack.seed.wrapping_add(1),
@@ -143,7 +143,7 @@ impl Scenario {
         });
         let mut sim = Sim::new(client, server, self.client.latency);
         let now = sim.now();
-        let peer = SocketAddr::new(own, self.client.port);
+        let peer = SocketAddr::new(self.address(cidr(own)), self.client.port);
         let Some(steps) = self.client.steps.clone() else {
             return Err(ConnectError::Unaddressable(peer));
         };

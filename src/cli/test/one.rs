@@ -2,7 +2,6 @@
 
 use super::{Job, Verdict};
 use crate::cli::labrun::{Follower, LabRun, Runs};
-use crate::cli::plan::std_address;
 use crate::cli::run::{Addresses, NAME, RunError};
 use crate::engine::Config;
 use crate::event::Event;
@@ -63,7 +62,8 @@ impl Runner<'_> {
     fn live(&self, scenario: &Scenario) -> Result<Option<Verdict>, RunError> {
         let client = &scenario.client;
         let own = &self.addresses.own[usize::from(client.ip == 6)];
-        let (address, host) = (std_address(own), NAME.to_owned());
+        let address = scenario.address(*own);
+        let host = client.at.map_or(NAME.to_owned(), |fault| fault.host_name());
         let mut command = match (&client.run, &client.steps) {
             (Some(words), _) => {
                 let fill = |word: &String| {
@@ -91,7 +91,7 @@ impl Runner<'_> {
             stdin: client.stdin.clone().into_bytes(),
             kernel: self.addresses.kernel.clone(),
             names: vec![(address, host)],
-            config: scenario.config(self.addresses.own.clone()),
+            config: scenario.config(&self.addresses.own),
             password: scenario.stack.password.clone(),
             limit,
             linger: scenario.linger(On::Kernel),
