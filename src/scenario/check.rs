@@ -4,7 +4,7 @@ use super::compare::{Field, compare};
 use super::expect::{Expectation, Kernel, Line, Since, What, When};
 use super::{Expected, Output};
 use crate::event::{Event, EventKind, FlowId, Packet};
-use crate::segment::Origin;
+use crate::segment::{Flags, Origin, Segment};
 use crate::state::TcpState;
 use crate::view::View;
 use smoltcp::time::{Duration, Instant};
@@ -118,7 +118,7 @@ impl<'a> Checker<'a> {
             self.start.get_or_insert(event.at);
             self.previous.get_or_insert(event.at);
         }
-        let origin = |packet: &Packet| view.origin(event.flow, packet.direction);
+        let origin = |packet: &Packet| origin(view, event.flow, packet);
         let happening = match &event.kind {
             EventKind::Packet(packet) => Some(Happening::Packet(packet, origin(packet))),
             EventKind::Released(released) => {
@@ -355,6 +355,17 @@ impl<'a> Checker<'a> {
             fields,
             event,
         });
+    }
+}
+
+/// From where the numbers of a packet count. A SYN that belongs to no flow, as nobody listens, begins at 0 all the same.
+fn origin(view: &View, flow: Option<FlowId>, packet: &Packet) -> Origin {
+    let origin = view.origin(flow, packet.direction);
+    let syn = |segment: &&Segment| segment.flags.contains(Flags::SYN);
+    let own = packet.described.tcp().filter(syn).map(|segment| segment.seq);
+    Origin {
+        seq: origin.seq.or(own),
+        ..origin
     }
 }
 

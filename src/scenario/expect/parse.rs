@@ -469,7 +469,7 @@ fn flags(text: &str) -> Option<(Flags, Flags)> {
 fn tcp(words: &mut Words<'_>, flags: Flags, optional: Flags) -> Result<TcpPattern, Wrong> {
     let mut pattern = TcpPattern { flags, optional, ..TcpPattern::default() };
     if let Some(word) = words.peek()
-        && word.text.contains(['(', ':'])
+        && word.text.starts_with(|letter: char| letter.is_ascii_digit() || "(*.".contains(letter))
     {
         let range = "expected sequence numbers, for example `1:5(4)`, `1:*(*)` or `(4)`";
         (pattern.seq, pattern.end, pattern.len) =
