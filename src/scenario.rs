@@ -108,7 +108,7 @@ mod check;
 mod compare;
 mod expect;
 mod file;
-// mod record;
+mod record;
 mod simulate;
 mod steps;
 #[cfg(test)]
@@ -121,6 +121,7 @@ pub use expect::{
     Since, TcpPattern, What, When, Window, parse_lines,
 };
 pub use file::FileError;
+pub use record::Recorder;
 
 pub use simulate::{CannotSimulate, Report};
 pub use steps::{READ, Step, StepError, Steps, cut_short, filling};
@@ -333,26 +334,9 @@ impl Scenario {
 
     /// How the engine is to be made that has these addresses.
     pub fn config(&self, addresses: &[IpCidr]) -> Config {
-        let Stack {
-            password: _,
-            seed,
-            mtu,
-            buffer,
-            backlog,
-            time_wait,
-            keep_alive,
-            user_timeout,
-        } = self.stack;
         Config {
-            seed,
-            mtu: mtu.into(),
-            buffer,
-            backlog,
-            time_wait,
-            keep_alive,
-            user_timeout: Some(user_timeout),
             rules: self.rules(addresses),
-            ..Config::new(addresses.iter().copied())
+            ..self.stack.config(addresses)
         }
     }
 
@@ -380,6 +364,32 @@ impl Scenario {
             }
         }
         rules
+    }
+}
+
+impl Stack {
+    /// How an engine is to be made that has these addresses, and no rules.
+    pub fn config(&self, addresses: &[IpCidr]) -> Config {
+        let Stack {
+            password: _,
+            seed,
+            mtu,
+            buffer,
+            backlog,
+            time_wait,
+            keep_alive,
+            user_timeout,
+        } = *self;
+        Config {
+            seed,
+            mtu: mtu.into(),
+            buffer,
+            backlog,
+            time_wait,
+            keep_alive,
+            user_timeout: Some(user_timeout),
+            ..Config::new(addresses.iter().copied())
+        }
     }
 }
 

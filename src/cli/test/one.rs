@@ -12,6 +12,7 @@ use crate::sink::story::Depth;
 use crate::view::View;
 use crate::words::Lang;
 use smoltcp::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 
 /// The kernel's own words on how often it sends a SYN after equal pauses.
@@ -66,11 +67,7 @@ impl Runner<'_> {
         let host = client.at.map_or(NAME.to_owned(), |fault| fault.host_name());
         let mut command = match (&client.run, &client.steps) {
             (Some(words), _) => {
-                let fill = |word: &String| {
-                    word.replace("{host}", &host)
-                        .replace("{address}", &address.to_string())
-                        .replace("{port}", &client.port.to_string())
-                };
+                let fill = |word: &String| fill(word, &host, address, client.port);
                 let mut words = words.iter().map(fill);
                 let mut command = Command::new(words.next().unwrap_or_default());
                 command.args(words);
@@ -104,15 +101,22 @@ impl Runner<'_> {
     }
 }
 
+/// What a word of a command becomes.
+pub(super) fn fill(word: &str, host: &str, address: IpAddr, port: u16) -> String {
+    word.replace("{host}", host)
+        .replace("{address}", &address.to_string())
+        .replace("{port}", &port.to_string())
+}
+
 /// This program itself, with the kernel's sockets.
-fn steps_command(scenario: &Scenario, steps: Option<&Steps>, address: std::net::IpAddr) -> Command {
+fn steps_command(scenario: &Scenario, steps: Option<&Steps>, address: IpAddr) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg("steps-client");
     if let Some(timeout) = scenario.client.connect_timeout {
         command.args(["--connect-timeout", &timeout.total_millis().to_string()]);
     }
     if let Some(steps) = steps {
-        let peer = std::net::SocketAddr::new(address, scenario.client.port);
+        let peer = SocketAddr::new(address, scenario.client.port);
         command.args([steps.transport.name(), &peer.to_string()]);
         command.arg("--");
         command.args(steps.steps.iter().map(ToString::to_string));
