@@ -2,10 +2,11 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    RuleFile, limit, listen_address, network_v4, network_v6, prefix, report, rules, seconds, size,
-    some_seconds,
+    RuleFile, limit, listen_address, network_v4, network_v6, prefix, report, rules, seconds, shard,
+    size, some_seconds,
 };
 use crate::fault::{GRAMMAR, Rule};
+use crate::scenario::Step;
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
 use crate::words::Lang;
@@ -14,6 +15,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
@@ -79,6 +81,16 @@ pub(super) enum Command {
     /// Tell how rules are written, for --rule and --rules
     #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
     Rules,
+    /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
+    ///
+    /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
+    /// own stack carries out on a simulator in virtual time. The results appear as TAP (version 14) on standard output: what
+    /// was expected and what came, field by field, and the ladder up to there. The exit code is 0 when all passed, 1
+    /// when one did not, 2 when one could not be run.
+    #[command(after_help = include_str!("test/help.txt"))]
+    Test(Test),
+    #[command(hide = true)]
+    StepsClient(StepsClient),
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -114,6 +126,8 @@ pub(super) struct DemoClient {
     pub(super) address: std::net::IpAddr,
     /// The password to try
     pub(super) password: String,
+    /// How many seconds to wait for each answer
+    pub(super) patience: u64,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -216,6 +230,59 @@ pub(super) struct Capture {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) show: Show,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Test {
+    /// Scenarios, and folders whose .toml files are scenarios
+    #[arg(required_unless_present = "record", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Also write the results to a file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// How many run at once; as many as there are processors unless told otherwise
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Run only those with this text in their path or in what they are about
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Run only part I of N, for example 2/5: all parts together are all scenarios, each once
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<(usize, usize)>,
+    /// Only say which would run
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Run all on the simulator that can be; the others are skipped
+    #[arg(long, conflicts_with = "live")]
+    pub(super) simulate: bool,
+    /// Carry steps out on the kernel's sockets in a lab; what can't be is skipped
+    #[arg(long)]
+    pub(super) live: bool,
+    /// Show the ladder of every scenario
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Write a scenario from what happens when CMD runs in a lab; {host} and {port} in CMD are filled in
+    #[arg(long, value_name = "FILE", requires = "cmd", conflicts_with_all = ["files", "junit", "jobs", "filter", "shard", "list", "simulate", "live", "verbose"])]
+    pub(super) record: Option<PathBuf>,
+    /// Overwrite the file of --record
+    #[arg(long, requires = "record")]
+    pub(super) force: bool,
+    /// The command of --record and its arguments
+    #[arg(last = true, value_name = "CMD", requires = "record")]
+    pub(super) cmd: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StepsClient {
+    /// tcp or udp
+    pub(super) transport: String,
+    /// Where to connect
+    pub(super) peer: SocketAddr,
+    /// How long to wait for that, in milliseconds
+    #[arg(long)]
+    pub(super) connect_timeout: Option<u64>,
+    /// What to do
+    pub(super) steps: Vec<Step>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -344,8 +411,38 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long, help_heading = "Stepping")]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Stepping",
+        conflicts_with = "tui"
+    )]
+    pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,
+}
+
+impl Stack {
+    /// Whether packets wait for somebody.
+    pub(super) fn steps(&self) -> bool {
+        self.step || self.step_from.is_some()
+    }
+
+    /// Whether the terminal, or standard input, is whoever's who steps.
+    pub(super) fn steps_with_input(&self) -> bool {
+        match &self.step_from {
+            Some(path) => path.as_path() == std::path::Path::new("-"),
+            None => self.step && crate::sys::pty::is_typed(),
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -3,7 +3,7 @@
 use super::args::{Faults, Stack};
 use crate::engine::Config;
 use crate::event::Watch;
-use crate::fault::{Rule, RuleSet, parse_rules};
+use crate::fault::{Rule, RuleSet, catalogue, parse_rules};
 use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
@@ -15,7 +15,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// How the engine is to be made.
+/// How the engine is to be made. Every fault of the catalogue has its address; what the options ask for comes before.
 pub(super) fn engine_config(
     stack: &Stack,
     watch: Watch,
@@ -27,6 +27,8 @@ pub(super) fn engine_config(
         Some(seed) => seed,
         None => sys::random_seed().context("no seed from /dev/urandom")?,
     };
+    let mut rules = stack.faults.rules();
+    catalogue::add_to(&mut rules, &addresses);
     let defaults = Config::new(addresses);
     Ok(Config {
         mtu: usize::from(mtu),
@@ -39,14 +41,14 @@ pub(super) fn engine_config(
         time_wait: stack.time_wait,
         keep_alive: stack.keep_alive,
         user_timeout: Some(stack.user_timeout),
-        rules: stack.faults.rules(),
+        rules,
         ..defaults
     })
 }
 
 impl Faults {
     /// The rules of `--rule`, then those of files.
-    fn rules(&self) -> RuleSet {
+    pub(super) fn rules(&self) -> RuleSet {
         let files = self.rules.iter().flat_map(|RuleFile(rules)| rules);
         let mut set = RuleSet::new();
         for rule in self.rule.iter().chain(files) {
@@ -163,6 +165,15 @@ pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same, for a limit of at most an hour.
+pub(super) fn limit(text: &str) -> Result<std::time::Duration, String> {
+    let limit: std::time::Duration = some_seconds(text)?.into();
+    match limit <= std::time::Duration::from_secs(3600) {
+        true => Ok(limit),
+        false => Err("expected at most 3600 seconds".to_owned()),
+    }
+}
+
 /// The rules of a file.
 #[derive(Clone, Debug)]
 pub(super) struct RuleFile(Vec<Rule>);
@@ -180,13 +191,13 @@ pub(super) fn rules(path: &str) -> Result<RuleFile, String> {
     })
 }
 
-/// The same, for a limit of at most an hour.
-pub(super) fn limit(text: &str) -> Result<std::time::Duration, String> {
-    let limit: std::time::Duration = some_seconds(text)?.into();
-    match limit <= std::time::Duration::from_secs(3600) {
-        true => Ok(limit),
-        false => Err("expected at most 3600 seconds".to_owned()),
-    }
+/// Part I of N.
+pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, for example 2/5".to_owned())
 }
 
 /// A file for a report, of the kind that its suffix tells.
@@ -386,6 +397,21 @@ mod tests {
         ] {
             let found = listen_address(text).ok().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn shards() {
+        for (text, expected) in [
+            ("1/1", Some((1, 1))),
+            ("2/5", Some((2, 5))),
+            ("0/5", None),
+            ("6/5", None),
+            ("5", None),
+            ("/", None),
+            ("-1/5", None),
+        ] {
+            assert_eq!(shard(text).ok(), expected, "{text}");
         }
     }
 

@@ -43,6 +43,7 @@ impl Engine {
             bytes: packet,
             described: &described,
             told: None,
+            again: false,
         };
         match described.ip {
             Some(ip) if discard.is_none() && ip.fragment.is_some() => {
@@ -134,6 +135,7 @@ impl Engine {
                             bytes: &mut whole,
                             described: &described,
                             told,
+                            again: false,
                         },
                     );
                 }
@@ -256,6 +258,7 @@ impl Engine {
         let iss = knobs.iss.map_or(iss, SeqNumber);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
+        self.shared.tell_knobs(now, id, &knobs);
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
         let mut flow = TcpFlow::new(
