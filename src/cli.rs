@@ -11,6 +11,7 @@
 
 mod args;
 mod asker;
+mod audit;
 mod connect;
 mod demo;
 mod doctor;
@@ -26,6 +27,7 @@ mod steps_client;
 mod test;
 mod watcher;
 
+use crate::fault::GRAMMAR;
 use args::{Args, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -55,9 +57,12 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
+        Command::Audit(audit) => audit::audit(&audit),
+        Command::AuditInside => audit::inside::run(),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Test(test) => test::test(&test),
         Command::StepsClient(client) => steps_client::steps_client(&client),
+        Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };
     match result {
@@ -70,6 +75,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(CANNOT)
         }
     }
+}
+
+/// `tcplab rules`: the same as `tcplab help rules`.
+fn rules() -> anyhow::Result<u8> {
+    io::stdout().write_all(GRAMMAR.as_bytes())?;
+    Ok(0)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

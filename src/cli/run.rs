@@ -5,6 +5,7 @@ use super::plan::{engine_config, hosts_v4, hosts_v6, std_address};
 use super::session::Session;
 use super::watcher::{Watcher, start_log};
 use crate::engine::Engine;
+use crate::fault::catalogue;
 use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig, LabError};
@@ -14,6 +15,7 @@ use crate::sys::wait::{Signal, Waiter};
 use crate::ui::{Pane, Request};
 use smoltcp::time::Duration;
 use smoltcp::wire::IpCidr;
+use std::net::IpAddr;
 use std::process::Command;
 
 /// The name of tcplab inside the lab.
@@ -71,12 +73,21 @@ impl Addresses {
                 mtu: stack.mtu,
                 offload: stack.offload,
             },
-            hosts: self
-                .own
-                .iter()
-                .map(|own| (std_address(own), NAME.to_owned()))
-                .collect(),
+            hosts: self.hosts(),
         }
+    }
+}
+
+impl Addresses {
+    /// Our name, and those of the faults.
+    fn hosts(&self) -> Vec<(IpAddr, String)> {
+        let ours = self.own.iter();
+        let ours = ours.map(|own| (std_address(own), NAME.to_owned()));
+        let faults = catalogue::addressed(&self.own).flat_map(|(fault, addresses)| {
+            let named = move |address| (address, fault.host_name());
+            addresses.into_iter().map(named)
+        });
+        ours.chain(faults).collect()
     }
 }
 
@@ -113,6 +124,7 @@ pub(super) fn in_lab(
         stack.mtu,
         &clock,
     )?;
+    watcher.know(&config.rules);
     let mut engine = Engine::new(config);
     engine.serve_standard(&stack.password);
 

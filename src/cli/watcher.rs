@@ -117,6 +117,13 @@ impl Watcher {
         })
     }
 
+    /// Lets it name the rules of the run.
+    pub(super) fn know(&mut self, rules: &RuleSet) {
+        let ladder = self.ladder.take();
+        self.ladder = ladder.map(|ladder| ladder.with_rules(rules.clone()));
+        self.rules = rules.clone();
+    }
+
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> event::Watch {
         let shows = self.wants_live || self.ladder.is_some();
@@ -429,6 +436,15 @@ pub(super) fn screen() -> Screen {
                 locale.contains("utf-8") || locale.contains("utf8")
             }),
     }
+}
+
+/// Sets the log up where nothing is watched.
+pub(super) fn start_plain_log(quiet: bool) {
+    let default = if quiet { "error" } else { "warn" };
+    let env = env_logger::Env::default().default_filter_or(default);
+    env_logger::Builder::from_env(env)
+        .format_timestamp_micros()
+        .init();
 }
 
 /// Sets the log up: `RUST_LOG` decides, and where it is not set, warnings are shown; quiet runs only show errors.

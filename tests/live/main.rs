@@ -37,6 +37,8 @@ mod traces;
 
 mod serve;
 
+mod offload;
+
 /// What a helper can be told to do.
 const SCENES: &[(&str, fn())] = &[
     ("created", serve::created),
@@ -44,6 +46,8 @@ const SCENES: &[(&str, fn())] = &[
     ("prepared", serve::prepared),
     ("busy", serve::busy),
     ("malformed", malformed::every_kind),
+    ("checksums", offload::checksums),
+    ("features", offload::features),
 ];
 
 #[test]
