@@ -78,9 +78,6 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
-    /// Tell how rules are written, for --rule and --rules
-    #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
-    Rules,
     /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
     ///
     /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
@@ -91,6 +88,9 @@ pub(super) enum Command {
     Test(Test),
     #[command(hide = true)]
     StepsClient(StepsClient),
+    /// Tell how rules are written, for --rule and --rules
+    #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
+    Rules,
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
