@@ -22,6 +22,7 @@ mod plan;
 mod run;
 mod serve;
 mod session;
+mod step;
 mod watcher;
 
 use crate::fault::GRAMMAR;

@@ -77,8 +77,19 @@ impl RuleSet {
 
     /// Adds a rule for connections to one of our addresses. It is asked after the general ones.
     pub fn add_at(&mut self, address: IpAddr, rule: Rule) -> RuleId {
+        self.add_at_each([address], rule)
+    }
+
+    /// The same for several of our addresses.
+    pub fn add_at_each(
+        &mut self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        rule: Rule,
+    ) -> RuleId {
         let id = self.keep(rule);
-        self.of_address.entry(address).or_default().push(id);
+        for address in addresses {
+            self.of_address.entry(address).or_default().push(id);
+        }
         id
     }
 
@@ -95,6 +106,11 @@ impl RuleSet {
     /// A rule; `None` for [`RuleId::HAND`] and numbers that were not given out.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// Whether a rule is for all our addresses.
+    pub fn is_general(&self, id: RuleId) -> bool {
+        self.general.contains(&id)
     }
 
     /// Whether any is asked about packets of connections to `local`.

@@ -78,6 +78,7 @@
 //! | [`sim`] | two engines and one virtual clock | 3 |
 //! | [`words`] | every sentence that people read, in English and Chinese | 3 |
 //! | [`view`] | events folded into what people ask of a connection | 3 |
+//! | [`step`] | stepping by hand: what waits, and what is said about it | 3 |
 //! | [`capture`] | packets that somebody else captured, as events | 3 |
 //! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes | 3 |
 //! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for | 4 |
@@ -101,6 +102,8 @@ pub mod engine;
 pub mod sim;
 
 pub mod view;
+
+pub mod step;
 
 pub mod words;
 

@@ -114,6 +114,8 @@ pub(super) struct DemoClient {
     pub(super) address: std::net::IpAddr,
     /// The password to try
     pub(super) password: String,
+    /// How many seconds to wait for each answer
+    pub(super) patience: u64,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -344,8 +346,38 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long, help_heading = "Stepping")]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Stepping",
+        conflicts_with = "tui"
+    )]
+    pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,
+}
+
+impl Stack {
+    /// Whether packets wait for somebody.
+    pub(super) fn steps(&self) -> bool {
+        self.step || self.step_from.is_some()
+    }
+
+    /// Whether the terminal, or standard input, is whoever's who steps.
+    pub(super) fn steps_with_input(&self) -> bool {
+        match &self.step_from {
+            Some(path) => path.as_path() == std::path::Path::new("-"),
+            None => self.step && crate::sys::pty::is_typed(),
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -3,7 +3,7 @@
 use super::args::{Faults, Stack};
 use crate::engine::Config;
 use crate::event::Watch;
-use crate::fault::{Rule, RuleSet, parse_rules};
+use crate::fault::{Rule, RuleSet, catalogue, parse_rules};
 use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
@@ -15,7 +15,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// How the engine is to be made.
+/// How the engine is to be made. Every fault of the catalogue has its address; what the options ask for comes before.
 pub(super) fn engine_config(
     stack: &Stack,
     watch: Watch,
@@ -27,6 +27,8 @@ pub(super) fn engine_config(
         Some(seed) => seed,
         None => sys::random_seed().context("no seed from /dev/urandom")?,
     };
+    let mut rules = stack.faults.rules();
+    catalogue::add_to(&mut rules, &addresses);
     let defaults = Config::new(addresses);
     Ok(Config {
         mtu: usize::from(mtu),
@@ -39,7 +41,7 @@ pub(super) fn engine_config(
         time_wait: stack.time_wait,
         keep_alive: stack.keep_alive,
         user_timeout: Some(stack.user_timeout),
-        rules: stack.faults.rules(),
+        rules,
         ..defaults
     })
 }

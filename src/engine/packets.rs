@@ -256,6 +256,7 @@ impl Engine {
         let iss = knobs.iss.map_or(iss, SeqNumber);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
+        self.shared.tell_knobs(now, id, &knobs);
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
         let mut flow = TcpFlow::new(

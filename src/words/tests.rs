@@ -15,11 +15,12 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
         fates::TABLE,
         labels::TABLE,
         lessons::TABLE,
+        marks::TABLE,
         reports::TABLE,
         screen::TABLE,
-        marks::TABLE,
         segments::TABLE,
         states::TABLE,
+        stepping::TABLE,
     ]
     .into_iter()
     .flatten()
