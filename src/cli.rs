@@ -15,6 +15,7 @@ mod connect;
 mod demo;
 mod doctor;
 mod explain;
+mod faults;
 mod files;
 mod live;
 mod plan;
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Faults(catalogue) => faults::faults(&catalogue),
         Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };
