@@ -85,6 +85,7 @@ mod reports;
 mod screen;
 mod segments;
 mod states;
+mod stepping;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    RuleFile, listen_address, network_v4, network_v6, prefix, report, rules, seconds, size,
-    some_seconds,
+    RuleFile, limit, listen_address, network_v4, network_v6, prefix, report, rules, seconds, shard,
+    size, some_seconds,
 };
 use crate::fault::{GRAMMAR, Rule};
+use crate::scenario::Step;
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
 use crate::words::Lang;
@@ -14,6 +15,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
@@ -57,6 +59,18 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
+    /// Run a command once per fault, all at the same time, and say what it did in each
+    ///
+    /// Everything happens in one private lab (see `tcplab run`), in which each fault has an address of its own. {host} in the
+    /// command becomes the name of the server, {port} its port. First the command runs twice without any fault: it must
+    /// succeed, and what it prints then is what it is to print under a fault that a client survives.
+    ///
+    /// The exit code is 0 when the client did in every run what a good client does (or, with --expect, what it did before),
+    /// 1 when it did not, 2 when the audit was not possible.
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit(Audit),
+    #[command(hide = true)]
+    AuditInside,
     /// Show the ladder of a capture that somebody else has made
     ///
     /// Reads pcap and pcapng: raw IP, Ethernet, Linux cooked and loopback; IPv4 and IPv6. The states of both ends are inferred
@@ -70,6 +84,16 @@ pub(super) enum Command {
     /// Tell how rules are written, for --rule and --rules
     #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
     Rules,
+    /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
+    ///
+    /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
+    /// own stack carries out on a simulator in virtual time. The results appear as TAP (version 14) on standard output: what
+    /// was expected and what came, field by field, and the ladder up to there. The exit code is 0 when all passed, 1
+    /// when one did not, 2 when one could not be run.
+    #[command(after_help = include_str!("test/help.txt"))]
+    Test(Test),
+    #[command(hide = true)]
+    StepsClient(StepsClient),
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -105,6 +129,8 @@ pub(super) struct DemoClient {
     pub(super) address: std::net::IpAddr,
     /// The password to try
     pub(super) password: String,
+    /// How many seconds to wait for each answer
+    pub(super) patience: u64,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -114,6 +140,59 @@ pub(super) struct Run {
     pub(super) cmd: Vec<OsString>,
     #[command(flatten)]
     pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Audit {
+    /// The command and its arguments; {host} and {port} are filled in
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) cmd: Vec<OsString>,
+    /// How long each run may take, in seconds; a command that is still there then hangs
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = limit)]
+    pub(super) limit: std::time::Duration,
+    /// Only these faults; repeatable, or with commas between them
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "sweep"
+    )]
+    pub(super) only: Vec<String>,
+    /// Instead of the catalogue: record one good run, then drop, delay past a retransmission and duplicate each of its
+    /// segments, one in each run, and end its last data too early
+    #[arg(long)]
+    pub(super) sweep: bool,
+    /// How many commands may run at once; all unless given
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(super) jobs: Option<usize>,
+    /// What {port} becomes
+    #[arg(long, value_name = "PORT", default_value = "80")]
+    pub(super) port: u16,
+    /// Show nothing but errors
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Write the findings as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write them as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Write them as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
+    /// Write them as an HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Keep what the client does today, for --expect
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: Option<PathBuf>,
+    /// Judge by a file of --save instead of by what a good client does
+    #[arg(long, value_name = "FILE")]
+    pub(super) expect: Option<PathBuf>,
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
@@ -173,6 +252,59 @@ pub(super) struct Catalogue {
     pub(super) lang: Language,
     #[command(flatten)]
     pub(super) lab: Lab,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Test {
+    /// Scenarios, and folders whose .toml files are scenarios
+    #[arg(required_unless_present = "record", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Also write the results to a file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// How many run at once; as many as there are processors unless told otherwise
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Run only those with this text in their path or in what they are about
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Run only part I of N, for example 2/5: all parts together are all scenarios, each once
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<(usize, usize)>,
+    /// Only say which would run
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Run all on the simulator that can be; the others are skipped
+    #[arg(long, conflicts_with = "live")]
+    pub(super) simulate: bool,
+    /// Carry steps out on the kernel's sockets in a lab; what can't be is skipped
+    #[arg(long)]
+    pub(super) live: bool,
+    /// Show the ladder of every scenario
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Write a scenario from what happens when CMD runs in a lab; {host} and {port} in CMD are filled in
+    #[arg(long, value_name = "FILE", requires = "cmd", conflicts_with_all = ["files", "junit", "jobs", "filter", "shard", "list", "simulate", "live", "verbose"])]
+    pub(super) record: Option<PathBuf>,
+    /// Overwrite the file of --record
+    #[arg(long, requires = "record")]
+    pub(super) force: bool,
+    /// The command of --record and its arguments
+    #[arg(last = true, value_name = "CMD", requires = "record")]
+    pub(super) cmd: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StepsClient {
+    /// tcp or udp
+    pub(super) transport: String,
+    /// Where to connect
+    pub(super) peer: SocketAddr,
+    /// How long to wait for that, in milliseconds
+    #[arg(long)]
+    pub(super) connect_timeout: Option<u64>,
+    /// What to do
+    pub(super) steps: Vec<Step>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -307,8 +439,38 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long, help_heading = "Stepping")]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Stepping",
+        conflicts_with = "tui"
+    )]
+    pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,
+}
+
+impl Stack {
+    /// Whether packets wait for somebody.
+    pub(super) fn steps(&self) -> bool {
+        self.step || self.step_from.is_some()
+    }
+
+    /// Whether the terminal, or standard input, is whoever's who steps.
+    pub(super) fn steps_with_input(&self) -> bool {
+        match &self.step_from {
+            Some(path) => path.as_path() == std::path::Path::new("-"),
+            None => self.step && crate::sys::pty::is_typed(),
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -372,6 +534,16 @@ Examples:
   tcplab faults --net 198.51.100.0/24        their addresses in another network
   tcplab run -- curl http://zero-window.test/
   sudo tcplab serve                          they are there too: 192.0.2.44, 2001:db8::44";
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  tcplab audit -- curl -sS --max-time 10 http://{host}/
+  tcplab audit --port 1111 -- nc -w 5 {host} {port}
+  tcplab audit --sweep -- ./client {host}
+  tcplab audit --save today.json -- ./client {host}       then, in CI:
+  tcplab audit --expect today.json --junit audit.xml -- ./client {host}
+
+The faults are those of `tcplab faults`.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:

@@ -438,10 +438,10 @@ impl Engine {
         let crossing = crossing(now, flow, Direction::In, described, packet.len());
         let judged = crossing.map(|crossing| (self.shared.judge(&crossing), crossing));
         let Some((judgment, crossing)) = judged else {
-            return self.admit(now, packet, described, None);
+            return self.admit(now, packet, described, None, false);
         };
         match judgment.decided.clone() {
-            None => self.admit(now, packet, described, None),
+            None => self.admit(now, packet, described, None, judgment.retransmission()),
             Some((rule, verdict)) => {
                 let remarks = Remarks {
                     retransmission: judgment.retransmission(),
@@ -465,7 +465,7 @@ impl Engine {
     pub(super) fn enter(&mut self, now: Instant) {
         while let Some((id, mut packet, checksum)) = self.shared.link.next_entering() {
             let described = describe_offloaded(&packet, checksum);
-            self.admit(now, &mut packet, &described, Some(id));
+            self.admit(now, &mut packet, &described, Some(id), false);
         }
     }
 
@@ -476,6 +476,7 @@ impl Engine {
         packet: &mut [u8],
         described: &Described,
         told: Option<PacketId>,
+        again: bool,
     ) {
         if told.is_some()
             && let Some(why) = self.discard(described)
@@ -489,6 +490,7 @@ impl Engine {
             bytes: packet,
             described,
             told,
+            again,
         };
         match described.ip {
             Some(ip) if ip.fragment.is_some() => self.accept_fragment(now, &incoming, &ip),
@@ -610,6 +612,17 @@ impl Engine {
     }
 }
 
+/// A packet changed. Nothing of it is left to a device, which would put right what shall be wrong.
+fn edited(packet: &[u8], offload: Offload, assignments: &[Assignment]) -> Vec<u8> {
+    let place = checksum::place(packet).filter(|_| offload.checksum == Checksum::Partial);
+    let Some(place) = place else {
+        return edit::edit(packet, assignments);
+    };
+    let mut whole = packet.to_vec();
+    checksum::complete(&mut whole, place);
+    edit::edit(&whole, assignments)
+}
+
 /// Where a packet of ours comes from.
 fn source(packet: &[u8]) -> Option<IpAddr> {
     match packet.first()? >> 4 {
@@ -621,17 +634,6 @@ fn source(packet: &[u8]) -> Option<IpAddr> {
             .map(IpAddr::from),
         _ => None,
     }
-}
-
-/// A packet changed. Nothing of it is left to a device, which would put right what shall be wrong.
-fn edited(packet: &[u8], offload: Offload, assignments: &[Assignment]) -> Vec<u8> {
-    let place = checksum::place(packet).filter(|_| offload.checksum == Checksum::Partial);
-    let Some(place) = place else {
-        return edit::edit(packet, assignments);
-    };
-    let mut whole = packet.to_vec();
-    checksum::complete(&mut whole, place);
-    edit::edit(&whole, assignments)
 }
 
 /// A packet on its way, seen from our end; `None` where it cannot be read.

@@ -16,11 +16,12 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
         faults::TABLE,
         labels::TABLE,
         lessons::TABLE,
+        marks::TABLE,
         reports::TABLE,
         screen::TABLE,
-        marks::TABLE,
         segments::TABLE,
         states::TABLE,
+        stepping::TABLE,
     ]
     .into_iter()
     .flatten()

@@ -158,7 +158,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "pmtu-blackhole",
         host: 54,
         title: "large packets vanish",
-        rules: &["drop any size>1280"],
+        rules: &["drop size>1280"],
         happens: "Packets of more than 1280 bytes vanish both ways, and no ICMP error says so. Connecting and short \
                   messages work; what fills a segment never arrives.",
         client: "It gives up when its own limit for an answer is over. What it sends itself gets through when its TCP \
@@ -170,8 +170,9 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "close-mid-data",
         host: 55,
         title: "FIN in the middle of the answer",
-        rules: &["set close=first write=500/200ms"],
-        happens: "Our end closes when five hundred bytes of the answer have left.",
+        rules: &["set close=first write=300/200ms"],
+        happens: "Our end closes when three hundred bytes of the answer have left: in HTTP the head of a response and \
+                  some of its body.",
         client: "It sees from the length that was announced that something is missing, and says so.",
         source: rfc(9112, "8"),
         expected: Expectation::fails(3),

@@ -283,7 +283,13 @@ fn options_that_were_not_there() {
     check(&bare(&[]), "sack=ok", &bare(&[4, 2, 1, 1]));
     let stamps = [8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1];
     check(&bare(&[]), "timestamps=1/2", &bare(&stamps));
-    // Before the end of the list, and before what can't be read.
+    // One that is there is changed in its place.
+    check(
+        &bare(&[2, 4, 5, 180, 3, 3, 7, 0]),
+        "mss=536",
+        &bare(&[2, 4, 2, 24, 3, 3, 7, 0]),
+    );
+    // Others come before the end of the list, and before what can't be read.
     check(
         &bare(&[3, 3, 2, 0]),
         "mss=536",
