@@ -78,6 +78,9 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
+    /// Show the catalogue of faults that have an address: what goes wrong there, and what a good client does
+    #[command(after_help = FAULTS_EXAMPLES)]
+    Faults(Catalogue),
     /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
     ///
     /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
@@ -233,6 +236,25 @@ pub(super) struct Capture {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct Catalogue {
+    /// Show this one whole
+    pub(super) name: Option<String>,
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The language of what is shown
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        default_value = "en",
+        conflicts_with = "json"
+    )]
+    pub(super) lang: Language,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct Test {
     /// Scenarios, and folders whose .toml files are scenarios
     #[arg(required_unless_present = "record", value_name = "FILE")]
@@ -355,6 +377,15 @@ pub(super) enum Language {
     Zh,
 }
 
+impl From<Language> for Lang {
+    fn from(language: Language) -> Lang {
+        match language {
+            Language::En => Lang::En,
+            Language::Zh => Lang::Zh,
+        }
+    }
+}
+
 impl Show {
     /// How much is explained.
     pub(super) fn depth(&self) -> Depth {
@@ -368,10 +399,7 @@ impl Show {
 
     /// The language of what is shown.
     pub(super) fn lang(&self) -> Lang {
-        match self.lang {
-            Language::En => Lang::En,
-            Language::Zh => Lang::Zh,
-        }
+        self.lang.into()
     }
 }
 
@@ -493,10 +521,19 @@ Examples:
   printf '123\\n' | tcplab run --quiet -- nc -w 5 lab.test 1111
   tcplab run -v -- ping -c 1 lab.test            packets without flow are shown too
   tcplab run --seed 1 -- curl -s lab.test        the same sequence numbers every time
+  tcplab run -- curl http://synack-lost-2.test/  a fault that has a name: see `tcplab faults`
 
 Services at lab.test and every other address of the lab's networks:
   password tcp 1111, hello udp 1111, echo tcp and udp 7, discard tcp 9, daytime tcp 13,
   chargen tcp 19, http tcp 80";
+
+const FAULTS_EXAMPLES: &str = "\
+Examples:
+  tcplab faults                              all of them, with their addresses
+  tcplab faults zero-window                  one whole, with the rules that make it
+  tcplab faults --net 198.51.100.0/24        their addresses in another network
+  tcplab run -- curl http://zero-window.test/
+  sudo tcplab serve                          they are there too: 192.0.2.44, 2001:db8::44";
 
 const AUDIT_EXAMPLES: &str = "\
 Examples:
