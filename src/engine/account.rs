@@ -4,8 +4,10 @@
 //! arrived, from what the program has read, and, for the retransmission timeout, by the same arithmetic that
 //! smoltcp does on the same segments. A test holds it against smoltcp's own words.
 
-use crate::event::{Reason, Resend, Variables};
+use crate::event::{Opening, Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
+use crate::stack::guard::Known;
+use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 
 /// An acknowledgment that leaves later than this was held back on purpose: smoltcp waits 10 milliseconds.
@@ -80,6 +82,34 @@ impl Account {
         let (ack, window) = self.told;
         let unscaled = if self.told_in_syn { self.shift(1) } else { 0 };
         (self.probed, ack, window >> unscaled)
+    }
+
+    /// What the guard must know when a segment arrives. `received` and `finished` as for [`arrived`](Account::arrived).
+    pub(super) fn known(
+        &self,
+        state: TcpState,
+        opening: Opening,
+        v6: bool,
+        received: u64,
+        finished: bool,
+    ) -> Known {
+        let (ack, window) = self.told;
+        let scaled = if self.told_in_syn { 0 } else { self.shift(1) };
+        Known {
+            state,
+            opening,
+            v6,
+            iss: self.iss,
+            snd_una: self.una,
+            snd_nxt: self.probed,
+            snd_wnd: self.window,
+            snd_wnd_field: u16::try_from(self.window >> self.shift(0)).unwrap_or(u16::MAX),
+            irs: self.irs.unwrap_or_default(),
+            rcv_nxt: self.rcv_nxt(received, finished).unwrap_or_default(),
+            edge: ack + (u32::from(window) << scaled),
+            scale: self.shift(1),
+            finished,
+        }
     }
 
     /// Whether a segment from the peer repeats numbers that it has sent before.

@@ -1,5 +1,6 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
+mod guarded;
 mod timers;
 
 use super::Shared;
@@ -13,6 +14,7 @@ use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
 use crate::stack::fragments::without_extensions;
+use crate::stack::guard::{Guard, Verdict};
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
@@ -53,6 +55,7 @@ pub(super) struct TcpFlow {
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
     account: Account,
+    guard: Guard,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -130,6 +133,7 @@ impl TcpFlow {
             half_open: opening == Opening::Passive,
             shift: None,
             account: Account::new(iss, buffer),
+            guard: Guard::default(),
             owed: None,
             excused: false,
             orphaned: None,
@@ -176,30 +180,40 @@ impl TcpFlow {
             }
             return id;
         }
-        // Section 3.10.7.4, after RFC 5961, section 4: a SYN for a connection that exists may come from a peer that
-        // has forgotten it; the answer to this acknowledgment tells. smoltcp ignores a SYN without ACK.
-        let control = segment.flags.0 & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0);
-        if before.is_synchronized() && control == Flags::SYN.0 {
-            let id = self.tell_arrived(shared, now, &incoming, retransmission);
-            let (max, ack, window) = self.account.end();
-            let challenge = reply::acknowledgment(self.key.local, self.key.peer, max, ack, window);
-            shared.send(now, Some(self.id), challenge);
-            return id;
-        }
         let (received, finished) = self.endpoint.borrow_mut().received();
+        let known = self.known(before, received, finished);
+        let verdict = self.guard.judge(now, segment, &known);
+        let instead = match verdict {
+            Verdict::Pass => None,
+            Verdict::Instead(changed) => Some(changed),
+            _ => {
+                let id = self.tell_arrived(shared, now, &incoming, retransmission);
+                self.answer(shared, now, &verdict, &known);
+                return id;
+            }
+        };
+        // What is told is what has arrived; what counts may be less.
+        let segment = instead.as_ref().unwrap_or(segment);
         let queued = self.endpoint.borrow().socket().send_queue();
         let stranded = self
             .account
             .stranded_acknowledgment(segment, received, finished);
         if let Some(stranded) = &stranded {
-            let mut bare = reply::bare(self.key.peer, self.key.local, stranded);
+            let mut bare = reply::segment(self.key.peer, self.key.local, stranded, &[]);
             iss::translate_in(&mut bare, self.shift.unwrap_or(0));
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             // Whatever it may want to answer, the segment itself is answered below.
             shared.tcp.ingress(now, &bare, sockets, &mut shared.room);
         }
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
-        let mut plain = without_extensions(incoming.bytes);
+        let mut plain = match &instead {
+            Some(changed) => {
+                let payload = &incoming.bytes[changed.payload.clone()];
+                let (peer, local) = (self.key.peer, self.key.local);
+                Some(reply::segment(peer, local, changed, payload))
+            }
+            None => without_extensions(incoming.bytes),
+        };
         let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
         if let Some(shift) = self.shift {
             iss::translate_in(packet, shift);
@@ -222,6 +236,7 @@ impl TcpFlow {
             self.account.arrived(now, stranded, received, finished);
         }
         self.account.arrived(now, segment, received, finished);
+        self.take_early_fin(shared, now, segment);
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
