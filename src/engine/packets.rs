@@ -196,7 +196,8 @@ impl Engine {
         let listens = self.tcp_services.contains_key(&key.local.port());
         let discard = match control_bits(segment) {
             bits if bits == SYN && listens => Some(Discard::BacklogFull),
-            bits if bits == SYN | FIN && listens => Some(Discard::BadFlags),
+            // Section 3.10.7.2, "Fourth, other data or control": "Drop the segment and return."
+            bits if bits & (Flags::ACK.0 | Flags::RST.0) == 0 && listens => Some(Discard::BadFlags),
             _ => None,
         };
         self.arrived(now, None, &incoming, discard);

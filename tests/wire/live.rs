@@ -11,7 +11,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tcplab::sys::tun::{Tun, TunConfig};
 
-use crate::helper::{self, BOUND, SCENE};
+use crate::helper::{BOUND, SCENE};
 use crate::peer::{CHARGEN, DAYTIME, DISCARD, ECHO, PASSWORD, Peer, Target, Wire};
 use crate::{PAIRS, PROBES};
 
@@ -233,6 +233,9 @@ pub(crate) fn kernel_server() {
         }),
         (DAYTIME, |mut stream| {
             let _ = stream.write_all(b"2026-01-01 00:00:00\r\n");
+            // A kernel forgets most of what it knows of a connection that no program holds.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = io::copy(&mut stream, &mut io::sink());
         }),
         (
             CHARGEN,

@@ -21,6 +21,10 @@ mod live;
 
 mod blind;
 
+mod handshake;
+
+mod closing;
+
 use peer::Peer;
 
 /// The addresses of what is probed, with their prefixes.
@@ -64,6 +68,32 @@ probes! {
         a_very_old_ack_is_challenged_and_its_data_dropped
         a_somewhat_old_ack_brings_its_data
         challenges_are_limited_for_each_connection
+    }
+    handshake {
+        the_syn_again_draws_the_syn_ack_again
+        a_syn_of_somebody_else_in_syn_received_is_acknowledged
+        an_ack_of_something_else_in_syn_received_is_reset
+        a_reset_in_syn_received_ends_the_handshake
+        the_ack_may_bring_data_and_a_fin
+        without_mss_the_default_counts
+        segments_are_no_larger_than_the_mss
+        options_are_those_of_this_handshake
+        windows_are_scaled_only_where_both_offer_it
+        a_closed_port_answers_with_resets
+        a_listening_port_answers_only_what_it_must
+        a_client_that_forgot_its_handshake_gets_through
+    }
+    closing {
+        a_fin_behind_data_received_before_counts
+        a_fin_before_its_data_counts_once_the_data_is_there
+        a_fin_beyond_the_window_does_not_count
+        both_close_at_once
+        a_fin_is_sent_again
+        time_wait_acknowledges_the_fin_again
+        an_old_syn_in_time_wait_is_acknowledged
+        a_newer_syn_in_time_wait_reopens
+        a_reset_needs_the_exact_number_in_every_state
+        a_syn_is_challenged_in_every_state
     }
 }
 
