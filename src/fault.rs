@@ -14,22 +14,35 @@
 //!   a knob:                  set       iss=4294967000 time-wait=0
 //! ```
 //!
+//! # The grammar
+//!
+//! `tcplab help rules` prints it too.
+//!
+//! ```text
+#![doc = include_str!("fault/rules.txt")]
+//! ```
+//!
+//! # What it doesn't
+//!
 //! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
 //! it in a [`Crossing`].
 
+pub(crate) mod edit;
 mod judge;
 mod knobs;
+mod parse;
 mod rule;
 mod tally;
+mod text;
 
 pub use knobs::{BacklogFull, Closing, Knobs, Reading, Writing};
+pub use parse::{ParseError, parse_rules};
 pub use rule::{
     Action, Assignment, Comparison, Ends, IcmpError, Kind, Pattern, Rule, Scope, Trigger, Until,
     Verdict,
 };
 
 pub(crate) use judge::{Crossing, Judge, Judgment};
-pub(crate) use tally::Tally;
 
 use crate::event::RuleId;
 use std::collections::BTreeMap;

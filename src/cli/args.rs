@@ -171,6 +171,8 @@ pub(super) struct Show {
     #[arg(long)]
     pub(super) whole: bool,
     /// Write every event as a JSON object on a line of its own; `-` is standard output, which a command that is run shares
+    ///
+    /// What a lab's kernel says of the peer is among them, but not with --quiet: to ask after each segment takes time.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
     /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, which a command that is run

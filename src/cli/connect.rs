@@ -213,7 +213,8 @@ fn look(
     mut server: Option<&mut crate::sys::child::Child>,
     console: &Console,
 ) -> anyhow::Result<()> {
-    session.watcher().ended("client ended".to_owned());
+    let watcher = session.watcher();
+    watcher.ended(watcher.lang().client_ended());
     while session.watcher().is_live() {
         let ready = session.step(server.as_deref_mut(), false, None)?;
         if !ready.signals.is_empty() || ready.screen && obey(session, console) {

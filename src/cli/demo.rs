@@ -11,13 +11,12 @@ use crate::service::{Console, hello::hello_client};
 use crate::sim::{Side, Sim};
 use crate::sys::clock::Clock;
 use crate::sys::lab::LabError;
-use crate::sys::wait::{Waiter, Watch};
-use crate::ui::{Pane, Request};
+use crate::sys::wait::Waiter;
+use crate::ui::Pane;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
 use std::process;
 
 /// The port of both services.
@@ -125,7 +124,7 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     let client = Engine::new(config(addresses.kernel.clone(), 1)?);
     let mut sim = Sim::new(client, server, LATENCY);
     let peer = SocketAddr::new(std_address(&addresses.own[0]), PORT);
-    watcher.show("demo, simulated".to_owned(), Pane::Printed, None, None)?;
+    watcher.show("demo --simulate".to_owned(), Pane::Printed, None, None)?;
 
     let console = Console::new();
     let theirs = console.clone();
@@ -144,28 +143,11 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
     })?;
     go_on(&mut sim, &mut watcher, &console, flow)?;
     if let Some(waiter) = &waiter {
-        watcher.ended("simulation ended".to_owned());
-        look(&mut watcher, waiter)?;
+        watcher.ended(watcher.lang().simulation_ended());
+        watcher.stay(waiter)?;
     }
     watcher.finish(sim.now());
     Ok(0)
-}
-
-/// Leaves the live screen there until a key or a signal ends it.
-fn look(watcher: &mut Watcher, waiter: &Waiter) -> io::Result<()> {
-    while watcher.is_live() {
-        let screen = watcher.live_end();
-        let watch = Watch {
-            screen: screen.as_ref().map(AsFd::as_fd),
-            ..Watch::default()
-        };
-        let ready = waiter.wait(watch, None)?;
-        let wants_to_leave = ready.screen && watcher.requests().contains(&Request::Leave);
-        if wants_to_leave || !ready.signals.is_empty() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Lets simulated time pass until both ends have nothing left to say. The client on the left, whose flow is `flow`,

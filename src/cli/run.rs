@@ -123,6 +123,7 @@ pub(super) fn in_lab(
     };
     watcher.show(title, pane, pty, Some(clock))?;
 
+    let lang = show.lang();
     let mut session = Session::new(engine, &lab.tun, &waiter, clock, watcher);
     if let Some(diag) = &lab.diag {
         session.ask(diag);
@@ -159,9 +160,7 @@ pub(super) fn in_lab(
         if let Some(status) = ready.child_exited {
             let code = exit_code(status);
             ended = Some((code, session.now()));
-            session
-                .watcher()
-                .ended(format!("command ended with code {code}"));
+            session.watcher().ended(lang.command_ended(code));
         }
         if let Some((code, at)) = ended
             && !stays

@@ -3,7 +3,7 @@
 use super::asker::Asker;
 use super::watcher::Watcher;
 use crate::engine::{Command, Engine};
-use crate::event::{Event, EventKind, FlowId, Watch};
+use crate::event::{Event, EventKind, FlowId};
 use crate::sys::child::Child;
 use crate::sys::clock::Clock;
 use crate::sys::diag::Diag;
@@ -51,10 +51,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// From now on the peers' kernel is asked about its end after each segment, if anybody looks at segments.
+    /// From now on the peers' kernel is asked about its end after each segment, if somebody looks at that end.
     pub(super) fn ask(&mut self, diag: &'a Diag) {
         let Audience { watcher, asker, .. } = &mut self.audience;
-        if watcher.wants() == Watch::Everything {
+        if watcher.asks() {
             watcher.peers_are_asked();
             *asker = Some(Asker::new(diag));
         }
@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
         deadline: Option<Instant>,
     ) -> anyhow::Result<Ready> {
         self.drain()?;
-        self.audience.watcher.flush();
+        self.audience.watcher.refresh();
         let flush_at = self
             .audience
             .watcher

@@ -7,22 +7,21 @@ use crate::event::{Direction, FlowId, RuleId};
 use crate::segment::Described;
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// A packet on the link, and all that rules may know about it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Crossing<'a> {
     pub(crate) now: Instant,
-    /// The number of its connection.
-    pub(crate) flow: FlowId,
+    /// Its flow, where it has one.
+    pub(crate) flow: Option<FlowId>,
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
     pub(crate) direction: Direction,
     pub(crate) described: &'a Described,
     /// Its length in bytes.
     pub(crate) len: usize,
-    /// The state of our end before it, where it is a connection's.
-    pub(crate) state: Option<TcpState>,
 }
 
 /// What was decided about a packet.
@@ -30,6 +29,8 @@ pub(crate) struct Crossing<'a> {
 pub(crate) struct Judgment {
     /// The rule that decides, and its verdict; `None` where the packet passes.
     pub(crate) decided: Option<(RuleId, Verdict)>,
+    /// The state of our end before it.
+    pub(crate) state: Option<TcpState>,
     counted: Counted,
 }
 
@@ -40,13 +41,8 @@ impl Judgment {
     }
 
     /// Whether the packet is one of a pattern, chance and counts aside.
-    pub(crate) fn matches(
-        &self,
-        pattern: &Pattern,
-        crossing: &Crossing<'_>,
-        tally: &Tally,
-    ) -> bool {
-        matches(pattern, crossing, tally, &self.counted)
+    pub(crate) fn matches(&self, pattern: &Pattern, crossing: &Crossing<'_>) -> bool {
+        matches(pattern, crossing, self.state, &self.counted)
     }
 }
 
@@ -54,6 +50,7 @@ impl Judgment {
 #[derive(Debug)]
 pub(crate) struct Judge {
     rules: RuleSet,
+    tallies: BTreeMap<FlowId, Tally>,
     /// The state of the generator of chance.
     chance: u64,
 }
@@ -62,96 +59,108 @@ impl Judge {
     pub(crate) fn new(rules: RuleSet, seed: u64) -> Judge {
         Judge {
             rules,
+            tallies: BTreeMap::new(),
             chance: seed,
         }
     }
 
     /// Counts a packet, and asks the rules about it.
-    pub(crate) fn judge(&mut self, crossing: &Crossing<'_>, tally: &mut Tally) -> Judgment {
+    pub(crate) fn judge(&mut self, crossing: &Crossing<'_>) -> Judgment {
+        let mut stray = Tally::default();
+        let tally = match crossing.flow {
+            Some(flow) => self.tallies.entry(flow).or_default(),
+            None => &mut stray,
+        };
         let counted = tally.count(crossing.now, crossing.direction, crossing.described);
         Judgment {
-            decided: self.decide(crossing, tally, &counted),
+            decided: decide(&self.rules, &mut self.chance, crossing, tally, &counted),
+            state: tally.state,
             counted,
         }
     }
 
-    /// The rules that act by themselves when our end enters a state: which, what they do, and how much later.
-    pub(crate) fn acts(
-        &self,
+    /// Our end of a flow has entered a state. Gives the rules that act by themselves then: which, what they do,
+    /// and how much later.
+    pub(crate) fn entered(
+        &mut self,
         flow: FlowId,
         local: SocketAddr,
         peer: SocketAddr,
         entered: TcpState,
-    ) -> impl Iterator<Item = (RuleId, Verdict, Duration)> {
-        self.rules
-            .asked(local.ip())
-            .filter_map(move |(id, rule)| match &rule.action {
-                Action::Act(verdict, Trigger { state, after }) => {
-                    let acts = *state == entered && rule.scope.contains(flow.0, local, peer);
-                    acts.then(|| (id, verdict.clone(), *after))
-                }
-                _ => None,
-            })
+    ) -> Vec<(RuleId, Verdict, Duration)> {
+        self.tallies.entry(flow).or_default().state = Some(entered);
+        let acting = self.rules.asked(local.ip()).filter_map(|(id, rule)| {
+            let Action::Act(verdict, Trigger { state, after }) = &rule.action else {
+                return None;
+            };
+            let acts = *state == entered && rule.scope.contains(flow.0, local, peer);
+            acts.then(|| (id, verdict.clone(), *after))
+        });
+        acting.collect()
+    }
+
+    /// What was counted of a flow.
+    pub(crate) fn tally(&mut self, flow: FlowId) -> Option<&mut Tally> {
+        self.tallies.get_mut(&flow)
+    }
+
+    /// A flow is over.
+    pub(crate) fn forget(&mut self, flow: FlowId) {
+        self.tallies.remove(&flow);
     }
 
     /// The knobs of a connection that begins.
     pub(crate) fn knobs(&self, flow: FlowId, local: SocketAddr, peer: SocketAddr) -> Knobs {
         self.rules.knobs(flow.0, local, peer)
     }
-
-    fn decide(
-        &mut self,
-        crossing: &Crossing<'_>,
-        tally: &mut Tally,
-        counted: &Counted,
-    ) -> Option<(RuleId, Verdict)> {
-        if let Some(rule) = tally.silenced[crossing.direction as usize] {
-            return Some((rule, Verdict::Drop));
-        }
-        let Judge { rules, chance } = self;
-        for (id, rule) in rules.asked(crossing.local.ip()) {
-            let Action::Judge(verdict, pattern) = &rule.action else {
-                continue;
-            };
-            if !rule
-                .scope
-                .contains(crossing.flow.0, crossing.local, crossing.peer)
-                || !matches(pattern, crossing, tally, counted)
-                || pattern.times.is_some_and(|times| tally.fired(id) >= times)
-                || pattern
-                    .chance
-                    .is_some_and(|chances| draw(chance) >= chances)
-            {
-                continue;
-            }
-            if pattern.times.is_some() {
-                tally.fire(id);
-            }
-            return match verdict {
-                Verdict::Pass => None,
-                Verdict::Silence(direction) => {
-                    tally.silence(id, *direction);
-                    Some((id, Verdict::Drop))
-                }
-                verdict => Some((id, verdict.clone())),
-            };
-        }
-        None
-    }
 }
 
-impl Tally {
-    /// From here on nothing crosses in this direction, or in none.
-    pub(crate) fn silence(&mut self, rule: RuleId, direction: Option<Direction>) {
-        for one in [Direction::In, Direction::Out] {
-            if direction.is_none_or(|direction| direction == one) {
-                self.silenced[one as usize].get_or_insert(rule);
-            }
-        }
+/// The first rule that does not let a packet pass.
+fn decide(
+    rules: &RuleSet,
+    chance: &mut u64,
+    crossing: &Crossing<'_>,
+    tally: &mut Tally,
+    counted: &Counted,
+) -> Option<(RuleId, Verdict)> {
+    if let Some(rule) = tally.silenced(crossing.direction) {
+        return Some((rule, Verdict::Drop));
     }
+    let number = crossing.flow.map_or(0, |flow| flow.0);
+    for (id, rule) in rules.asked(crossing.local.ip()) {
+        let Action::Judge(verdict, pattern) = &rule.action else {
+            continue;
+        };
+        if !rule.scope.contains(number, crossing.local, crossing.peer)
+            || !matches(pattern, crossing, tally.state, counted)
+            || pattern.times.is_some_and(|times| tally.fired(id) >= times)
+            || pattern
+                .chance
+                .is_some_and(|chances| draw(chance) >= chances)
+        {
+            continue;
+        }
+        if pattern.times.is_some() {
+            tally.fire(id);
+        }
+        return match verdict {
+            Verdict::Pass => None,
+            Verdict::Silence(direction) => {
+                tally.silence(id, *direction);
+                Some((id, Verdict::Drop))
+            }
+            verdict => Some((id, verdict.clone())),
+        };
+    }
+    None
 }
 
-fn matches(pattern: &Pattern, crossing: &Crossing<'_>, tally: &Tally, counted: &Counted) -> bool {
+fn matches(
+    pattern: &Pattern,
+    crossing: &Crossing<'_>,
+    our_state: Option<TcpState>,
+    counted: &Counted,
+) -> bool {
     let Pattern {
         direction,
         kind,
@@ -165,7 +174,6 @@ fn matches(pattern: &Pattern, crossing: &Crossing<'_>, tally: &Tally, counted: &
         chance: _,
         times: _,
     } = pattern;
-    let age = crossing.now - tally.began.unwrap_or(crossing.now);
     let data_before: u64 = match direction {
         Some(direction) => counted.data_before[*direction as usize],
         None => counted.data_before.iter().sum(),
@@ -176,10 +184,10 @@ fn matches(pattern: &Pattern, crossing: &Crossing<'_>, tally: &Tally, counted: &
             .as_ref()
             .is_none_or(|range| range.contains(&counted.ordinal(*kind)))
         && retransmission.is_none_or(|expected| expected == counted.retransmission)
-        && state.is_none_or(|state| Some(state) == crossing.state)
+        && state.is_none_or(|state| Some(state) == our_state)
         && after_data.is_none_or(|after| data_before >= after || data_before + counted.data > after)
-        && after.is_none_or(|after| age >= after)
-        && within.is_none_or(|within| age < within)
+        && after.is_none_or(|after| counted.age >= after)
+        && within.is_none_or(|within| counted.age < within)
         && size.is_none_or(|(comparison, size)| match comparison {
             Comparison::Less => crossing.len < size,
             Comparison::Greater => crossing.len > size,

@@ -3,13 +3,16 @@
 use super::rule::Kind;
 use crate::event::{Direction, RuleId};
 use crate::segment::{Body, Described, Flags, Segment, SeqNumber};
-use smoltcp::time::Instant;
+use crate::state::TcpState;
+use smoltcp::time::{Duration, Instant};
 
 /// The counts that rules ask for. One for each flow, from its first packet on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     /// When the first packet crossed.
-    pub(super) began: Option<Instant>,
+    began: Option<Instant>,
+    /// The state of our end.
+    pub(super) state: Option<TcpState>,
     /// The next sequence number of each end, as the ends themselves count: what was rewritten does not show here.
     next: [Option<SeqNumber>; 2],
     /// Bytes of payload, each counted once.
@@ -21,7 +24,7 @@ pub(crate) struct Tally {
     /// How often rules have decided that count it.
     fired: Vec<(RuleId, u64)>,
     /// By which rule nothing crosses any more.
-    pub(super) silenced: [Option<RuleId>; 2],
+    silenced: [Option<RuleId>; 2],
 }
 
 /// What one packet is, and what came before it.
@@ -30,6 +33,8 @@ pub(super) struct Counted {
     kinds: [bool; KINDS],
     ordinals: [u64; KINDS],
     pub(super) retransmission: bool,
+    /// How long ago the first packet crossed.
+    pub(super) age: Duration,
     /// Bytes of payload before this packet, of both directions.
     pub(super) data_before: [u64; 2],
     pub(super) data: u64,
@@ -43,8 +48,9 @@ impl Tally {
         direction: Direction,
         described: &Described,
     ) -> Counted {
-        self.began.get_or_insert(now);
+        let began = *self.began.get_or_insert(now);
         let mut counted = Counted {
+            age: now - began,
             data_before: self.data,
             ..Counted::default()
         };
@@ -73,6 +79,20 @@ impl Tally {
     /// The next sequence number of the end that sends in this direction.
     pub(crate) fn next(&self, direction: Direction) -> Option<SeqNumber> {
         self.next[direction as usize]
+    }
+
+    /// From here on nothing crosses in this direction, or in none.
+    pub(crate) fn silence(&mut self, rule: RuleId, direction: Option<Direction>) {
+        for one in [Direction::In, Direction::Out] {
+            if direction.is_none_or(|direction| direction == one) {
+                self.silenced[one as usize].get_or_insert(rule);
+            }
+        }
+    }
+
+    /// By which rule nothing crosses any more in this direction.
+    pub(super) fn silenced(&self, direction: Direction) -> Option<RuleId> {
+        self.silenced[direction as usize]
     }
 
     /// How often a rule has decided about packets of this connection.

@@ -206,7 +206,9 @@
 //! | `timer` | string | `timeout` only: `user`, `time-wait` or `fin-wait-2` |
 //!
 //! ## asked
-//! The peer's kernel was asked about its end, just after the packet that was told before.
+//! The peer's kernel was asked about its end, just after the packet that was told before. It is asked in a lab, and only
+//! where that is looked at: while a ladder or the live screen is shown, events are logged, or a report is written. With
+//! `--quiet` and none of these there are no such events.
 //!
 //! | field | type | meaning |
 //! |---|---|---|

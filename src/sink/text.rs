@@ -1,6 +1,6 @@
 //! Words and columns that all sinks share.
 
-use crate::event::{Cause, Discard, Opened, Opening, Timer, Transport};
+use crate::event::{Cause, Direction, Discard, Opened, Opening, Timer, Transport};
 use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
 use crate::view::{By, Ending, Flow, Means, Ours};
@@ -124,12 +124,38 @@ fn at_once(flow: &Flow) -> bool {
     flow.visited(TcpState::Closing)
 }
 
+/// Who sends what goes in `direction`: `the peer` or `tcplab`, in a capture `the client` or `the server`.
+pub(crate) fn sender(lang: Lang, flow: &Flow, direction: Direction) -> String {
+    match direction {
+        Direction::In => whose(lang, flow, By::Peer),
+        Direction::Out => whose(lang, flow, By::Local),
+    }
+}
+
 fn whose(lang: Lang, flow: &Flow, by: By) -> String {
     match (by, flow.ours) {
         (By::Peer, Ours::Read) => lang.the_peer(),
         (By::Local, Ours::Read) => lang.tcplab(),
         (By::Peer, Ours::Inferred) => lang.the_client(),
         (By::Local, Ours::Inferred) => lang.the_server(),
+    }
+}
+
+/// What the two ends of a flow are called: the other one and ours, or client and server where both are others'.
+pub(crate) fn ends(lang: Lang, flow: &Flow) -> (String, String) {
+    match flow.ours {
+        Ours::Read => (lang.peer(), lang.tcplab()),
+        Ours::Inferred => (lang.client(), lang.server()),
+    }
+}
+
+/// How the two columns of a ladder are headed; `asked` is whether the peer's kernel was.
+pub(crate) fn columns(lang: Lang, flow: &Flow, asked: bool) -> (String, String) {
+    match (flow.ours, flow.transport) {
+        (_, Transport::Udp) => ends(lang, flow),
+        (Ours::Inferred, Transport::Tcp) => (lang.inferred_client(), lang.inferred_server()),
+        (Ours::Read, Transport::Tcp) if asked => (lang.asked_column(), lang.tcplab()),
+        (Ours::Read, Transport::Tcp) => (lang.inferred_column(), lang.tcplab()),
     }
 }
 

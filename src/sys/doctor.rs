@@ -51,7 +51,19 @@ pub fn examine() -> Vec<Finding> {
         apparmor(&limits),
     ];
     findings.extend(private_lab());
+    tell_each_mend_once(&mut findings);
     findings
+}
+
+/// One cause may have several effects; what mends it is told with the first.
+fn tell_each_mend_once(findings: &mut [Finding]) {
+    let mut told = Vec::new();
+    for finding in findings {
+        match &finding.mend {
+            Some(mend) if told.contains(mend) => finding.mend = None,
+            mend => told.extend(mend.clone()),
+        }
+    }
 }
 
 fn tun_device() -> Finding {
@@ -204,6 +216,21 @@ mod tests {
             assert!(!finding.detail.is_empty(), "{finding:?}");
             assert!(!finding.detail.contains('\n'), "{finding:?}");
         }
+    }
+
+    #[test]
+    fn what_mends_two_things_is_told_once() {
+        let limit = Some("raise the limit".to_owned());
+        let other = Some("load the module".to_owned());
+        let mut findings = [
+            bad("one", "", limit.clone()),
+            bad("two", "", other.clone()),
+            limited("three", "", limit.clone()),
+            good("four", ""),
+        ];
+        tell_each_mend_once(&mut findings);
+        let mends = findings.map(|finding| finding.mend);
+        assert_eq!(mends, [limit, other, None, None]);
     }
 
     #[test]

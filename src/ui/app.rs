@@ -24,10 +24,12 @@ pub struct Setup {
     pub title: String,
     /// What the program in the pane below reads.
     pub pane: Pane,
-    /// The language of what is told; the screen's own labels are in English.
+    /// The language of all that is shown but what the program in the pane prints.
     pub lang: Lang,
     /// What the terminal can show.
     pub look: Look,
+    /// Whether a capture is shown: both ends are others', and all of it is there.
+    pub is_capture: bool,
 }
 
 /// The program whose output has a pane of its own.
@@ -109,9 +111,12 @@ impl App {
                 Pane::Lines => Focus::Command,
                 _ => Focus::Connections,
             },
-            story: Some(Story::new(setup.lang, Depth::Normal)),
+            story: Some(Story::new(setup.lang, Depth::Normal).counting_from_initial_numbers()),
+            view: match setup.is_capture {
+                true => View::of_capture(),
+                false => View::new(),
+            },
             setup,
-            view: View::new(),
             records: Records::default(),
             now: Instant::ZERO,
             rates: Rates::default(),

@@ -22,6 +22,7 @@ fn app_looking(look: Look, pane: Pane, script: &Script) -> App {
         pane,
         lang: Lang::En,
         look,
+        is_capture: false,
     });
     for event in &script.events {
         app.event(event);
@@ -220,6 +221,7 @@ fn a_line_is_chosen_and_kept_while_others_come() {
         pane: Pane::None,
         lang: Lang::En,
         look: LOOK,
+        is_capture: false,
     });
     before.iter().for_each(|event| app.event(event));
     press(&mut app, "\n");
@@ -265,6 +267,7 @@ fn a_frozen_ladder_stands_still() {
         pane: Pane::None,
         lang: Lang::En,
         look: LOOK,
+        is_capture: false,
     });
     before.iter().for_each(|event| app.event(event));
     let len = app.record().unwrap().len();
@@ -307,6 +310,7 @@ fn keys_go_to_the_program_that_has_them() {
         pane: Pane::Lines,
         lang: Lang::En,
         look: LOOK,
+        is_capture: false,
     });
     assert_eq!(press(&mut client, "12"), []);
     assert_eq!(
@@ -330,6 +334,7 @@ fn what_a_slow_screen_loses_is_counted_and_made_good() {
         thread: None,
         held: None,
         newest: 0,
+        is_patient: false,
         lost: 0,
         told: 0,
         resumed_at: None,

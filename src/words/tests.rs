@@ -14,6 +14,8 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
     [
         labels::TABLE,
         lessons::TABLE,
+        reports::TABLE,
+        screen::TABLE,
         segments::TABLE,
         states::TABLE,
     ]
@@ -136,6 +138,7 @@ fn english(text: &str) -> Option<String> {
     outside
         .split(|char: char| !char.is_ascii_alphabetic())
         .filter(|word| word.chars().all(|char| char.is_ascii_lowercase()))
-        .find(|word| !word.is_empty() && !WORDS.contains(word))
+        // One letter is a key.
+        .find(|word| word.len() > 1 && !WORDS.contains(word))
         .map(str::to_owned)
 }

@@ -1,10 +1,12 @@
 //! What is said of a packet: a segment's story, and what there is to say of everything else.
 
 use super::course::Lesson;
+use super::relative;
 use super::segment::Telling;
 use super::{Depth, Story};
 use crate::event::{Direction, Discard, Event, Fate, Packet};
 use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment};
+use crate::sink::text;
 use crate::state::TcpState;
 use crate::view::{Flow, View};
 use crate::words::{Lang, Sentence, Thing};
@@ -19,21 +21,36 @@ impl Story {
         }
         let flow = event.flow.and_then(|id| view.flow(id));
         match (&packet.described.body, flow) {
-            (Body::Tcp(segment), Some(flow)) => {
-                let mut said = self.segment(flow, packet, segment);
-                self.end_of_time_wait(event, flow, packet, segment, &mut said);
-                said
+            (Body::Tcp(_), Some(flow)) if self.is_relative => {
+                let (flow, packet) = relative::counted(flow, packet);
+                self.told(event, &flow, &packet)
             }
+            (Body::Tcp(_), Some(flow)) => self.told(event, flow, packet),
             _ if self.depth == Depth::Brief => Vec::new(),
             (Body::Tcp(segment), None) => vec![match packet.direction {
                 Direction::In => self.lang.segment_for_nobody(),
                 Direction::Out => self.lang.reset_for_nobody(segment.seq),
             }],
-            (Body::Udp(datagram), _) => self.datagram(packet.direction, datagram),
-            (Body::Icmp(icmp), _) => self.icmp(packet.direction, icmp).into_iter().collect(),
+            (Body::Udp(datagram), _) => {
+                self.datagram(who(self.lang, flow, packet.direction), datagram)
+            }
+            (Body::Icmp(icmp), _) => {
+                let who = who(self.lang, flow, packet.direction);
+                self.icmp(who, icmp).into_iter().collect()
+            }
             (Body::Fragment { .. }, _) => fragment(self.lang, &packet.described),
             (Body::Other { .. } | Body::Malformed(_), _) => Vec::new(),
         }
+    }
+
+    /// All about a segment of a connection, which `packet` is.
+    fn told(&mut self, event: &Event, flow: &Flow, packet: &Packet) -> Vec<Sentence> {
+        let Body::Tcp(segment) = &packet.described.body else {
+            return Vec::new();
+        };
+        let mut said = self.segment(flow, packet, segment);
+        self.end_of_time_wait(event, flow, packet, segment, &mut said);
+        said
     }
 
     fn segment(&mut self, flow: &Flow, packet: &Packet, segment: &Segment) -> Vec<Sentence> {
@@ -51,7 +68,7 @@ impl Story {
             flow,
             packet,
             segment,
-            who: who(lang, packet.direction),
+            who: text::sender(lang, flow, packet.direction),
             seen: past.seen,
             variables: packet.variables.as_deref(),
         };
@@ -106,19 +123,18 @@ impl Story {
         }
     }
 
-    fn datagram(&mut self, direction: Direction, datagram: &Datagram) -> Vec<Sentence> {
+    fn datagram(&mut self, who: String, datagram: &Datagram) -> Vec<Sentence> {
         let lang = self.lang;
         let bytes = lang.count(datagram.payload.len() as u64, Thing::Byte);
-        let mut said = vec![lang.datagram(who(lang, direction), bytes)];
+        let mut said = vec![lang.datagram(who, bytes)];
         if self.lessons.is_new(Lesson::Datagrams) {
             said.push(lang.datagrams_promise_nothing());
         }
         said
     }
 
-    fn icmp(&self, direction: Direction, icmp: &Icmp) -> Option<Sentence> {
+    fn icmp(&self, who: String, icmp: &Icmp) -> Option<Sentence> {
         let lang = self.lang;
-        let who = who(lang, direction);
         let bytes = lang.count(icmp.payload.len() as u64, Thing::Byte);
         match icmp.name {
             "echo request" => Some(lang.ping(who, bytes)),
@@ -129,10 +145,11 @@ impl Story {
     }
 }
 
-fn who(lang: Lang, direction: Direction) -> String {
-    match direction {
-        Direction::In => lang.the_peer(),
-        Direction::Out => lang.tcplab(),
+fn who(lang: Lang, flow: Option<&Flow>, direction: Direction) -> String {
+    match (flow, direction) {
+        (Some(flow), _) => text::sender(lang, flow, direction),
+        (None, Direction::In) => lang.the_peer(),
+        (None, Direction::Out) => lang.tcplab(),
     }
 }
 
