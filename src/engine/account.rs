@@ -84,32 +84,53 @@ impl Account {
         (self.probed, ack, window >> unscaled)
     }
 
-    /// What the guard must know when a segment arrives. `received` and `finished` as for [`arrived`](Account::arrived).
+    /// What the guard must know when a segment arrives. `own` is whether we talk IPv6, our MSS, and what is in the send
+    /// buffer; `received` and `finished` as for [`arrived`](Account::arrived).
     pub(super) fn known(
         &self,
         state: TcpState,
         opening: Opening,
-        v6: bool,
+        own: (bool, u16, usize),
         received: u64,
         finished: bool,
     ) -> Known {
+        let (v6, own_mss, queued) = own;
         let (ack, window) = self.told;
         let scaled = if self.told_in_syn { 0 } else { self.shift(1) };
         Known {
             state,
             opening,
             v6,
+            own_mss,
+            queued,
             iss: self.iss,
             snd_una: self.una,
             snd_nxt: self.probed,
             snd_wnd: self.window,
-            snd_wnd_field: u16::try_from(self.window >> self.shift(0)).unwrap_or(u16::MAX),
+            snd_wnd_field: self.window_field(None),
             irs: self.irs.unwrap_or_default(),
             rcv_nxt: self.rcv_nxt(received, finished).unwrap_or_default(),
             edge: ack + (u32::from(window) << scaled),
             scale: self.shift(1),
             finished,
         }
+    }
+
+    /// A window of the peer's as it stands in a header, rounded up: the one in force, or another in bytes.
+    pub(super) fn window_field(&self, window: Option<u32>) -> u16 {
+        let window = window.unwrap_or(self.window);
+        let unit = 1 << self.shift(0);
+        u16::try_from(window.div_ceil(unit)).unwrap_or(u16::MAX)
+    }
+
+    /// Bytes and FIN in flight as smoltcp counts them, and SND.WND.
+    pub(super) fn flight(&self) -> (u32, u32) {
+        (self.nxt.since(self.una), self.window)
+    }
+
+    /// Whether something that arrived is not acknowledged yet.
+    pub(super) fn owes_acknowledgment(&self) -> bool {
+        self.unacknowledged.is_some()
     }
 
     /// Whether a segment from the peer repeats numbers that it has sent before.

@@ -181,7 +181,7 @@ impl TcpFlow {
             return id;
         }
         let (received, finished) = self.endpoint.borrow_mut().received();
-        let known = self.known(before, received, finished);
+        let known = self.known(shared, before, received, finished);
         let verdict = self.guard.judge(now, segment, &known);
         let instead = match verdict {
             Verdict::Pass => None,
@@ -231,6 +231,7 @@ impl TcpFlow {
         if segment.flags.contains(Flags::SYN) && before != self.state() {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.account.synchronize(segment);
+            self.guard.synchronize(segment, known.v6, known.own_mss);
         }
         if let Some(stranded) = &stranded {
             self.account.arrived(now, stranded, received, finished);
@@ -271,11 +272,7 @@ impl TcpFlow {
         self.observe(now, Direction::In, || incoming.described.clone());
         self.woken = true;
         if let Some(len) = answer {
-            let mut room = std::mem::take(&mut shared.room);
-            if self.depart(shared, now, &mut room[..len]) {
-                shared.link.keep(room[..len].to_vec());
-            }
-            shared.room = room;
+            self.leave_at_once(shared, now, len);
         }
         id
     }
@@ -287,15 +284,16 @@ impl TcpFlow {
         loop {
             let before = self.state();
             // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
-            let len = match self.time_wait_since {
-                Some(_) => None,
-                None => {
-                    let sockets = &mut self.endpoint.borrow_mut().sockets;
-                    // It must not end before the last ACK has left either, however late we get to it.
-                    let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
-                    let now = limit.map_or(now, |limit| now.min(limit));
-                    shared.tcp.egress(now, sockets, room)
-                }
+            let len = if self.time_wait_since.is_some() {
+                None
+            } else if self.restrain(shared, now) {
+                self.prod(shared, now, room)
+            } else {
+                let sockets = &mut self.endpoint.borrow_mut().sockets;
+                // It must not end before the last ACK has left either, however late we get to it.
+                let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
+                let now = limit.map_or(now, |limit| now.min(limit));
+                shared.tcp.egress(now, sockets, room)
             };
             debug_assert_eq!(
                 before,
@@ -303,6 +301,7 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
+                let len = self.guard.complete(room, len, self.key.local.ip());
                 return match self.depart(shared, now, &mut room[..len]) {
                     true => Driven::Packet(len),
                     false => Driven::Stopped,
@@ -354,7 +353,8 @@ impl TcpFlow {
             Stage::Running(_) => self.task.wake_at(),
             _ => None,
         };
-        let due = [socket_at, own_at, program_at].into_iter().flatten().min();
+        let due = [socket_at, own_at, program_at, self.guard.wake_at()];
+        let due = due.into_iter().flatten().min();
         shared.timers.set(&mut self.deadline, due, self.id, place);
         Rest::Waits
     }

@@ -25,6 +25,8 @@ mod handshake;
 
 mod closing;
 
+mod data;
+
 use peer::Peer;
 
 /// The addresses of what is probed, with their prefixes.
@@ -94,6 +96,28 @@ probes! {
         a_newer_syn_in_time_wait_reopens
         a_reset_needs_the_exact_number_in_every_state
         a_syn_is_challenged_in_every_state
+    }
+    data {
+        every_second_full_segment_is_acknowledged
+        a_lone_segment_is_acknowledged_soon
+        gaps_are_told_at_once
+        sack_tells_four_gaps_the_newest_first
+        without_permission_there_is_no_sack
+        overlapping_segments_are_trimmed
+        nothing_beyond_the_window_is_taken
+        an_older_window_does_not_replace_a_newer_one
+        a_shut_window_is_probed
+        a_window_may_shrink
+        the_sender_avoids_silly_windows
+        small_segments_wait_for_acknowledgments
+        after_a_timeout_one_segment_is_sent_again
+        three_duplicate_acks_bring_the_segment_again
+        with_our_window_shut_acks_and_resets_count
+        odd_options_are_survived
+        a_wrong_checksum_is_ignored
+        urgent_data_hurts_nobody
+        without_ack_nothing_counts
+        bulk_crosses_the_end_of_the_circle
     }
 }
 
