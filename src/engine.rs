@@ -28,6 +28,7 @@
 //! closes sends data and then a FIN.
 
 mod account;
+mod backlog;
 mod interfere;
 mod open;
 mod packets;
@@ -46,6 +47,7 @@ use crate::event::{
 use crate::fault::RuleSet;
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
+use crate::stack::cookie::Cookies;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::pool::Pool;
@@ -81,8 +83,11 @@ pub struct Config {
     pub watch: Watch,
     /// The size of each connection's buffers in bytes, one for each direction: 1,024 to 1,073,741,824.
     pub buffer: usize,
-    /// How many connections may wait for the end of their handshake at once; further SYNs are discarded.
+    /// How many connections may wait for the end of their handshake at once. Further SYNs are answered with SYN cookies,
+    /// or discarded.
     pub backlog: usize,
+    /// Whether SYNs beyond the backlog are answered with SYN cookies (RFC 4987, section 3.6).
+    pub syn_cookies: bool,
     /// How long TIME-WAIT lasts. RFC 9293 says twice the maximum segment lifetime, which it puts at two minutes; Linux
     /// waits 60 seconds.
     pub time_wait: Duration,
@@ -97,7 +102,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128, TIME-WAIT of 60
+    /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128 and SYN cookies beyond, TIME-WAIT of 60
     /// seconds, no keep-alive, a user timeout of 15 minutes, no rules, everything told.
     pub fn new(addresses: impl IntoIterator<Item = IpCidr>) -> Config {
         Config {
@@ -108,6 +113,7 @@ impl Config {
             watch: Watch::default(),
             buffer: 256 * 1024,
             backlog: 128,
+            syn_cookies: true,
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
@@ -129,6 +135,7 @@ pub struct Engine {
     reassembler: Reassembler,
     opened: u64,
     half_open: usize,
+    cookies: Cookies,
 }
 
 /// What every flow needs while it does something.
@@ -243,6 +250,7 @@ impl Engine {
             "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
+        let cookies = Cookies::new(config.seed);
         let mut config = config;
         let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
@@ -268,6 +276,7 @@ impl Engine {
             reassembler: Reassembler::default(),
             opened: 0,
             half_open: 0,
+            cookies,
         }
     }
 

@@ -192,7 +192,7 @@ impl Engine {
     fn handle_first_segment(
         &mut self,
         now: Instant,
-        incoming: Incoming<'_>,
+        mut incoming: Incoming<'_>,
         segment: &Segment,
         key: FlowKey,
     ) {
@@ -200,7 +200,13 @@ impl Engine {
             self.open_passive(now, incoming, segment, key, None);
             return;
         }
+        if self.open_with_cookie(now, &mut incoming, segment, key) {
+            return;
+        }
         let listens = self.tcp_services.contains_key(&key.local.port());
+        if control_bits(segment) == SYN && listens && self.shared.config.syn_cookies {
+            return self.answer_with_cookie(now, &incoming, segment, key);
+        }
         let discard = match control_bits(segment) {
             bits if bits == SYN && listens => Some(Discard::BacklogFull),
             // Section 3.10.7.2, "Fourth, other data or control": "Drop the segment and return."

@@ -56,6 +56,8 @@ pub(super) struct TcpFlow {
     shift: Option<u32>,
     account: Account,
     guard: Guard,
+    /// The SYN was answered with a cookie; that there is a connection was not told yet.
+    assumed: bool,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -134,6 +136,7 @@ impl TcpFlow {
             shift: None,
             account: Account::new(iss, buffer),
             guard: Guard::default(),
+            assumed: false,
             owed: None,
             excused: false,
             orphaned: None,
@@ -247,6 +250,10 @@ impl TcpFlow {
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
         if self.endpoint.borrow().socket().send_queue() < queued {
             self.owed = None;
+        }
+        if std::mem::take(&mut self.assumed) {
+            let (from, to) = (TcpState::Listen, TcpState::SynReceived);
+            self.transition(shared, now, from, to, Cause::Segment(id));
         }
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
@@ -462,6 +469,25 @@ impl TcpFlow {
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
     /// Returns whether it is to be sent at once.
     fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> bool {
+        self.seal(packet);
+        let described = describe(packet);
+        let Some(segment) = described.tcp() else {
+            return false;
+        };
+        self.excused &= segment.sequence_len() == 0;
+        let (reason, retransmission) = self.account.sent(now, segment);
+        let remarks = Remarks {
+            retransmission,
+            reason: Some(reason),
+            variables: self.variables(shared),
+        };
+        let leaves = shared.cross(now, Some(self.id), packet, remarks);
+        self.observe(now, Direction::Out, || described.clone());
+        leaves
+    }
+
+    /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
+    fn seal(&mut self, packet: &mut [u8]) {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -480,20 +506,6 @@ impl TcpFlow {
             IpAddr::V6(_) => 40,
         };
         TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
-        let described = describe(packet);
-        let Some(segment) = described.tcp() else {
-            return false;
-        };
-        self.excused &= segment.sequence_len() == 0;
-        let (reason, retransmission) = self.account.sent(now, segment);
-        let remarks = Remarks {
-            retransmission,
-            reason: Some(reason),
-            variables: self.variables(shared),
-        };
-        let leaves = shared.cross(now, Some(self.id), packet, remarks);
-        self.observe(now, Direction::Out, || described.clone());
-        leaves
     }
 
     fn tell_arrived(

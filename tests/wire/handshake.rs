@@ -233,3 +233,34 @@ pub(crate) fn a_client_that_forgot_its_handshake_gets_through(peer: &mut Peer<'_
     peer.await_that("the time of day", |seen| !seen.data.is_empty());
     assert!(matches!(peer.target(), Target::Tcplab | Target::Linux));
 }
+
+/// RFC 4987, section 3.6: where the backlog is full, a SYN is answered and forgotten; the ACK brings back what counts.
+#[test]
+fn beyond_the_backlog_cookies_serve() {
+    for (local, remote) in crate::PAIRS {
+        let mut memory = crate::memory::Memory::new(|config| config.backlog = 0);
+        let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+        let mut peer = Peer::new(&mut memory, local, remote, 40_000);
+        let syn_ack = peer.begin(ECHO, USUAL).segment;
+        assert!(!syn_ack.sack_permitted() && syn_ack.window_scale().is_none());
+        // Data may come with the ACK, or be the first that comes back.
+        peer.echo(1, 1, b"hello");
+        peer.echo(6, 6, b"again");
+        peer.begin(CHARGEN, &[2, 4, 2, 24]);
+        peer.send(ACK, 1, 1, b"");
+        assert_eq!(
+            peer.await_that("data", |seen| !seen.data.is_empty())
+                .data
+                .len(),
+            536
+        );
+        // A number that nobody gave out opens nothing.
+        peer.begin(ECHO, USUAL);
+        peer.send(ACK, 1, 2, b"");
+        peer.expect("R 2:2(0)");
+        peer.send(ACK, 2, 1, b"");
+        peer.expect("R 1:1(0)");
+        peer.send(ACK, 1, 1, b"");
+        peer.echo(1, 1, b"hello");
+    }
+}

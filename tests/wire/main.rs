@@ -27,6 +27,8 @@ mod closing;
 
 mod data;
 
+mod siege;
+
 use peer::Peer;
 
 /// The addresses of what is probed, with their prefixes.

@@ -2,7 +2,7 @@
 
 use super::TcpFlow;
 use crate::engine::Shared;
-use crate::segment::{Flags, Segment};
+use crate::segment::{Flags, Segment, describe};
 use crate::stack::guard::{Advice, Flight, Known, Verdict};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
@@ -22,6 +22,36 @@ impl TcpFlow {
         let own = (v6, own_mss as u16, endpoint.socket().send_queue());
         let opening = endpoint.handshake.opening;
         self.account.known(state, opening, own, received, finished)
+    }
+
+    /// Brings the connection to where it would be had its SYN been kept, which was answered with a cookie:
+    /// [`arrive`](TcpFlow::arrive) is to be called next with the ACK. Nothing of this crosses the link.
+    pub(in crate::engine) fn assume(&mut self, shared: &mut Shared, now: Instant, syn: &Segment) {
+        let packet = reply::segment(self.key.peer, self.key.local, syn, &[]);
+        let mut room = std::mem::take(&mut shared.room);
+        {
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.handshake.irs = syn.seq;
+            shared
+                .tcp
+                .ingress(now, &packet, &mut endpoint.sockets, &mut room);
+        }
+        let known = self.known(shared, TcpState::SynReceived, 0, false);
+        self.account.synchronize(syn);
+        self.guard.synchronize(syn, known.v6, known.own_mss);
+        self.account.arrived(now, syn, 0, false);
+        let len = {
+            let sockets = &mut self.endpoint.borrow_mut().sockets;
+            shared.tcp.egress(now, sockets, &mut room)
+        };
+        if let Some(len) = len {
+            self.seal(&mut room[..len]);
+            if let Some(syn_ack) = describe(&room[..len]).tcp() {
+                self.account.sent(now, syn_ack);
+            }
+        }
+        shared.room = room;
+        self.assumed = true;
     }
 
     /// Answers a segment that smoltcp does not get to see.
