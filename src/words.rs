@@ -76,8 +76,10 @@ macro_rules! sentences {
     };
 }
 
+mod fates;
 mod labels;
 mod lessons;
+mod marks;
 mod reports;
 mod screen;
 mod segments;

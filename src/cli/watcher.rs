@@ -4,8 +4,8 @@ use super::args::Show;
 use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
-use crate::event;
-use crate::event::Event;
+use crate::event::{self, Event};
+use crate::fault::RuleSet;
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
@@ -39,6 +39,7 @@ pub(super) struct Watcher {
     ladder: Option<Ladder>,
     screen: Screen,
     lang: Lang,
+    rules: RuleSet,
     whole: bool,
     logs: bool,
     /// What else is kept, with the name of each for people.
@@ -91,6 +92,7 @@ impl Watcher {
             ladder: (!show.quiet && !show.tui).then(|| Ladder::new(options)),
             screen,
             lang: show.lang(),
+            rules: RuleSet::new(),
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
             sinks,
@@ -231,7 +233,13 @@ impl Watcher {
         if self.ladder.is_some() {
             let _ = writeln!(self.drawn);
         }
-        let _ = summary::write(&self.view, self.lang, self.screen, &mut self.drawn);
+        let _ = summary::write(
+            &self.view,
+            &self.rules,
+            self.lang,
+            self.screen,
+            &mut self.drawn,
+        );
         self.write();
     }
 
@@ -421,6 +429,15 @@ pub(super) fn screen() -> Screen {
                 locale.contains("utf-8") || locale.contains("utf8")
             }),
     }
+}
+
+/// Sets the log up where nothing is watched.
+pub(super) fn start_plain_log(quiet: bool) {
+    let default = if quiet { "error" } else { "warn" };
+    let env = env_logger::Env::default().default_filter_or(default);
+    env_logger::Builder::from_env(env)
+        .format_timestamp_micros()
+        .init();
 }
 
 /// Sets the log up: `RUST_LOG` decides, and where it is not set, warnings are shown; quiet runs only show errors.

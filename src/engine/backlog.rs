@@ -1,11 +1,8 @@
 //! SYNs for which the backlog has no room.
 
-use super::tcp_flow::TcpFlow;
-use super::{Engine, Flow};
-use crate::event::Opening;
+use super::Engine;
 use crate::link::Incoming;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
-use crate::service::Program;
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
 use smoltcp::time::Instant;
@@ -50,23 +47,14 @@ impl Engine {
         key: FlowKey,
     ) -> bool {
         let bits = segment.flags.0 & (Flags::SYN.0 | Flags::RST.0 | Flags::ACK.0);
-        let Some(service) = self.tcp_services.get(&key.local.port()) else {
-            return false;
-        };
-        if bits != Flags::ACK.0 {
+        if bits != Flags::ACK.0 || !self.tcp_services.contains_key(&key.local.port()) {
             return false;
         }
         let (irs, iss) = (segment.seq - 1, segment.ack - 1);
         let Some(mss) = self.cookies.check(now, &key, irs, iss) else {
             return false;
         };
-        let (name, start) = (service.name, service.start.clone());
-        let heard = self.hear(key);
-        let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-        let pooled = self.shared.listening_socket(key.local.port());
-        let program = Box::new(move |connection| -> Program { start(connection) });
-        let task = self.shared.task();
-        let mut flow = TcpFlow::new(id, key, Opening::Passive, iss, pooled, program, task);
+        let mut flow = self.passive_flow(now, key, |_| iss);
         let syn = Segment {
             seq: irs,
             ack: SeqNumber(0),
@@ -81,10 +69,7 @@ impl Engine {
             ..*incoming
         };
         flow.arrive(&mut self.shared, now, incoming, segment);
-        self.half_open += 1;
-        let place = self.flows.insert(Flow::Tcp(Box::new(flow)));
-        self.map.insert(key, place);
-        self.stand_in_line(place);
+        self.seat(flow);
         true
     }
 }

@@ -3,8 +3,12 @@
 use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
+use crate::fault::{BacklogFull, Knobs};
 use crate::link::{Incoming, Remarks};
-use crate::segment::{Body, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe};
+use crate::segment::{
+    Body, Checksum, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe,
+    describe_offloaded,
+};
 use crate::stack::fragments::Added;
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
@@ -21,11 +25,17 @@ const REOPEN_GAP: u32 = 128_000;
 impl Engine {
     /// Takes one IP packet from the wire. Its bytes may be changed: what is left in `packet` means nothing.
     pub fn handle_packet(&mut self, now: Instant, packet: &mut [u8]) {
+        self.handle_offloaded(now, packet, Checksum::Whole);
+    }
+
+    /// The same for a packet from a device that does a part of the work: it may be larger than the MTU, where it would
+    /// have been cut else, and `checksum` is what the device says of it.
+    pub fn handle_offloaded(&mut self, now: Instant, packet: &mut [u8], checksum: Checksum) {
         let (wall, now) = (now, self.stack_time(now));
-        let described = describe(packet);
+        let described = describe_offloaded(packet, checksum);
         let discard = self.discard(&described);
-        if self.shared.interference.is_some() && discard.is_none() {
-            self.interfere_in(now, packet, &described);
+        if discard.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
+            self.interfere_in(now, packet, checksum, &described);
             self.enter(now);
             return self.set_clock(wall);
         }
@@ -204,20 +214,29 @@ impl Engine {
             return;
         }
         let listens = self.tcp_services.contains_key(&key.local.port());
-        if control_bits(segment) == SYN && listens && self.shared.config.syn_cookies {
+        let knobs = self.knobs_of(&key);
+        // Where a rule has set a backlog, it is to be felt.
+        let ruled = knobs.backlog.is_some() || knobs.backlog_full.is_some();
+        let cookies = self.shared.config.syn_cookies && !ruled;
+        if control_bits(segment) == SYN && listens && cookies {
             return self.answer_with_cookie(now, &incoming, segment, key);
         }
+        let mut answered = true;
         let discard = match control_bits(segment) {
-            bits if bits == SYN && listens => Some(Discard::BacklogFull),
+            bits if bits == SYN && listens => {
+                answered = knobs.backlog_full == Some(BacklogFull::Reset);
+                Some(Discard::BacklogFull)
+            }
             // Section 3.10.7.2, "Fourth, other data or control": "Drop the segment and return."
-            bits if bits & (Flags::ACK.0 | Flags::RST.0) == 0 && listens => Some(Discard::BadFlags),
+            bits if bits & (Flags::ACK.0 | Flags::RST.0) == 0 && listens => {
+                answered = false;
+                Some(Discard::BadFlags)
+            }
             _ => None,
         };
         let flow = self.flow_of(incoming.described);
         self.arrived(now, flow, &incoming, discard);
-        if discard.is_none()
-            && let Some(reset) = reply::reset(key.local, key.peer, segment)
-        {
+        if answered && let Some(reset) = reply::reset(key.local, key.peer, segment) {
             self.shared.send(now, flow, reset);
         }
     }
@@ -226,7 +245,7 @@ impl Engine {
     fn begins_connection(&self, segment: &Segment, key: FlowKey) -> bool {
         control_bits(segment) == SYN
             && self.tcp_services.contains_key(&key.local.port())
-            && self.half_open < self.shared.config.backlog
+            && self.has_room(&key)
     }
 
     fn open_passive(
@@ -237,31 +256,43 @@ impl Engine {
         key: FlowKey,
         above: Option<SeqNumber>,
     ) -> PacketId {
-        let service = &self.tcp_services[&key.local.port()];
-        let (name, start) = (service.name, service.start.clone());
         let mut iss = self.shared.iss.generate(now, &key);
         if let Some(above) = above.filter(|&above| iss.before(above)) {
             iss = above;
         }
+        let mut flow = self.passive_flow(now, key, |knobs| knobs.iss.map_or(iss, SeqNumber));
+        let packet = flow.arrive(&mut self.shared, now, incoming, segment);
+        self.seat(flow);
+        packet
+    }
+
+    /// A connection to a service that is there; `iss` chooses our initial sequence number.
+    pub(super) fn passive_flow(
+        &mut self,
+        now: Instant,
+        key: FlowKey,
+        iss: impl FnOnce(&Knobs) -> SeqNumber,
+    ) -> TcpFlow {
+        let service = &self.tcp_services[&key.local.port()];
+        let (name, start) = (service.name, service.start.clone());
+        let knobs = self.knobs_of(&key);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-        let pooled = self.shared.listening_socket(key.local.port());
+        let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
-        let mut flow = TcpFlow::new(
-            id,
-            key,
-            Opening::Passive,
-            iss,
-            pooled,
-            program,
-            self.shared.task(),
-        );
-        let packet = flow.arrive(&mut self.shared, now, incoming, segment);
+        let (iss, task) = (iss(&knobs), self.shared.task());
+        let mut flow = TcpFlow::new(id, key, Opening::Passive, iss, pooled, program, task);
+        flow.turn(&knobs);
+        flow
+    }
+
+    /// A connection whose SYN has arrived is one of ours from now on.
+    pub(super) fn seat(&mut self, flow: TcpFlow) {
+        let key = flow.key;
         self.half_open += 1;
         let place = self.flows.insert(Flow::Tcp(Box::new(flow)));
         self.map.insert(key, place);
         self.stand_in_line(place);
-        packet
     }
 
     fn handle_icmp(&mut self, now: Instant, incoming: &Incoming<'_>, icmp: &Icmp) {

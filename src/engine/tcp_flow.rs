@@ -1,18 +1,21 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
 mod guarded;
+mod knobs;
 mod timers;
 
 use super::account::Account;
-use super::{Driven, Shared};
+use super::{Driven, Shared, Transmit};
 use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
     UserCall, Variables,
 };
-use crate::link::{Incoming, Remarks};
-use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
-use crate::service::connection::Endpoint;
+use crate::fault::Closing;
+use crate::link::{Incoming, Offload, Remarks};
+use crate::segment::{Checksum, Described, Flags, Segment, SeqNumber, describe_offloaded};
+use crate::service::connection::{Conduct, Endpoint};
 use crate::service::{Connection, Program, Task};
+use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::guard::{Guard, Verdict};
 use crate::stack::pool::Pooled;
@@ -58,6 +61,8 @@ pub(super) struct TcpFlow {
     guard: Guard,
     /// The SYN was answered with a cookie; that there is a connection was not told yet.
     assumed: bool,
+    /// The MSS that the peer has announced.
+    peer_mss: Option<u16>,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -68,6 +73,12 @@ pub(super) struct TcpFlow {
     time_wait_entered: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
     time_wait_since: Option<Instant>,
+    /// How long TIME-WAIT lasts, where that is not what all do.
+    pub(super) time_wait: Option<Duration>,
+    /// When our end closes by itself, and has not yet.
+    closing: Option<Closing>,
+    /// How long after the handshake the program gets to read.
+    reads_after: Option<Duration>,
 }
 
 enum Stage {
@@ -122,6 +133,7 @@ impl TcpFlow {
             released: false,
             close_waits: false,
             transitions: Vec::new(),
+            conduct: Conduct::default(),
         };
         TcpFlow {
             id,
@@ -137,11 +149,15 @@ impl TcpFlow {
             account: Account::new(iss, buffer),
             guard: Guard::default(),
             assumed: false,
+            peer_mss: None,
             owed: None,
             excused: false,
             orphaned: None,
             time_wait_entered: None,
             time_wait_since: None,
+            time_wait: None,
+            closing: None,
+            reads_after: None,
         }
     }
 
@@ -233,6 +249,7 @@ impl TcpFlow {
         }
         if segment.flags.contains(Flags::SYN) && before != self.state() {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
+            self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
             self.guard.synchronize(segment, known.v6, known.own_mss);
         }
@@ -284,8 +301,7 @@ impl TcpFlow {
         id
     }
 
-    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`; its length is
-    /// returned.
+    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`.
     pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, room: &mut [u8]) -> Driven {
         self.check_timers(shared, now);
         loop {
@@ -310,8 +326,8 @@ impl TcpFlow {
             if let Some(len) = len {
                 let len = self.guard.complete(room, len, self.key.local.ip());
                 return match self.depart(shared, now, &mut room[..len]) {
-                    true => Driven::Packet(len),
-                    false => Driven::Stopped,
+                    Some(transmit) => Driven::Packet(transmit),
+                    None => Driven::Stopped,
                 };
             }
             if !self.run_program(shared, now) {
@@ -358,7 +374,8 @@ impl TcpFlow {
         let (own_at, _) = self.own_timer(shared).unzip();
         let program_at = match self.program {
             Stage::Running(_) => self.task.wake_at(),
-            _ => None,
+            Stage::Over(_) => self.orphan_reads_at(now),
+            Stage::Waiting(_) => None,
         };
         let due = [socket_at, own_at, program_at, self.guard.wake_at()];
         let due = due.into_iter().flatten().min();
@@ -368,13 +385,13 @@ impl TcpFlow {
 
     /// CLOSE, ABORT or nothing but a look, asked for from outside.
     pub(super) fn call(&mut self, shared: &mut Shared, now: Instant, call: Option<UserCall>) {
-        if let Some(call) = call {
-            let mut endpoint = self.endpoint.borrow_mut();
-            endpoint.call(call);
-            if call == UserCall::Abort {
-                endpoint.end.get_or_insert(io::ErrorKind::ConnectionAborted);
-            }
+        let mut endpoint = self.endpoint.borrow_mut();
+        match call {
+            Some(UserCall::Abort) => endpoint.abort(),
+            Some(call) => endpoint.call(call),
+            None => {}
         }
+        drop(endpoint);
         self.tell_calls(shared, now);
         self.woken = true;
     }
@@ -398,6 +415,10 @@ impl TcpFlow {
     /// Starts the program once the connection is established, lets it go on when something has happened, and
     /// closes for it when it has let go of the connection. Returns whether anything was done.
     fn run_program(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        if self.closes_by_itself() {
+            self.tell_calls(shared, now);
+            return true;
+        }
         let state = self.state();
         match &mut self.program {
             Stage::Waiting(_) if state.is_synchronized() => {
@@ -406,6 +427,7 @@ impl TcpFlow {
                 let Stage::Waiting(start) = stage else {
                     return false;
                 };
+                self.begin_conduct(now);
                 self.task.begin(now);
                 let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
                 self.program = Stage::Running(start(connection));
@@ -450,7 +472,12 @@ impl TcpFlow {
         let mut endpoint = self.endpoint.borrow_mut();
         let released = std::mem::take(&mut endpoint.released);
         if released {
-            endpoint.call(UserCall::Close);
+            endpoint.close();
+        }
+        if !endpoint.conduct.is_read(now) {
+            drop(endpoint);
+            self.tell_calls(shared, now);
+            return released;
         }
         // Nobody will read it; the window must not close over it.
         let socket = endpoint.socket_mut();
@@ -467,12 +494,19 @@ impl TcpFlow {
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
-    /// Returns whether it is to be sent at once.
-    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> bool {
-        self.seal(packet);
-        let described = describe(packet);
-        let Some(segment) = described.tcp() else {
-            return false;
+    /// Returns how it is to be sent, if it is at once.
+    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
+        let checksum = self.seal(shared, packet);
+        let described = describe_offloaded(packet, checksum);
+        let segment = described.tcp()?;
+        let wire = shared.config.wire();
+        let offload = Offload {
+            checksum,
+            segment_size: wire.segment_size(
+                self.key.peer.ip(),
+                self.peer_mss,
+                segment.payload.len(),
+            ),
         };
         self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
@@ -481,13 +515,14 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        let leaves = shared.cross(now, Some(self.id), packet, remarks);
+        let leaves = shared.cross(now, Some(self.id), packet, offload, remarks);
         self.observe(now, Direction::Out, || described.clone());
-        leaves
+        let len = packet.len();
+        leaves.then_some(Transmit { len, offload })
     }
 
     /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
-    fn seal(&mut self, packet: &mut [u8]) {
+    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> Checksum {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -505,7 +540,18 @@ impl TcpFlow {
             }
             IpAddr::V6(_) => 40,
         };
-        TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
+        let len = packet.len();
+        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        match shared.config.offload {
+            true => {
+                tcp.set_checksum(pseudo_header(src, dst, len - header_len));
+                Checksum::Partial
+            }
+            false => {
+                tcp.fill_checksum(&src.into(), &dst.into());
+                Checksum::Whole
+            }
+        }
     }
 
     fn tell_arrived(

@@ -98,6 +98,7 @@ impl Story {
                 Some(flow) => self.transition(event.at, flow, transition),
                 None => Vec::new(),
             },
+            EventKind::Released(released) => self.released(released),
             EventKind::Closed(_) => {
                 if let Some(id) = event.flow {
                     self.flows.remove(&id);

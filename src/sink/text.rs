@@ -1,6 +1,6 @@
 //! Words and columns that all sinks share.
 
-use crate::event::{Cause, Direction, Discard, Opened, Opening, Timer, Transport};
+use crate::event::{Cause, Direction, Discard, Fate, Opened, Opening, RuleId, Timer, Transport};
 use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
 use crate::view::{By, Ending, Flow, Means, Ours};
@@ -71,6 +71,33 @@ pub(crate) fn discard(lang: Lang, why: Discard) -> String {
         Discard::BacklogFull => lang.discard_backlog_full(),
         Discard::Fragment => lang.discard_fragment(),
         Discard::Unsupported => lang.discard_unsupported(),
+    }
+}
+
+/// What became of a packet on the link, in a few words; `None` where it simply crossed.
+pub(crate) fn fate(lang: Lang, fate: &Fate, unicode: bool) -> Option<String> {
+    let times = if unicode { "×" } else { "x" };
+    Some(match *fate {
+        Fate::Delivered => return None,
+        Fate::Discarded(why) => lang.discarded_because(discard(lang, why)),
+        Fate::Dropped(rule) => lang.dropped_by(decider(lang, rule)),
+        Fate::Delayed(rule, time) => lang.held_back(span(time), decider(lang, rule)),
+        Fate::Held(rule) => lang.held_by(decider(lang, rule)),
+        Fate::Duplicated(rule, _) => {
+            let times = format!("{times}{}", fate.crossings());
+            lang.crosses(times, decider(lang, rule))
+        }
+        Fate::Rewritten(rule) => lang.rewritten_by(decider(lang, rule)),
+        Fate::Injected(RuleId::HAND) => lang.made_by_hand(),
+        Fate::Injected(rule) => lang.made_by_rule(rule.0),
+    })
+}
+
+/// Who has decided about a packet: `rule 3`, or `by hand`.
+pub(crate) fn decider(lang: Lang, rule: RuleId) -> String {
+    match rule {
+        RuleId::HAND => lang.by_hand(),
+        RuleId(number) => lang.by_rule(number),
     }
 }
 
@@ -183,6 +210,18 @@ pub(crate) fn time(duration: Duration) -> String {
         format!("{}.{:03} ms", micros / 1000, micros % 1000)
     } else {
         format!("{}.{:03} s", micros / 1_000_000, micros % 1_000_000 / 1000)
+    }
+}
+
+/// A duration that somebody has chosen: `4 s`, `1.5 s`, `500 ms`.
+pub(crate) fn span(duration: Duration) -> String {
+    let text = time(duration);
+    match text.split_once(' ') {
+        Some((number, unit)) => {
+            let number = number.trim_end_matches('0').trim_end_matches('.');
+            format!("{number} {unit}")
+        }
+        None => text,
     }
 }
 
@@ -376,6 +415,15 @@ mod tests {
             (61_002_345, "61.002 s"),
         ] {
             assert_eq!(time(Duration::from_micros(micros)), expected);
+        }
+        for (micros, expected) in [
+            (0, "0 ms"),
+            (250, "0.25 ms"),
+            (500_000, "500 ms"),
+            (1_500_000, "1.5 s"),
+            (20_000_000, "20 s"),
+        ] {
+            assert_eq!(span(Duration::from_micros(micros)), expected);
         }
     }
 }

@@ -32,10 +32,13 @@ impl Pool {
         }
     }
 
-    /// A closed socket with congestion control (CUBIC, RFC 9438) as at the beginning.
-    pub(crate) fn take(&mut self) -> Pooled {
-        let mut pooled = self.free.pop().unwrap_or_else(|| {
-            let buffer = || SocketBuffer::new(vec![0; self.buffer]);
+    /// A closed socket with congestion control (CUBIC, RFC 9438) as at the beginning. `buffer` is the size of its buffers
+    /// where it differs from the pool's; such a socket is made for one connection.
+    pub(crate) fn take(&mut self, buffer: Option<usize>) -> Pooled {
+        let buffer = buffer.unwrap_or(self.buffer);
+        let kept = (buffer == self.buffer).then(|| self.free.pop()).flatten();
+        let mut pooled = kept.unwrap_or_else(|| {
+            let buffer = || SocketBuffer::new(vec![0; buffer]);
             let mut sockets = SocketSet::new(Vec::with_capacity(1));
             let handle = sockets.add(Socket::new(buffer(), buffer()));
             Pooled { sockets, handle }
@@ -51,7 +54,7 @@ impl Pool {
         if socket.state() != State::Closed {
             socket.abort();
         }
-        if self.free.len() < MAX_FREE {
+        if self.free.len() < MAX_FREE && socket.recv_capacity() == self.buffer {
             self.free.push(pooled);
         }
     }

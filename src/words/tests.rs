@@ -12,10 +12,12 @@ pub(super) type Entry = (
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
+        fates::TABLE,
         labels::TABLE,
         lessons::TABLE,
         reports::TABLE,
         screen::TABLE,
+        marks::TABLE,
         segments::TABLE,
         states::TABLE,
     ]

@@ -180,6 +180,7 @@ fn last_ack_of_the_handshake_lost() {
     );
 }
 
+/// The SYN that finds no room is answered with a cookie (RFC 4987, section 3.6); its sender does not exist here.
 #[test]
 fn backlog_full() {
     let syn = |port| Forge {

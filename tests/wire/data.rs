@@ -219,11 +219,11 @@ pub(crate) fn the_sender_avoids_silly_windows(peer: &mut Peer<'_>) {
     // All is acknowledged, and the window opens by 256 bytes of 8 MiB.
     peer.window = 2;
     peer.send(ACK, 1, first, b"");
-    peer.expect_nothing();
+    peer.expect_nothing_for(PAUSE / 2);
     // Neither do small steps move it.
     peer.window = 4;
     peer.send(ACK, 1, first, b"");
-    peer.expect_nothing();
+    peer.expect_nothing_for(PAUSE / 2);
     // (4): "the override timeout occurs": it is sent in the end.
     let late = peer.await_that("data", |seen| !seen.data.is_empty());
     peer.fail_unless(late.data.len() <= 512, "more than the window");

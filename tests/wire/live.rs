@@ -47,6 +47,7 @@ impl Router {
                 "2001:db8:1::1/64".parse().unwrap(),
             ],
             mtu: 1500,
+            offload: false,
         };
         Router {
             tun: Tun::open(&config).expect("a TUN"),
@@ -107,8 +108,8 @@ impl Wire for Router {
         let mut packet = vec![0; 65_535];
         loop {
             match self.tun.recv(&mut packet) {
-                Ok(len) => {
-                    packet.truncate(len);
+                Ok(received) => {
+                    packet.truncate(received.len);
                     return Some(packet);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -2,7 +2,7 @@
 
 use super::TcpFlow;
 use crate::engine::Shared;
-use crate::segment::{Flags, Segment, describe};
+use crate::segment::{Flags, Segment, describe_offloaded};
 use crate::stack::guard::{Advice, Flight, Known, Verdict};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
@@ -45,8 +45,8 @@ impl TcpFlow {
             shared.tcp.egress(now, sockets, &mut room)
         };
         if let Some(len) = len {
-            self.seal(&mut room[..len]);
-            if let Some(syn_ack) = describe(&room[..len]).tcp() {
+            let checksum = self.seal(shared, &mut room[..len]);
+            if let Some(syn_ack) = describe_offloaded(&room[..len], checksum).tcp() {
                 self.account.sent(now, syn_ack);
             }
         }
@@ -91,8 +91,8 @@ impl TcpFlow {
     pub(super) fn leave_at_once(&mut self, shared: &mut Shared, now: Instant, len: usize) {
         let mut room = std::mem::take(&mut shared.room);
         let len = self.guard.complete(&mut room, len, self.key.local.ip());
-        if self.depart(shared, now, &mut room[..len]) {
-            shared.link.keep(room[..len].to_vec());
+        if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
+            shared.link.keep(room[..len].to_vec(), transmit.offload);
         }
         shared.room = room;
     }

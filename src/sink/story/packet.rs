@@ -4,7 +4,7 @@ use super::course::Lesson;
 use super::relative;
 use super::segment::Telling;
 use super::{Depth, Story};
-use crate::event::{Direction, Discard, Event, Fate, Packet};
+use crate::event::{Direction, Discard, Event, Fate, Packet, Released};
 use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment};
 use crate::sink::text;
 use crate::state::TcpState;
@@ -19,6 +19,64 @@ impl Story {
                 _ => vec![discarded(self.lang, why)],
             };
         }
+        let mut said = match packet.fate {
+            // No end has sent it, so there is no reason for what it says.
+            Fate::Injected(_) => Vec::new(),
+            _ => self.content(view, event, packet),
+        };
+        if self.tells_fate(&packet.fate) {
+            said.extend(self.fate(packet));
+        }
+        said
+    }
+
+    /// A packet that waited in the link goes on, or does not.
+    pub(super) fn released(&mut self, released: &Released) -> Vec<Sentence> {
+        let (lang, waited) = (self.lang, text::time(released.waited));
+        let is_first = self.lessons.is_new(Lesson::Fate("released"));
+        if self.depth == Depth::Brief && !is_first {
+            return Vec::new();
+        }
+        let packet = &released.packet;
+        match packet.fate {
+            Fate::Dropped(_) => vec![lang.lost_late(waited)],
+            Fate::Discarded(why) => vec![lang.goes_on(waited), discarded(lang, why)],
+            _ => [lang.goes_on(waited)]
+                .into_iter()
+                .chain(self.fate(packet))
+                .collect(),
+        }
+    }
+
+    /// Whether there is something to say on what the link does: in brief, only once of each kind.
+    fn tells_fate(&mut self, fate: &Fate) -> bool {
+        let is_first = self.lessons.is_new(Lesson::Fate(fate.name()));
+        self.depth > Depth::Brief || is_first
+    }
+
+    /// What it does to TCP, or to UDP, that the link lets a packet not simply cross.
+    fn fate(&self, packet: &Packet) -> Option<Sentence> {
+        let lang = self.lang;
+        Some(match packet.fate {
+            Fate::Delivered | Fate::Discarded(_) => return None,
+            Fate::Dropped(_) => match &packet.described.body {
+                Body::Tcp(segment) if segment.flags.contains(Flags::RST) => lang.lost_reset(),
+                Body::Tcp(segment) if segment.sequence_len() == 0 => lang.lost_ack(),
+                Body::Udp(_) => lang.lost_datagram(),
+                Body::Tcp(_) if packet.direction == Direction::In => lang.lost_in(),
+                Body::Tcp(_) => lang.lost_out(),
+                _ => return None,
+            },
+            Fate::Delayed(_, time) => lang.late(text::span(time)),
+            Fate::Held(_) => lang.waits(),
+            Fate::Duplicated(..) => lang.doubled(packet.fate.crossings()),
+            Fate::Rewritten(_) => lang.rewritten_here(),
+            Fate::Injected(_) => lang.made_up(who(lang, None, packet.direction)),
+        })
+    }
+
+    /// What a packet says, as whoever sent it meant it.
+    fn content(&mut self, view: &View, event: &Event, packet: &Packet) -> Vec<Sentence> {
         let flow = event.flow.and_then(|id| view.flow(id));
         match (&packet.described.body, flow) {
             (Body::Tcp(_), Some(flow)) if self.is_relative => {
@@ -107,7 +165,8 @@ impl Story {
         segment: &Segment,
         said: &mut Vec<Sentence>,
     ) {
-        if flow.state != TcpState::TimeWait || self.depth < Depth::Normal {
+        let crosses = packet.fate.crossings() > 0;
+        if flow.state != TcpState::TimeWait || self.depth < Depth::Normal || !crosses {
             return;
         }
         let past = self.flows.entry(flow.id).or_default();

@@ -7,7 +7,7 @@
 use smoltcp::time::{Duration, Instant};
 
 /// RFC 9293, section 3.8.6.2.1: "the override timeout [...] should be in the range 0.1 - 1.0 seconds".
-const OVERRIDE: Duration = Duration::from_millis(500);
+const OVERRIDE: Duration = Duration::from_millis(200);
 
 /// What is on its way and what waits, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -180,10 +180,10 @@ mod tests {
         assert_eq!(sending.advise(at(100), flight), Advice::Send);
         // It tells again what is too little.
         sending.saw_window();
-        assert_eq!(sending.advise(at(200), flight), Advice::Shut);
-        assert_eq!(sending.wake_at(), Some(at(500)));
-        assert_eq!(sending.advise(at(500), flight), Advice::Open);
-        assert_eq!(sending.advise(at(500), flight), Advice::Send);
+        assert_eq!(sending.advise(at(150), flight), Advice::Shut);
+        assert_eq!(sending.wake_at(), Some(at(200)));
+        assert_eq!(sending.advise(at(200), flight), Advice::Open);
+        assert_eq!(sending.advise(at(200), flight), Advice::Send);
         let more = Flight {
             window: 5_000,
             ..flight
