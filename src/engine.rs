@@ -29,6 +29,7 @@
 
 mod account;
 mod backlog;
+mod icmp;
 mod interfere;
 mod knobs;
 mod open;

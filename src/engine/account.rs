@@ -128,6 +128,11 @@ impl Account {
         (self.nxt.since(self.una), self.window)
     }
 
+    /// Whether a number of ours has left and is not acknowledged.
+    pub(super) fn is_in_flight(&self, seq: SeqNumber) -> bool {
+        seq.since(self.una) < self.probed.since(self.una)
+    }
+
     /// Whether something that arrived is not acknowledged yet.
     pub(super) fn owes_acknowledgment(&self) -> bool {
         self.unacknowledged.is_some()

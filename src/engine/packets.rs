@@ -6,8 +6,7 @@ use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId,
 use crate::fault::{BacklogFull, Knobs};
 use crate::link::{Incoming, Remarks};
 use crate::segment::{
-    Body, Checksum, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe,
-    describe_offloaded,
+    Body, Checksum, Described, Flags, IpHeader, Segment, SeqNumber, describe, describe_offloaded,
 };
 use crate::stack::fragments::Added;
 use crate::stack::reply;
@@ -15,8 +14,7 @@ use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpCidr;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// RFC 1122, section 4.2.2.13: a connection that takes the place of one in TIME-WAIT begins at a number "larger than
 /// the largest sequence number it used on the previous connection incarnation". This is by how much.
@@ -295,23 +293,6 @@ impl Engine {
         self.stand_in_line(place);
     }
 
-    fn handle_icmp(&mut self, now: Instant, incoming: &Incoming<'_>, icmp: &Icmp) {
-        let place = spoken_of(&incoming.bytes[icmp.payload.clone()], icmp)
-            .and_then(|key| self.map.get(&key))
-            .copied();
-        let flow = place.map(|place| self.flows[place].id());
-        self.arrived(now, flow, incoming, None);
-        if let Some(reply) = reply::echo_reply(incoming.bytes, incoming.described, icmp) {
-            self.shared.send(now, None, reply);
-        }
-        if let Some(place) = place
-            && let Flow::Udp(flow) = &mut self.flows[place]
-        {
-            flow.fail(io::ErrorKind::ConnectionRefused);
-            self.stand_in_line(place);
-        }
-    }
-
     pub(super) fn flow_of(&self, described: &Described) -> Option<FlowId> {
         let place = self.map.get(&key_of(described)?)?;
         Some(self.flows[*place].id())
@@ -401,45 +382,5 @@ pub(super) fn key_of(described: &Described) -> Option<FlowKey> {
         transport,
         local,
         peer,
-    })
-}
-
-/// The flow that an ICMP "destination unreachable" speaks of: `excerpt` is the beginning of a packet that we have sent.
-fn spoken_of(excerpt: &[u8], icmp: &Icmp) -> Option<FlowKey> {
-    let (protocol, src, dst, ports): (u8, IpAddr, IpAddr, &[u8]) = match excerpt.first()? >> 4 {
-        4 if icmp.kind == 3 => {
-            let header_len = usize::from(excerpt[0] & 0x0f) * 4;
-            let src: [u8; 4] = excerpt.get(12..16)?.try_into().ok()?;
-            let dst: [u8; 4] = excerpt.get(16..20)?.try_into().ok()?;
-            let ports = excerpt.get(header_len..header_len + 4)?;
-            (
-                excerpt[9],
-                Ipv4Addr::from(src).into(),
-                Ipv4Addr::from(dst).into(),
-                ports,
-            )
-        }
-        6 if icmp.kind == 1 => {
-            let src: [u8; 16] = excerpt.get(8..24)?.try_into().ok()?;
-            let dst: [u8; 16] = excerpt.get(24..40)?.try_into().ok()?;
-            (
-                excerpt[6],
-                Ipv6Addr::from(src).into(),
-                Ipv6Addr::from(dst).into(),
-                excerpt.get(40..44)?,
-            )
-        }
-        _ => return None,
-    };
-    let transport = match protocol {
-        6 => Transport::Tcp,
-        17 => Transport::Udp,
-        _ => return None,
-    };
-    let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);
-    Some(FlowKey {
-        transport,
-        local: SocketAddr::new(src, port(0)),
-        peer: SocketAddr::new(dst, port(2)),
     })
 }

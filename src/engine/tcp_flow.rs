@@ -7,8 +7,8 @@ mod timers;
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
-    UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Reason,
+    Transition, UserCall, Variables,
 };
 use crate::fault::Closing;
 use crate::link::{Incoming, Offload, Remarks};
@@ -59,6 +59,10 @@ pub(super) struct TcpFlow {
     shift: Option<u32>,
     account: Account,
     guard: Guard,
+    /// Keep-alives that were not answered, and when the last of them left.
+    kept_alive: Option<(u8, Instant)>,
+    /// Of what an ICMP message has warned.
+    warned: Option<io::ErrorKind>,
     /// The SYN was answered with a cookie; that there is a connection was not told yet.
     assumed: bool,
     /// The MSS that the peer has announced.
@@ -148,6 +152,8 @@ impl TcpFlow {
             shift: None,
             account: Account::new(iss, buffer),
             guard: Guard::default(),
+            kept_alive: None,
+            warned: None,
             assumed: false,
             peer_mss: None,
             owed: None,
@@ -211,6 +217,7 @@ impl TcpFlow {
                 return id;
             }
         };
+        (self.kept_alive, self.warned) = (None, None);
         // What is told is what has arrived; what counts may be less.
         let segment = instead.as_ref().unwrap_or(segment);
         let queued = self.endpoint.borrow().socket().send_queue();
@@ -510,6 +517,10 @@ impl TcpFlow {
         };
         self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
+        if reason == Reason::KeepAlive {
+            let (sent, _) = self.kept_alive.unwrap_or((0, now));
+            self.kept_alive = Some((sent.saturating_add(1), now));
+        }
         let remarks = Remarks {
             retransmission,
             reason: Some(reason),

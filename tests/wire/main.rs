@@ -29,6 +29,8 @@ mod data;
 
 mod siege;
 
+mod patience;
+
 use peer::Peer;
 
 /// The addresses of what is probed, with their prefixes.

@@ -2,7 +2,9 @@
 
 use super::TcpFlow;
 use crate::engine::Shared;
-use crate::segment::{Flags, Segment, describe_offloaded};
+use crate::engine::icmp::Severity;
+use crate::event::{Cause, PacketId};
+use crate::segment::{Flags, Segment, SeqNumber, describe_offloaded};
 use crate::stack::guard::{Advice, Flight, Known, Verdict};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
@@ -179,6 +181,35 @@ impl TcpFlow {
             checksum_ok: true,
         };
         (segment, known)
+    }
+
+    /// An ICMP error speaks of a segment of ours with this number.
+    pub(in crate::engine) fn hear_error(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        packet: PacketId,
+        severity: Severity,
+        seq: Option<SeqNumber>,
+    ) {
+        let state = self.state();
+        // RFC 5927, section 4.1: one that speaks of nothing that is in flight comes from somebody who guesses.
+        if !seq.is_some_and(|seq| self.account.is_in_flight(seq)) {
+            return;
+        }
+        match severity {
+            // Section 5.2: "hard errors" abort a connection that is not synchronized, and are soft for others.
+            Severity::Hard(kind) if state == TcpState::SynSent => {
+                {
+                    let mut endpoint = self.endpoint.borrow_mut();
+                    endpoint.forget();
+                    endpoint.end.get_or_insert(kind);
+                }
+                self.transition(shared, now, state, self.state(), Cause::Segment(packet));
+                self.woken = true;
+            }
+            Severity::Hard(kind) | Severity::Soft(kind) => self.warned = Some(kind),
+        }
     }
 
     /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
