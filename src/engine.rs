@@ -50,6 +50,7 @@ use crate::event::{
 use crate::fault::RuleSet;
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
+use crate::stack::bucket::Bucket;
 use crate::stack::cookie::Cookies;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
@@ -93,6 +94,9 @@ pub struct Config {
     /// How many connections may wait for the end of their handshake at once. Further SYNs are answered with SYN cookies,
     /// or discarded.
     pub backlog: usize,
+    /// The most memory that packets may take of which not all fragments have arrived, in bytes. Where it is full, the oldest
+    /// of them makes room.
+    pub reassembly: usize,
     /// Whether SYNs beyond the backlog are answered with SYN cookies (RFC 4987, section 3.6).
     pub syn_cookies: bool,
     /// How long TIME-WAIT lasts. RFC 9293 says twice the maximum segment lifetime, which it puts at two minutes; Linux
@@ -121,6 +125,7 @@ impl Config {
             watch: Watch::default(),
             buffer: 256 * 1024,
             backlog: 128,
+            reassembly: 4 << 20,
             syn_cookies: true,
             time_wait: Duration::from_secs(60),
             keep_alive: None,
@@ -167,6 +172,7 @@ struct Shared {
     /// Room for the one packet that a segment that arrived may be answered with at once.
     room: Vec<u8>,
     fragment_id: u32,
+    errors: Bucket,
 }
 
 /// What comes of letting a flow go on.
@@ -274,6 +280,7 @@ impl Engine {
         let mut config = config;
         let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
+        let reassembly = config.reassembly;
         Engine {
             shared: Shared {
                 tcp: Tcp::new(wire, &config.addresses, config.seed),
@@ -285,6 +292,7 @@ impl Engine {
                 interference: Interference::new(rules, config.seed),
                 room: vec![0; wire.largest()],
                 fragment_id: 0,
+                errors: Bucket::default(),
                 config,
             },
             clock: StackClock::default(),
@@ -293,7 +301,7 @@ impl Engine {
             line: VecDeque::new(),
             tcp_services: HashMap::with_hasher(hashes),
             udp_services: HashMap::with_hasher(hashes),
-            reassembler: Reassembler::default(),
+            reassembler: Reassembler::new(reassembly),
             opened: 0,
             half_open: 0,
             cookies,
@@ -381,6 +389,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.stack_time(now);
         self.shared.interfere(now);
+        self.expire_fragments(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
                 continue;
@@ -428,7 +437,11 @@ impl Engine {
     /// When to call [`handle_timeout`](Engine::handle_timeout) next, unless something else is handled before: after
     /// that this is to be asked anew. `None` when only packets and commands can make something happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let due = [self.shared.timers.next(), self.shared.next_interference()];
+        let due = [
+            self.shared.timers.next(),
+            self.shared.next_interference(),
+            self.reassembler.next_expiry(),
+        ];
         self.clock.when(due.into_iter().flatten().min()?)
     }
 

@@ -417,6 +417,8 @@ pub enum Discard {
     BacklogFull,
     /// A fragment that can't be used: overlapping, too large, too late, or too many wait already.
     Fragment,
+    /// An option or an extension header of IP that is refused.
+    Header,
     /// A protocol that we don't speak.
     Unsupported,
 }
@@ -431,6 +433,7 @@ impl Discard {
             Discard::BadFlags => "bad-flags",
             Discard::BacklogFull => "backlog-full",
             Discard::Fragment => "fragment",
+            Discard::Header => "header",
             Discard::Unsupported => "unsupported",
         }
     }
@@ -444,6 +447,7 @@ impl Discard {
             Discard::BadFlags => "not a SYN alone",
             Discard::BacklogFull => "backlog full",
             Discard::Fragment => "unusable fragment",
+            Discard::Header => "refused IP header",
             Discard::Unsupported => "unsupported protocol",
         }
     }

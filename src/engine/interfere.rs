@@ -9,6 +9,7 @@
 //! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens; nor does it for connections to
 //! an address that no rule is about.
 
+use super::packets::Refusal;
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
     Direction, EventKind, Fate, FlowId, Opening, PacketId, Release, RuleId, Transport,
@@ -479,11 +480,12 @@ impl Engine {
         again: bool,
     ) {
         if told.is_some()
-            && let Some(why) = self.discard(described)
+            && let Some(Refusal { discard, problem }) = self.refusal(packet, described)
         {
-            let note = format!("discarded: {}", why.reason());
+            let note = format!("discarded: {}", discard.reason());
             let flow = self.flow_of(described);
             self.shared.journal.tell(now, flow, EventKind::Note(note));
+            self.complain(now, packet, problem);
             return;
         }
         let incoming = Incoming {

@@ -18,6 +18,7 @@ use crate::service::{Connection, Program, Task};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::guard::{Guard, Verdict};
+use crate::stack::path::Path;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
@@ -67,6 +68,7 @@ pub(super) struct TcpFlow {
     assumed: bool,
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
+    path: Path,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -156,6 +158,7 @@ impl TcpFlow {
             warned: None,
             assumed: false,
             peer_mss: None,
+            path: Path::default(),
             owed: None,
             excused: false,
             orphaned: None,
@@ -323,7 +326,7 @@ impl TcpFlow {
                 // It must not end before the last ACK has left either, however late we get to it.
                 let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
                 let now = limit.map_or(now, |limit| now.min(limit));
-                shared.tcp.egress(now, sockets, room)
+                shared.tcp.egress(now, self.path.mtu(), sockets, room)
             };
             debug_assert_eq!(
                 before,
@@ -353,7 +356,7 @@ impl TcpFlow {
         self.note_debts(now, state);
         let mut socket_at = {
             let endpoint = self.endpoint.borrow();
-            shared.tcp.poll_at(now, &endpoint.sockets)
+            shared.tcp.poll_at(now, self.path.mtu(), &endpoint.sockets)
         };
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
@@ -506,7 +509,7 @@ impl TcpFlow {
         let checksum = self.seal(shared, packet);
         let described = describe_offloaded(packet, checksum);
         let segment = described.tcp()?;
-        let wire = shared.config.wire();
+        let wire = shared.config.wire().narrowed(self.path.mtu());
         let offload = Offload {
             checksum,
             segment_size: wire.segment_size(
@@ -546,7 +549,14 @@ impl TcpFlow {
         let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
         let header_len = match src {
             IpAddr::V4(_) => {
-                Ipv4Packet::new_unchecked(&mut *packet).fill_checksum();
+                let mut ip = Ipv4Packet::new_unchecked(&mut *packet);
+                if self.path.fragments() {
+                    ip.set_dont_frag(false);
+                    // RFC 6864, section 4.1: what may be cut needs an identification of its own.
+                    let SeqNumber(number) = self.account.next();
+                    ip.set_ident((number ^ number >> 16) as u16);
+                }
+                ip.fill_checksum();
                 20
             }
             IpAddr::V6(_) => 40,

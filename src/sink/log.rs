@@ -91,7 +91,8 @@ fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
                 Discard::Malformed
                 | Discard::BadFlags
                 | Discard::BacklogFull
-                | Discard::Fragment => Level::Warn,
+                | Discard::Fragment
+                | Discard::Header => Level::Warn,
                 // Every kernel sends such packets of its own accord.
                 Discard::NotForUs | Discard::BadAddress | Discard::Unsupported => Level::Debug,
             }

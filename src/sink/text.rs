@@ -70,6 +70,7 @@ pub(crate) fn discard(lang: Lang, why: Discard) -> String {
         Discard::BadFlags => lang.discard_bad_flags(),
         Discard::BacklogFull => lang.discard_backlog_full(),
         Discard::Fragment => lang.discard_fragment(),
+        Discard::Header => lang.discard_header(),
         Discard::Unsupported => lang.discard_unsupported(),
     }
 }

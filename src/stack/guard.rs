@@ -154,6 +154,11 @@ impl Guard {
         self.mss = mss.min(own_mss);
     }
 
+    /// The path carries no larger segments than these.
+    pub(crate) fn narrow(&mut self, mss: u16) {
+        self.mss = self.mss.min(mss);
+    }
+
     /// Says what is to be done before smoltcp may send, where data is in the send buffer.
     pub(crate) fn advise(&mut self, now: Instant, flight: Flight) -> Advice {
         let flight = Flight {

@@ -92,6 +92,7 @@ labels! {
     discard_bad_flags() { en: "not a SYN alone", zh: "不是单独的 SYN" }
     discard_backlog_full() { en: "backlog full", zh: "半连接队列已满" }
     discard_fragment() { en: "unusable fragment", zh: "无法使用的分片" }
+    discard_header() { en: "refused IP header", zh: "被拒绝的 IP 首部" }
     discard_unsupported() { en: "unsupported protocol", zh: "不支持的协议" }
 
     // The summary.

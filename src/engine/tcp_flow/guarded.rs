@@ -3,7 +3,7 @@
 use super::TcpFlow;
 use crate::engine::Shared;
 use crate::engine::icmp::Severity;
-use crate::event::{Cause, PacketId};
+use crate::event::{Cause, EventKind, PacketId};
 use crate::segment::{Flags, Segment, SeqNumber, describe_offloaded};
 use crate::stack::guard::{Advice, Flight, Known, Verdict};
 use crate::stack::{iss, reply};
@@ -44,7 +44,7 @@ impl TcpFlow {
         self.account.arrived(now, syn, 0, false);
         let len = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.egress(now, sockets, &mut room)
+            shared.tcp.egress(now, self.path.mtu(), sockets, &mut room)
         };
         if let Some(len) = len {
             let checksum = self.seal(shared, &mut room[..len]);
@@ -79,10 +79,14 @@ impl TcpFlow {
 
     /// Lets smoltcp send again at once what it would send again when its timer goes off.
     fn send_early(&mut self, shared: &mut Shared, now: Instant) {
-        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        let due = shared
+            .tcp
+            .poll_at(now, self.path.mtu(), &self.endpoint.borrow().sockets);
         let len = due.and_then(|due| {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.egress(due.max(now), sockets, &mut shared.room)
+            shared
+                .tcp
+                .egress(due.max(now), self.path.mtu(), sockets, &mut shared.room)
         });
         if let Some(len) = len {
             self.leave_at_once(shared, now, len);
@@ -135,7 +139,9 @@ impl TcpFlow {
     }
 
     fn is_due(&self, shared: &mut Shared, now: Instant) -> bool {
-        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        let due = shared
+            .tcp
+            .poll_at(now, self.path.mtu(), &self.endpoint.borrow().sockets);
         due.is_some_and(|due| due <= now)
     }
 
@@ -210,6 +216,32 @@ impl TcpFlow {
             }
             Severity::Hard(kind) | Severity::Soft(kind) => self.warned = Some(kind),
         }
+    }
+
+    /// A router says that a packet of ours of `len` bytes, which carried this number, was larger than the `mtu` of the next
+    /// link. What is lost by that is sent again, smaller, when the retransmission timer goes off.
+    pub(in crate::engine) fn hear_too_big(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        mtu: u32,
+        seq: Option<SeqNumber>,
+        len: usize,
+    ) {
+        // RFC 5927, section 7.2, as for all errors: it must speak of something that is in flight.
+        if !seq.is_some_and(|seq| self.account.is_in_flight(seq)) {
+            return;
+        }
+        let (v4, own) = (self.key.local.is_ipv4(), shared.config.mtu);
+        let Some(mtu) = self.path.hear(v4, own, mtu, len) else {
+            return;
+        };
+        let mss = mtu - if v4 { 40 } else { 60 };
+        self.guard.narrow(mss);
+        let note = format!("the path carries {mtu} bytes: segments of {mss} from now on");
+        shared
+            .journal
+            .tell(now, Some(self.id), EventKind::Note(note));
     }
 
     /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
