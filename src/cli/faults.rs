@@ -79,7 +79,11 @@ fn table(lang: Lang, own: &[IpCidr], lab: &args::Lab) -> String {
                 .any(|prefix| address(fault, own, *prefix).is_none())
         })
         .count();
-    let _ = writeln!(text, "\n{}", lang.faults_foot("tcplab faults synack-lost-2"));
+    let _ = writeln!(
+        text,
+        "\n{}",
+        lang.faults_foot("tcplab faults synack-lost-2")
+    );
     if cramped > 0 {
         let networks = [lab.net.to_string(), lab.net6.to_string()];
         let misses = |network: IpCidr| {
@@ -91,7 +95,10 @@ fn table(lang: Lang, own: &[IpCidr], lab: &args::Lab) -> String {
             .filter(|(own, _)| misses(**own))
             .map(|(_, network)| network)
             .collect();
-        for line in wrap_sentence(&lang.no_room(cramped, small.join(", ")), WIDTH) {
+        for line in wrap_sentence(
+            &lang.no_room(cramped, small.join(", "), "--net, --net6"),
+            WIDTH,
+        ) {
             let _ = writeln!(text, "{line}");
         }
     }
