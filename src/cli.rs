@@ -63,9 +63,9 @@ pub fn main() -> ExitCode {
         Command::AuditInside => audit::inside::run(),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Faults(catalogue) => faults::faults(&catalogue),
-        Command::Rules => rules(),
         Command::Test(test) => test::test(&test),
         Command::StepsClient(client) => steps_client::steps_client(&client),
+        Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };
     match result {

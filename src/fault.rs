@@ -24,10 +24,10 @@
 //!
 //! Those that are worth a name stand in the [`catalogue`], where each has an address of its own.
 //!
-//! # What it doesn't
+//! # What a rule never does
 //!
-//! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
-//! it in a [`Crossing`].
+//! Look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
+//! it of a packet.
 
 pub mod catalogue;
 pub(crate) mod edit;

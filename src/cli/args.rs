@@ -81,9 +81,6 @@ pub(super) enum Command {
     /// Show the catalogue of faults that have an address: what goes wrong there, and what a good client does
     #[command(after_help = FAULTS_EXAMPLES)]
     Faults(Catalogue),
-    /// Tell how rules are written, for --rule and --rules
-    #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
-    Rules,
     /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
     ///
     /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
@@ -94,6 +91,9 @@ pub(super) enum Command {
     Test(Test),
     #[command(hide = true)]
     StepsClient(StepsClient),
+    /// Tell how rules are written, for --rule and --rules
+    #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
+    Rules,
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -427,7 +427,7 @@ pub(super) struct Stack {
     /// The size of each connection's buffers, one each way: bytes, or with K or M
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,
-    /// How many connections may wait for the end of their handshake at once
+    /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
     pub(super) backlog: usize,
     /// How long TIME-WAIT lasts, in seconds
