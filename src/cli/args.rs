@@ -42,8 +42,8 @@ pub(super) enum Command {
     /// Run a command in a private lab and watch its connections to tcplab
     ///
     /// The lab is a user, network and mount namespace of its own: no root is needed, nothing outside is touched, and
-    /// nothing is left behind. Inside, the name lab.test leads to tcplab. The exit code is the command's own (128 plus the
-    /// signal's number if a signal killed it).
+    /// nothing is left behind. Inside, the name lab.test leads to tcplab, and each fault of `tcplab faults` has a name too.
+    /// The exit code is the command's own (128 plus the signal's number if a signal killed it).
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Serve on a TUN device in the current network namespace
