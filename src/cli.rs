@@ -1,7 +1,7 @@
 //! The command line: arguments as they were typed, a plan that was checked, and carrying it out.
 //!
 //! ```text
-//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, doctor ──▶ exit code
+//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, test, … ──▶ exit code
 //!                                                          │
 //!                                     session: TUN ◀──▶ Engine ──▶ watcher ──▶ stderr
 //! ```
@@ -16,13 +16,17 @@ mod connect;
 mod demo;
 mod doctor;
 mod explain;
+mod faults;
 mod files;
+mod labrun;
 mod live;
 mod plan;
 mod run;
 mod serve;
 mod session;
 mod step;
+mod steps_client;
+mod test;
 mod watcher;
 
 use crate::fault::GRAMMAR;
@@ -58,6 +62,9 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => audit::audit(&audit),
         Command::AuditInside => audit::inside::run(),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Faults(catalogue) => faults::faults(&catalogue),
+        Command::Test(test) => test::test(&test),
+        Command::StepsClient(client) => steps_client::steps_client(&client),
         Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };

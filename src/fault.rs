@@ -22,10 +22,10 @@
 #![doc = include_str!("fault/rules.txt")]
 //! ```
 //!
-//! # What it doesn't
+//! # What a rule never does
 //!
-//! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
-//! it in a [`Crossing`].
+//! Look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
+//! it of a packet.
 
 pub mod catalogue;
 pub(crate) mod edit;

@@ -48,7 +48,7 @@ pub(super) fn engine_config(
 
 impl Faults {
     /// The rules of `--rule`, then those of files.
-    fn rules(&self) -> RuleSet {
+    pub(super) fn rules(&self) -> RuleSet {
         let files = self.rules.iter().flat_map(|RuleFile(rules)| rules);
         let mut set = RuleSet::new();
         for rule in self.rule.iter().chain(files) {
@@ -189,6 +189,15 @@ pub(super) fn rules(path: &str) -> Result<RuleFile, String> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         errors.join("\n")
     })
+}
+
+/// Part I of N.
+pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, for example 2/5".to_owned())
 }
 
 /// A file for a report, of the kind that its suffix tells.
@@ -388,6 +397,21 @@ mod tests {
         ] {
             let found = listen_address(text).ok().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn shards() {
+        for (text, expected) in [
+            ("1/1", Some((1, 1))),
+            ("2/5", Some((2, 5))),
+            ("0/5", None),
+            ("6/5", None),
+            ("5", None),
+            ("/", None),
+            ("-1/5", None),
+        ] {
+            assert_eq!(shard(text).ok(), expected, "{text}");
         }
     }
 

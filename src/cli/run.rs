@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 /// The name of tcplab inside the lab.
-const NAME: &str = "lab.test";
+pub(super) const NAME: &str = "lab.test";
 /// The name of the TUN in a lab.
 pub(super) const LAB_TUN: &str = "tun0";
 /// How long connections may take to close after their command has ended.
@@ -47,6 +47,13 @@ pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
 pub(super) struct Addresses {
     pub(super) kernel: Vec<IpCidr>,
     pub(super) own: Vec<IpCidr>,
+}
+
+impl Default for Addresses {
+    /// Those of a lab for which no options were given.
+    fn default() -> Addresses {
+        Addresses::new(&args::Demo::default().lab)
+    }
 }
 
 impl Addresses {

@@ -43,6 +43,7 @@ impl Engine {
             bytes: packet,
             described: &described,
             told: None,
+            again: false,
         };
         match described.ip {
             Some(ip) if discard.is_none() && ip.fragment.is_some() => {
@@ -134,6 +135,7 @@ impl Engine {
                             bytes: &mut whole,
                             described: &described,
                             told,
+                            again: false,
                         },
                     );
                 }
