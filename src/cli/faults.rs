@@ -79,7 +79,11 @@ fn table(lang: Lang, own: &[IpCidr], lab: &args::Lab) -> String {
                 .any(|prefix| address(fault, own, *prefix).is_none())
         })
         .count();
-    let _ = writeln!(text, "\n{}", lang.faults_foot("tcplab faults synack-lost-2"));
+    let _ = writeln!(
+        text,
+        "\n{}",
+        lang.faults_foot("tcplab faults synack-lost-2")
+    );
     if cramped > 0 {
         let networks = [lab.net.to_string(), lab.net6.to_string()];
         let misses = |network: IpCidr| {
