@@ -126,10 +126,11 @@ impl<'a> Driver<'a> {
         // The difference of two instants has no sign.
         let wake_at = wake_at.into_iter().flatten().min().map(|at| at.max(now));
         if let Some(received) = self.spin(now, wake_at)? {
+            // Before anything is sent: what was read lies where packets are written.
+            self.receive(engine, self.clock.now(), Some(received), &mut tell)?;
             let now = self.clock.now();
             engine.handle_timeout(now);
             self.drain_at(engine, now, &mut tell)?;
-            self.receive(engine, now, Some(received), &mut tell)?;
             if now < self.looked_up + LOOK_UP.into() {
                 return Ok(Ready::default());
             }
@@ -242,7 +243,7 @@ impl<'a> Driver<'a> {
         Ok(received)
     }
 
-    /// Takes in what has come, `first` if it was read before.
+    /// Takes in what has come, `first` if it was read just before.
     fn receive(
         &mut self,
         engine: &mut Engine,
