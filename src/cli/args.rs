@@ -427,7 +427,7 @@ pub(super) struct Stack {
     /// The size of each connection's buffers, one each way: bytes, or with K or M
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,
-    /// How many connections may wait for the end of their handshake at once
+    /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
     pub(super) backlog: usize,
     /// How long TIME-WAIT lasts, in seconds
