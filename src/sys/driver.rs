@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::tun::{Received, Tun};
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
-use crate::event::{Direction, Event, EventKind};
+use crate::event::{self, Direction, Event, EventKind};
 use crate::segment::Checksum;
 
 /// At most so many packets are taken from the TUN before anything else is looked at.
@@ -192,6 +192,11 @@ impl<'a> Driver<'a> {
 
     /// Lets one packet leave, if there is one.
     fn transmit(&mut self, engine: &mut Engine, now: Instant) -> io::Result<bool> {
+        // Whoever looks at packets wants to know how long an answer took.
+        let now = match engine.watch() {
+            event::Watch::Everything => self.clock.now(),
+            _ => now,
+        };
         let Some(transmit) = engine.poll_transmit(now, &mut self.packet) else {
             return Ok(false);
         };
