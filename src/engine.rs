@@ -32,6 +32,7 @@ mod backlog;
 mod icmp;
 mod interfere;
 mod knobs;
+mod limits;
 mod open;
 mod packets;
 mod standard;
@@ -44,7 +45,7 @@ pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Journal, PacketId, PeerView, Timer, Transition,
+    Cause, Closed, Event, EventKind, FlowId, Journal, Limit, PacketId, PeerView, Timer, Transition,
     UserCall, Watch,
 };
 use crate::fault::RuleSet;
@@ -61,6 +62,7 @@ use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers};
 use crate::state::TcpState;
 use interfere::{Interference, StackClock};
+use limits::Occupancy;
 use slab::Slab;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpCidr;
@@ -94,6 +96,15 @@ pub struct Config {
     /// How many connections may wait for the end of their handshake at once. Further SYNs are answered with SYN cookies,
     /// or discarded.
     pub backlog: usize,
+    /// How many connections there may be whose handshake is complete, at least 1, and how many exchanges of datagrams. For one
+    /// more, the one makes room that has been idle for longest.
+    pub connections: usize,
+    /// How many connections may be in TIME-WAIT. One more doesn't wait.
+    pub time_waits: usize,
+    /// The most memory that packets may take which a rule, or somebody who steps, lets wait, in bytes. One more is dropped.
+    pub waiting: usize,
+    /// How many events may wait to be fetched, at least 1. Further ones are lost, and told by their number.
+    pub events: usize,
     /// The most memory that packets may take of which not all fragments have arrived, in bytes. Where it is full, the oldest
     /// of them makes room.
     pub reassembly: usize,
@@ -125,6 +136,10 @@ impl Config {
             watch: Watch::default(),
             buffer: 256 * 1024,
             backlog: 128,
+            connections: 65_536,
+            time_waits: 262_144,
+            waiting: 64 << 20,
+            events: 1 << 20,
             reassembly: 4 << 20,
             syn_cookies: true,
             time_wait: Duration::from_secs(60),
@@ -155,6 +170,7 @@ pub struct Engine {
     reassembler: Reassembler,
     opened: u64,
     half_open: usize,
+    occupancy: Occupancy,
     cookies: Cookies,
 }
 
@@ -257,7 +273,7 @@ impl Engine {
     /// An endpoint that serves nothing yet.
     ///
     /// # Panics
-    /// If `config` has an MTU or a buffer size out of range, or a keep-alive time of zero.
+    /// If `config` has an MTU or a buffer size out of range, a keep-alive time of zero, or no room for any connection.
     pub fn new(config: Config) -> Engine {
         assert!(
             (1280..=65_535).contains(&config.mtu),
@@ -274,6 +290,7 @@ impl Engine {
             Some(Duration::ZERO),
             "keep-alive without a pause"
         );
+        assert!(config.connections > 0, "no connection at all");
         let iss = IssGenerator::new(config.seed);
         let cookies = Cookies::new(config.seed);
         let wire = config.wire();
@@ -285,7 +302,7 @@ impl Engine {
             shared: Shared {
                 tcp: Tcp::new(wire, &config.addresses, config.seed),
                 link: Link::default(),
-                journal: Journal::new(config.watch),
+                journal: Journal::new(config.watch, config.events),
                 timers: Timers::default(),
                 pool: Pool::new(config.buffer),
                 iss,
@@ -304,6 +321,7 @@ impl Engine {
             reassembler: Reassembler::new(reassembly),
             opened: 0,
             half_open: 0,
+            occupancy: Occupancy::default(),
             cookies,
         }
     }
@@ -517,9 +535,14 @@ impl Engine {
             Flow::Tcp(flow) => {
                 let was_half_open = flow.is_half_open();
                 let driven = flow.drive(&mut self.shared, now, buf);
-                if was_half_open && !flow.is_half_open() {
+                let established = was_half_open && !flow.is_half_open();
+                if established {
                     self.half_open -= 1;
+                    self.make_room_for_connection(now);
                 }
+                let Flow::Tcp(flow) = &mut self.flows[place] else {
+                    return driven;
+                };
                 if driven != Driven::Nothing {
                     return driven;
                 }
@@ -552,7 +575,9 @@ impl Engine {
     }
 
     fn begin_time_wait(&mut self, now: Instant, place: usize, record: TimeWait) {
-        let Flow::Tcp(flow) = self.flows.remove(place) else {
+        let flow = self.flows.remove(place);
+        self.occupancy.remove(&flow);
+        let Flow::Tcp(flow) = flow else {
             return;
         };
         let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
@@ -569,9 +594,15 @@ impl Engine {
             result,
         };
         // The place that was just left is the one that is given out next, so the map stays true.
-        let again = self.flows.insert(Flow::TimeWait(waiting));
+        let waiting = Flow::TimeWait(waiting);
+        self.occupancy.add(&waiting);
+        let again = self.flows.insert(waiting);
         debug_assert_eq!(place, again);
-        if ends <= now {
+        let skipped = ends > now && !self.has_time_wait_to_spare();
+        if skipped {
+            self.shared.limited(now, Some(id), Limit::TimeWait);
+        }
+        if ends <= now || skipped {
             // The program has held the connection for the whole of it, or it lasts no time at all.
             return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
         }
@@ -614,6 +645,7 @@ impl Engine {
         let Some(flow) = self.flows.try_remove(place) else {
             return;
         };
+        self.occupancy.remove(&flow);
         let (id, key) = (flow.id(), flow.key());
         if self.map.get(&key) == Some(&place) {
             self.map.remove(&key);

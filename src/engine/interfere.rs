@@ -12,7 +12,7 @@
 use super::packets::Refusal;
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
-    Direction, EventKind, Fate, FlowId, Opening, PacketId, Release, RuleId, Transport,
+    Direction, EventKind, Fate, FlowId, Limit, Opening, PacketId, Release, RuleId, Transport,
 };
 use crate::fault::{
     Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
@@ -325,6 +325,14 @@ impl Shared {
                 crossed = Some(bytes.clone());
                 Fate::Rewritten(rule)
             }
+        };
+        let fate = match wait {
+            Some(_) if self.link.waiting_bytes() + packet.len() > self.config.waiting => {
+                wait = None;
+                self.limited(now, crossing.flow, Limit::Waiting);
+                Fate::Dropped(rule)
+            }
+            _ => fate,
         };
         let stopped = Stopped {
             flow: crossing.flow,

@@ -78,7 +78,7 @@ impl Engine {
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
         let task = self.shared.task();
-        let mut flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
+        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, program, task);
         flow.turn(&knobs);
         self.start(key, Flow::Tcp(Box::new(flow)));
         Ok(id)
@@ -112,6 +112,7 @@ impl Engine {
     }
 
     fn start(&mut self, key: FlowKey, flow: Flow) {
+        self.occupancy.add(&flow);
         let place = self.flows.insert(flow);
         self.map.insert(key, place);
         self.stand_in_line(place);

@@ -2,7 +2,9 @@
 
 use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
-use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
+use crate::event::{
+    Cause, Discard, EventKind, FlowId, Limit, Opened, Opening, PacketId, Transport,
+};
 use crate::fault::{BacklogFull, Knobs};
 use crate::link::{Incoming, Remarks};
 use crate::segment::{
@@ -168,6 +170,9 @@ impl Engine {
         let flow = key
             .and_then(|key| self.map.get(&key))
             .map(|&place| self.flows[place].id());
+        for _ in 0..self.reassembler.take_displaced() {
+            self.shared.limited(now, None, Limit::Fragments);
+        }
         let discard = matches!(added, Added::Unusable(_)).then_some(Discard::Fragment);
         let last = self.arrived(now, flow, incoming, discard);
         if let Added::Unusable(problem) = added {
@@ -277,6 +282,7 @@ impl Engine {
         let discard = match control_bits(segment) {
             bits if bits == SYN && listens => {
                 answered = knobs.backlog_full == Some(BacklogFull::Reset);
+                self.shared.limited(now, None, Limit::Backlog);
                 Some(Discard::BacklogFull)
             }
             // Section 3.10.7.2, "Fourth, other data or control": "Drop the segment and return."
@@ -334,7 +340,7 @@ impl Engine {
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
         let (iss, task) = (iss(&knobs), self.shared.task());
-        let mut flow = TcpFlow::new(id, key, Opening::Passive, iss, pooled, program, task);
+        let mut flow = TcpFlow::new(now, id, key, Opening::Passive, iss, pooled, program, task);
         flow.turn(&knobs);
         flow
     }
@@ -343,7 +349,9 @@ impl Engine {
     pub(super) fn seat(&mut self, flow: TcpFlow) {
         let key = flow.key;
         self.half_open += 1;
-        let place = self.flows.insert(Flow::Tcp(Box::new(flow)));
+        let flow = Flow::Tcp(Box::new(flow));
+        self.occupancy.add(&flow);
+        let place = self.flows.insert(flow);
         self.map.insert(key, place);
         self.stand_in_line(place);
     }

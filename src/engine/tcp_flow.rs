@@ -7,8 +7,8 @@ mod timers;
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Reason,
-    Transition, UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Limit, Opening, PacketId,
+    Reason, Transition, UserCall, Variables,
 };
 use crate::fault::Closing;
 use crate::link::{Incoming, Offload, Remarks};
@@ -69,6 +69,8 @@ pub(super) struct TcpFlow {
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
     path: Path,
+    /// When data came or went last that had not before, or the connection began.
+    progress: Instant,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -107,7 +109,9 @@ pub(super) enum Rest {
 
 impl TcpFlow {
     /// A connection that begins. In a passive open, [`arrive`](TcpFlow::arrive) is to be called next with its SYN.
+    #[expect(clippy::too_many_arguments)]
     pub(super) fn new(
+        now: Instant,
         id: FlowId,
         key: FlowKey,
         opening: Opening,
@@ -159,6 +163,7 @@ impl TcpFlow {
             assumed: false,
             peer_mss: None,
             path: Path::default(),
+            progress: now,
             owed: None,
             excused: false,
             orphaned: None,
@@ -183,6 +188,13 @@ impl TcpFlow {
     /// Since when there has been nothing left to do but wait, while the program still ran.
     pub(super) fn time_wait_since(&self) -> Option<Instant> {
         self.time_wait_since
+    }
+
+    /// Since when nothing has gone on; `None` where it must stay: the handshake is not complete, we began, or it is over.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let passive = self.endpoint.borrow().handshake.opening == Opening::Passive;
+        let stays = self.half_open || !passive || self.state() == TcpState::Closed;
+        (!stays).then_some(self.progress)
     }
 
     /// Whether it counts against the backlog.
@@ -277,6 +289,14 @@ impl TcpFlow {
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
         if self.endpoint.borrow().socket().send_queue() < queued {
             self.owed = None;
+            self.progress = now;
+        }
+        let brings = !segment.payload.is_empty() && known.rcv_nxt.before(segment.end());
+        if brings && known.window() > 0 {
+            self.progress = now;
+        }
+        if self.guard.take_refused() {
+            shared.limited(now, Some(self.id), Limit::Gaps);
         }
         if std::mem::take(&mut self.assumed) {
             let (from, to) = (TcpState::Listen, TcpState::SynReceived);

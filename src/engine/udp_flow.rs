@@ -1,7 +1,7 @@
 //! Exchanges of datagrams between the same two endpoints.
 
 use super::{Engine, Flow, Shared};
-use crate::event::{EventKind, FlowId, Opening, UserCall};
+use crate::event::{EventKind, FlowId, Limit, Opening, UserCall};
 use crate::link::{Incoming, Offload, Remarks};
 use crate::segment::Datagram;
 use crate::service::datagram::{Exchange, Queues};
@@ -71,6 +71,11 @@ impl UdpFlow {
             client: Some(client),
             ..UdpFlow::served(id, key, now)
         }
+    }
+
+    /// Since when no datagram has come or gone; `None` for one that we began.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (!self.is_client()).then_some(self.last)
     }
 
     /// Whether we began.
@@ -175,8 +180,9 @@ impl Shared {
 
     /// Sends an ICMP error, unless too many were sent of late.
     pub(super) fn send_error(&mut self, now: Instant, packet: Vec<u8>) {
-        if self.errors.take(now) {
-            self.send(now, None, packet);
+        match self.errors.take(now) {
+            true => self.send(now, None, packet),
+            false => self.limited(now, None, Limit::IcmpErrors),
         }
     }
 
@@ -211,8 +217,11 @@ impl Engine {
                 let name = service.name;
                 let id =
                     heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-                let place = self.flows.insert(Flow::Udp(UdpFlow::served(id, key, now)));
+                let flow = Flow::Udp(UdpFlow::served(id, key, now));
+                self.occupancy.add(&flow);
+                let place = self.flows.insert(flow);
                 self.map.insert(key, place);
+                self.make_room_for_exchange(now);
                 place
             }
             (None, None) => {

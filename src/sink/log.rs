@@ -39,6 +39,10 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
             return Some((Level::Info, line));
         }
         EventKind::Asked(asked) => asked_line(view, event, asked),
+        EventKind::Limited(limit, count) => (
+            Level::Debug,
+            format!("limit reached: {} ({count})", limit.name()),
+        ),
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
         EventKind::Closed(closed) => match &closed.result {
             Some(Err(why)) => (Level::Info, format!("over: {}", text::escape(why, true))),

@@ -10,6 +10,7 @@
 //! | `tcplab_packets_total` | counter | `direction`, `transport`, `fate` | packets that came to the link: `delivered`, what a rule has made of them (`dropped`, `delayed`, `held`, `duplicated`, `rewritten`, `injected`), or why our stack discarded them |
 //! | `tcplab_released_total` | counter | `direction`, `fate` | packets that were delayed or held and went on, or were `dropped` after all |
 //! | `tcplab_payload_bytes_total` | counter | `direction`, `transport` | bytes of data in them, retransmissions included |
+//! | `tcplab_limits_total` | counter | `limit` | how often there was as much of something as there may be: `backlog`, `connections`, `exchanges`, `time-wait`, `fragments`, `gaps`, `waiting`, `icmp-errors`, `events` |
 //! | `tcplab_retransmissions_total` | counter | `cause` | segments of ours that were sent again: `timeout`, `duplicate-acks` |
 
 use super::Sink;
@@ -52,6 +53,7 @@ pub struct Metrics {
     released: Family<Released, Counter>,
     bytes: Family<Payload, Counter>,
     retransmissions: Family<Cause, Counter>,
+    limits: Family<Limit, Counter>,
     page: Page,
     /// The connections that there are, with their state and when they began.
     live: BTreeMap<FlowId, (TcpState, Instant)>,
@@ -107,6 +109,11 @@ struct Cause {
     cause: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limit {
+    limit: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
@@ -125,6 +132,7 @@ impl Metrics {
         let released = Family::default();
         let bytes = Family::default();
         let retransmissions = Family::default();
+        let limits = Family::default();
 
         let mut registry = Registry::with_prefix("tcplab");
         registry.register(
@@ -164,6 +172,11 @@ impl Metrics {
             "Segments sent again",
             retransmissions.clone(),
         );
+        registry.register(
+            "limits",
+            "How often there was as much of something as there may be",
+            limits.clone(),
+        );
         Metrics {
             handshakes,
             handshake_seconds,
@@ -174,6 +187,7 @@ impl Metrics {
             released,
             bytes,
             retransmissions,
+            limits,
             page: Page {
                 registry: Arc::new(registry),
             },
@@ -296,6 +310,10 @@ impl Sink for Metrics {
                         fate: fate(packet),
                     })
                     .inc();
+            }
+            EventKind::Limited(limit, count) => {
+                let limit = limit.name();
+                self.limits.get_or_create(&Limit { limit }).inc_by(*count);
             }
             EventKind::Asked(_) | EventKind::Note(_) => {}
         }

@@ -1,6 +1,8 @@
 //! Words and columns that all sinks share.
 
-use crate::event::{Cause, Direction, Discard, Fate, Opened, Opening, RuleId, Timer, Transport};
+use crate::event::{
+    Cause, Direction, Discard, Fate, Limit, Opened, Opening, RuleId, Timer, Transport,
+};
 use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
 use crate::view::{By, Ending, Flow, Means, Ours};
@@ -58,6 +60,21 @@ pub(crate) fn cause(lang: Lang, cause: Cause) -> String {
         Cause::Segment(id) => lang.by_segment(id),
         Cause::Call(call) => call.name().into(),
         Cause::Timeout(which) => timer(lang, which),
+    }
+}
+
+/// What there is only so much of.
+pub(crate) fn limit(lang: Lang, limit: Limit) -> String {
+    match limit {
+        Limit::Backlog => lang.limit_backlog(),
+        Limit::Connections => lang.limit_connections(),
+        Limit::Exchanges => lang.limit_exchanges(),
+        Limit::TimeWait => lang.limit_time_wait(),
+        Limit::Fragments => lang.limit_fragments(),
+        Limit::Gaps => lang.limit_gaps(),
+        Limit::Waiting => lang.limit_waiting(),
+        Limit::IcmpErrors => lang.limit_icmp_errors(),
+        Limit::Events => lang.limit_events(),
     }
 }
 

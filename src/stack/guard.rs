@@ -154,6 +154,13 @@ impl Guard {
         self.mss = mss.min(own_mss);
     }
 
+    /// Whether data was not taken since this was asked last because there were too many gaps.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        self.islands
+            .as_mut()
+            .is_some_and(|islands| islands.take_refused())
+    }
+
     /// The path carries no larger segments than these.
     pub(crate) fn narrow(&mut self, mss: u16) {
         self.mss = self.mss.min(mss);

@@ -119,7 +119,10 @@ impl Records {
                 }
                 transition = Some(*change);
             }
-            EventKind::Packet(_) | EventKind::Note(_) | EventKind::Closed(_) => {}
+            EventKind::Packet(_)
+            | EventKind::Note(_)
+            | EventKind::Closed(_)
+            | EventKind::Limited(..) => {}
             EventKind::Asked(_) => {
                 // What the kernel says is about the newest packet.
                 let is_news = record.peer.replace(states.0) != Some(states.0);

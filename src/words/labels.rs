@@ -137,6 +137,18 @@ labels! {
     discarded_for(count, why) { en: "{count} discarded ({why})", zh: "丢弃 {count}（{why}）" }
     without_flow(what) { en: "packets without flow: {what}", zh: "不属于任何流的包：{what}" }
 
+    limits_reached(what) { en: "limits reached: {what}", zh: "达到的上限：{what}" }
+    limit_count(limit, count) { en: "{limit} {count}", zh: "{limit} {count} 次" }
+    limit_backlog() { en: "backlog", zh: "半连接队列" }
+    limit_connections() { en: "connections", zh: "连接" }
+    limit_exchanges() { en: "exchanges", zh: "数据报交互" }
+    limit_time_wait() { en: "TIME-WAIT", zh: "TIME-WAIT" }
+    limit_fragments() { en: "fragments", zh: "分片" }
+    limit_gaps() { en: "gaps", zh: "数据空缺" }
+    limit_waiting() { en: "waiting packets", zh: "等待中的包" }
+    limit_icmp_errors() { en: "ICMP errors", zh: "ICMP 差错" }
+    limit_events() { en: "events", zh: "事件" }
+
     // The commands.
     and() { en: " and ", zh: "、" }
     nobody_came() {

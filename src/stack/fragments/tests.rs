@@ -199,14 +199,15 @@ fn packets_that_stay_unfinished_are_given_up() {
         let end = Instant::from_secs(60);
         assert_eq!(reassembler.next_expiry(), Some(end));
         let errors = reassembler.expire(end);
-        let notations = errors.iter().map(|error| {
-            let notation = describe(error).notation(Default::default());
-            notation.to_string()
-        });
-        assert!(notations.eq(["icmp reassembly time exceeded"]));
+        let [error] = &errors[..] else {
+            panic!("{errors:?}");
+        };
+        let described = describe(error);
+        let notation = described.notation(Default::default()).to_string();
+        assert_eq!(notation, "icmp reassembly time exceeded");
         // It quotes the first fragment.
-        let quoted = describe(&errors[0]).payload().unwrap();
-        assert!(fragments[0].starts_with(&errors[0][quoted]));
+        let quoted = described.payload().unwrap();
+        assert!(fragments[0].starts_with(&error[quoted]));
         assert_eq!(reassembler.next_expiry(), Some(Instant::from_secs(62)));
         assert!(reassembler.expire(Instant::from_secs(62)).is_empty());
         assert_eq!((reassembler.next_expiry(), reassembler.held), (None, 0));
