@@ -34,6 +34,10 @@ pub mod memory_file;
 
 pub mod diag;
 
+pub mod privileges;
+
+pub mod output;
+
 mod netlink;
 
 mod capability;

@@ -400,7 +400,18 @@ mod tests {
         script.stray(b"", Fate::Held(RuleId(1)));
         script.stray(b"", Fate::Dropped(RuleId(1)));
         script.released(1, Fate::Dropped(RuleId::HAND), Release::Hand);
-        for event in &script.events {
+        let (at, flow, kind) = (
+            Instant::ZERO,
+            None,
+            EventKind::Limited(event::Limit::Backlog, 3),
+        );
+        let limited = Event {
+            number: 1,
+            at,
+            flow,
+            kind,
+        };
+        for event in script.events.iter().chain([&limited]) {
             metrics.event(&view, event).unwrap();
         }
         while let Some((side, event)) = sim.poll_event() {
@@ -428,6 +439,7 @@ mod tests {
             "tcplab_retransmissions_total{cause=\"timeout\"} 1",
             "tcplab_packets_total{direction=\"in\",transport=\"other\",fate=\"held\"} 1",
             "tcplab_released_total{direction=\"in\",fate=\"dropped\"} 1",
+            "tcplab_limits_total{limit=\"backlog\"} 3",
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }
