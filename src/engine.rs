@@ -28,18 +28,22 @@
 //! closes sends data and then a FIN.
 
 mod account;
+mod interfere;
 mod open;
 mod packets;
 mod standard;
 mod tcp_flow;
 mod udp_flow;
 
+pub use interfere::{Break, Disposal, Stepping};
 pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Journal, PeerView, Timer, Transition, UserCall, Watch,
+    Cause, Closed, Event, EventKind, FlowId, Journal, PacketId, PeerView, Timer, Transition,
+    UserCall, Watch,
 };
+use crate::fault::RuleSet;
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
 use crate::stack::fragments::Reassembler;
@@ -50,6 +54,7 @@ use crate::stack::tcp::Tcp;
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers};
 use crate::state::TcpState;
+use interfere::{Interference, StackClock};
 use slab::Slab;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpCidr;
@@ -87,11 +92,13 @@ pub struct Config {
     /// How long data or a FIN of ours may remain unacknowledged before the connection is given up; `None` for
     /// ever (RFC 9293, section 3.8.3: at least 100 seconds).
     pub user_timeout: Option<Duration>,
+    /// What is to go wrong.
+    pub rules: RuleSet,
 }
 
 impl Config {
     /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128, TIME-WAIT of 60
-    /// seconds, no keep-alive, a user timeout of 15 minutes, everything told.
+    /// seconds, no keep-alive, a user timeout of 15 minutes, no rules, everything told.
     pub fn new(addresses: impl IntoIterator<Item = IpCidr>) -> Config {
         Config {
             addresses: addresses.into_iter().collect(),
@@ -104,6 +111,7 @@ impl Config {
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
+            rules: RuleSet::new(),
         }
     }
 }
@@ -111,6 +119,7 @@ impl Config {
 /// A TCP endpoint. See the [module](self) for how to run one.
 pub struct Engine {
     shared: Shared,
+    clock: StackClock,
     flows: Slab<Flow>,
     map: FlowMap,
     /// Flows that may have something to send, each once.
@@ -131,15 +140,36 @@ struct Shared {
     timers: Timers,
     pool: Pool,
     iss: IssGenerator,
+    /// Where there are rules, or somebody steps.
+    interference: Option<Box<Interference>>,
     /// Room for the one packet that a segment that arrived may be answered with at once.
     room: Vec<u8>,
     fragment_id: u32,
+}
+
+/// What comes of letting a flow go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Driven {
+    /// A packet of so many bytes leaves.
+    Packet(usize),
+    /// A packet was made that does not leave at once.
+    Stopped,
+    /// There is nothing to do for now.
+    Nothing,
 }
 
 enum Flow {
     Tcp(Box<TcpFlow>),
     TimeWait(Waiting),
     Udp(UdpFlow),
+    Unheard(Unheard),
+}
+
+/// A flow of which rules have let nothing through to the stack yet.
+struct Unheard {
+    id: FlowId,
+    key: FlowKey,
+    deadline: Deadline,
 }
 
 /// A connection in TIME-WAIT.
@@ -162,7 +192,7 @@ struct UdpPort {
 }
 
 /// What someone may ask of a running engine.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
     /// CLOSE a connection (RFC 9293, section 3.10.4).
@@ -177,6 +207,11 @@ pub enum Command {
     /// Tell what the kernel of the flow's peer was heard to say, right behind the event that was polled last: that of a
     /// packet, whose time is to be given.
     Tell(FlowId, PeerView),
+    /// Let a packet that waits in the link go on, or not. Nothing happens where it doesn't wait any more.
+    Release(PacketId, Disposal),
+    /// Hold every packet of a flow from now on, or no longer. While anything is held by that, the stack's clock stands
+    /// still; the peer's does not.
+    Step(Stepping),
 }
 
 /// A packet that [`Engine::poll_transmit`] has written.
@@ -208,6 +243,8 @@ impl Engine {
             "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
+        let mut config = config;
+        let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
         Engine {
             shared: Shared {
@@ -217,10 +254,12 @@ impl Engine {
                 timers: Timers::default(),
                 pool: Pool::new(config.buffer),
                 iss,
+                interference: Interference::new(rules, config.seed),
                 room: vec![0; config.mtu],
                 fragment_id: 0,
                 config,
             },
+            clock: StackClock::default(),
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
             line: VecDeque::new(),
@@ -257,6 +296,7 @@ impl Engine {
 
     /// Does what someone asks. A flow that is not there any more is no error.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
+        let (wall, now) = (now, self.stack_time(now));
         let (flow, call) = match command {
             Command::Close(flow) => (Some(flow), Some(UserCall::Close)),
             Command::Abort(flow) => (Some(flow), Some(UserCall::Abort)),
@@ -266,6 +306,16 @@ impl Engine {
                 self.shared
                     .journal
                     .tell_next(now, Some(flow), EventKind::Asked(view));
+                return;
+            }
+            Command::Release(packet, disposal) => {
+                self.dispose(now, packet, disposal);
+                self.set_clock(wall);
+                return;
+            }
+            Command::Step(stepping) => {
+                self.step(now, stepping);
+                self.set_clock(wall);
                 return;
             }
         };
@@ -287,6 +337,12 @@ impl Engine {
                     }
                     continue;
                 }
+                Flow::Unheard(_) => {
+                    if call == Some(UserCall::Abort) {
+                        self.end(now, place);
+                    }
+                    continue;
+                }
             }
             self.stand_in_line(place);
         }
@@ -294,6 +350,8 @@ impl Engine {
 
     /// Lets the timers go off that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.stack_time(now);
+        self.shared.interfere(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
                 continue;
@@ -304,12 +362,14 @@ impl Engine {
             if !self.shared.timers.is_due(flow.deadline(), now, expired) {
                 continue;
             }
-            if let Flow::TimeWait(waiting) = flow {
-                let id = waiting.id;
-                let cause = Cause::Timeout(Timer::TimeWait);
-                self.end_time_wait(now, expired.place, id, cause);
-            } else {
-                self.stand_in_line(expired.place);
+            match flow {
+                Flow::TimeWait(waiting) => {
+                    let id = waiting.id;
+                    let cause = Cause::Timeout(Timer::TimeWait);
+                    self.end_time_wait(now, expired.place, id, cause);
+                }
+                Flow::Unheard(_) => self.end(now, expired.place),
+                Flow::Tcp(_) | Flow::Udp(_) => self.stand_in_line(expired.place),
             }
         }
     }
@@ -324,18 +384,10 @@ impl Engine {
             buf.len() >= self.shared.config.mtu,
             "a buffer shorter than the MTU"
         );
-        loop {
-            if let Some(len) = self.shared.link.next_kept(buf) {
-                return Some(Transmit { len });
-            }
-            let place = *self.line.front()?;
-            if let Some(len) = self.drive(now, place, buf) {
-                // Flows take turns, one packet each.
-                self.line.rotate_left(1);
-                return Some(Transmit { len });
-            }
-            self.line.pop_front();
-        }
+        let (wall, now) = (now, self.stack_time(now));
+        let len = self.next_packet(now, buf);
+        self.set_clock(wall);
+        len.map(|len| Transmit { len })
     }
 
     /// The next thing that has happened.
@@ -346,14 +398,15 @@ impl Engine {
     /// When to call [`handle_timeout`](Engine::handle_timeout) next, unless something else is handled before: after
     /// that this is to be asked anew. `None` when only packets and commands can make something happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.shared.timers.next()
+        let due = [self.shared.timers.next(), self.shared.next_interference()];
+        self.clock.when(due.into_iter().flatten().min()?)
     }
 
     /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
     pub fn is_quiet(&self) -> bool {
         self.flows.iter().all(|(_, flow)| match flow {
             Flow::Tcp(_) => false,
-            Flow::TimeWait(_) => true,
+            Flow::TimeWait(_) | Flow::Unheard(_) => true,
             Flow::Udp(flow) => !flow.is_client(),
         })
     }
@@ -362,7 +415,7 @@ impl Engine {
     pub fn has_program(&self, flow: FlowId) -> bool {
         self.flows.iter().any(|(_, other)| match other {
             Flow::Tcp(other) => other.id == flow && other.has_program(),
-            Flow::TimeWait(_) => false,
+            Flow::TimeWait(_) | Flow::Unheard(_) => false,
             Flow::Udp(other) => other.id == flow && other.is_client(),
         })
     }
@@ -373,21 +426,54 @@ impl Engine {
         match flow {
             Flow::Tcp(flow) => Some(flow.state()),
             Flow::TimeWait(_) => Some(TcpState::TimeWait),
+            Flow::Unheard(_) => Some(TcpState::Listen),
             Flow::Udp(_) => None,
         }
     }
 
+    /// Writes the next packet to `buf`.
+    fn next_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+        loop {
+            self.enter(now);
+            if let Some(len) = self.shared.link.next_kept(buf) {
+                return Some(len);
+            }
+            let place = *self.line.front()?;
+            match self.drive(now, place, buf) {
+                // Flows take turns, one packet each.
+                Driven::Packet(len) => {
+                    self.line.rotate_left(1);
+                    return Some(len);
+                }
+                Driven::Stopped => self.line.rotate_left(1),
+                Driven::Nothing => {
+                    self.line.pop_front();
+                }
+            }
+        }
+    }
+
+    /// What the stack's clock says at `now`.
+    fn stack_time(&mut self, now: Instant) -> Instant {
+        let stack = self.clock.at(now);
+        self.shared.journal.ahead = now - stack;
+        stack
+    }
+
     /// Lets one flow go on. A packet is written to `buf`, or the flow has nothing to do and was put to rest.
-    fn drive(&mut self, now: Instant, place: usize, buf: &mut [u8]) -> Option<usize> {
-        match self.flows.get_mut(place)? {
+    fn drive(&mut self, now: Instant, place: usize, buf: &mut [u8]) -> Driven {
+        let Some(flow) = self.flows.get_mut(place) else {
+            return Driven::Nothing;
+        };
+        match flow {
             Flow::Tcp(flow) => {
                 let was_half_open = flow.is_half_open();
-                let len = flow.drive(&mut self.shared, now, buf);
+                let driven = flow.drive(&mut self.shared, now, buf);
                 if was_half_open && !flow.is_half_open() {
                     self.half_open -= 1;
                 }
-                if len.is_some() {
-                    return len;
+                if driven != Driven::Nothing {
+                    return driven;
                 }
                 flow.in_line = false;
                 match flow.rest(&mut self.shared, now, place) {
@@ -401,16 +487,16 @@ impl Engine {
                     self.end(now, place);
                 }
             }
-            Flow::TimeWait(_) => {}
+            Flow::TimeWait(_) | Flow::Unheard(_) => {}
         }
-        None
+        Driven::Nothing
     }
 
     fn stand_in_line(&mut self, place: usize) {
         let in_line = match &mut self.flows[place] {
             Flow::Tcp(flow) => &mut flow.in_line,
             Flow::Udp(flow) => &mut flow.in_line,
-            Flow::TimeWait(_) => return,
+            Flow::TimeWait(_) | Flow::Unheard(_) => return,
         };
         if !std::mem::replace(in_line, true) {
             self.line.push_back(place);
@@ -466,6 +552,8 @@ impl Engine {
         self.shared
             .journal
             .tell(now, Some(id), EventKind::Transition(transition));
+        let key = self.flows[place].key();
+        self.shared.entered(now, id, key, TcpState::Closed);
         self.end(now, place);
     }
 
@@ -487,7 +575,14 @@ impl Engine {
             }
             Flow::TimeWait(waiting) => waiting.result,
             Flow::Udp(flow) => flow.finish(),
+            Flow::Unheard(_) => {
+                self.forget_unheard();
+                None
+            }
         };
+        if let Some(interference) = &mut self.shared.interference {
+            interference.judge.forget(id);
+        }
         self.shared
             .journal
             .tell(now, Some(id), EventKind::Closed(Closed { result }));
@@ -500,6 +595,7 @@ impl Flow {
             Flow::Tcp(flow) => flow.id,
             Flow::TimeWait(waiting) => waiting.id,
             Flow::Udp(flow) => flow.id,
+            Flow::Unheard(unheard) => unheard.id,
         }
     }
 
@@ -508,6 +604,7 @@ impl Flow {
             Flow::Tcp(flow) => flow.key,
             Flow::TimeWait(waiting) => waiting.key,
             Flow::Udp(flow) => flow.key,
+            Flow::Unheard(unheard) => unheard.key,
         }
     }
 
@@ -516,6 +613,7 @@ impl Flow {
             Flow::Tcp(flow) => &mut flow.deadline,
             Flow::TimeWait(waiting) => &mut waiting.deadline,
             Flow::Udp(flow) => &mut flow.deadline,
+            Flow::Unheard(unheard) => &mut unheard.deadline,
         }
     }
 }

@@ -60,6 +60,25 @@ impl fmt::Display for PacketId {
     }
 }
 
+/// A rule that interferes with packets. Counts from 1 in the order in which rules were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(pub u32);
+
+impl RuleId {
+    /// No rule but a person, who decides about each packet.
+    pub const HAND: RuleId = RuleId(0);
+}
+
+impl fmt::Display for RuleId {
+    /// `rule 3`, or `by hand`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            RuleId::HAND => f.write_str("by hand"),
+            RuleId(number) => write!(f, "rule {number}"),
+        }
+    }
+}
+
 /// What an [`Event`] tells.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -68,6 +87,8 @@ pub enum EventKind {
     Opened(Opened),
     /// A packet crossed the link: each does so once and has exactly one such event.
     Packet(Packet),
+    /// A packet that was delayed or held goes on, or is dropped after all.
+    Released(Released),
     /// The state of a connection changed.
     Transition(Transition),
     /// The peer's kernel was asked about its end, just after the packet that was told before.
@@ -128,12 +149,14 @@ pub struct Packet {
     pub id: PacketId,
     /// Which way it goes.
     pub direction: Direction,
-    /// What it says, with the sequence numbers that the wire carries.
+    /// What it says, with the sequence numbers that the wire carries, as whoever sent it meant it.
     pub described: Described,
-    /// The packet itself as the wire carries it, from its IP header on.
+    /// The packet itself as its sender meant it, from its IP header on.
     pub bytes: Vec<u8>,
     /// What became of it.
     pub fate: Fate,
+    /// What came out of the link instead; present exactly where it was [rewritten](Fate::Rewritten).
+    pub crossed: Option<Box<Crossed>>,
     /// Whether it is a TCP segment of which a part occupies sequence numbers that have been sent before.
     pub retransmission: bool,
     /// Why our TCP has sent it; `None` for what arrives, and for what is no segment of a connection.
@@ -141,6 +164,62 @@ pub struct Packet {
     /// The variables of its connection after it has left, or after it has arrived and was dealt with; `None` for what is
     /// no segment of a connection.
     pub variables: Option<Box<Variables>>,
+}
+
+/// What came out of the link where that is not what went in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crossed {
+    /// What it says.
+    pub described: Described,
+    /// The packet itself, from its IP header on.
+    pub bytes: Vec<u8>,
+}
+
+impl Packet {
+    /// The packet as it came out of the link, where it did: to the wire, or to our stack.
+    pub fn outcome(&self) -> (&Described, &[u8]) {
+        match &self.crossed {
+            Some(crossed) => (&crossed.described, &crossed.bytes),
+            None => (&self.described, &self.bytes),
+        }
+    }
+}
+
+/// The end of a packet's wait in the link.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Released {
+    /// The packet, with the number that it has had from the start. Its fate is now final: it is neither delayed nor held.
+    pub packet: Packet,
+    /// How long it has waited.
+    pub waited: Duration,
+    /// What has ended the wait.
+    pub by: Release,
+}
+
+/// What ends the wait of a packet in the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Release {
+    /// Its time has come.
+    Time,
+    /// What its rule waits for has happened.
+    Condition,
+    /// A person said so.
+    Hand,
+    /// Nobody steps any more, or the run ends.
+    End,
+}
+
+impl Release {
+    /// In one word: `time`, `condition`, `hand` or `end`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Release::Time => "time",
+            Release::Condition => "condition",
+            Release::Hand => "hand",
+            Release::End => "end",
+        }
+    }
 }
 
 /// Why our TCP sends a segment.
@@ -269,6 +348,57 @@ pub enum Fate {
     Delivered,
     /// It reached the stack, which discards it before any connection sees it.
     Discarded(Discard),
+    /// The link has swallowed it.
+    Dropped(RuleId),
+    /// It waits in the link for so long; then it is [released](EventKind::Released).
+    Delayed(RuleId, Duration),
+    /// It waits in the link until something happens or somebody says so; then it is [released](EventKind::Released).
+    Held(RuleId),
+    /// It was handed over, and so many copies of it right behind it.
+    Duplicated(RuleId, u32),
+    /// Something else was handed over in its place: see [`Packet::crossed`].
+    Rewritten(RuleId),
+    /// It was handed over, but no end has sent it: the rule has made it.
+    Injected(RuleId),
+}
+
+impl Fate {
+    /// In one word: `dropped`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Fate::Delivered => "delivered",
+            Fate::Discarded(_) => "discarded",
+            Fate::Dropped(_) => "dropped",
+            Fate::Delayed(..) => "delayed",
+            Fate::Held(_) => "held",
+            Fate::Duplicated(..) => "duplicated",
+            Fate::Rewritten(_) => "rewritten",
+            Fate::Injected(_) => "injected",
+        }
+    }
+
+    /// The rule that has decided it, if one has.
+    pub const fn rule(&self) -> Option<RuleId> {
+        match *self {
+            Fate::Delivered | Fate::Discarded(_) => None,
+            Fate::Dropped(rule)
+            | Fate::Delayed(rule, _)
+            | Fate::Held(rule)
+            | Fate::Duplicated(rule, _)
+            | Fate::Rewritten(rule)
+            | Fate::Injected(rule) => Some(rule),
+        }
+    }
+
+    /// How often the packet has come out of the link so far: 0, 1, or more where it was duplicated. A packet that the stack
+    /// has discarded did come out.
+    pub const fn crossings(&self) -> u32 {
+        match *self {
+            Fate::Dropped(_) | Fate::Delayed(..) | Fate::Held(_) => 0,
+            Fate::Delivered | Fate::Discarded(_) | Fate::Rewritten(_) | Fate::Injected(_) => 1,
+            Fate::Duplicated(_, copies) => 1 + copies,
+        }
+    }
 }
 
 /// Why the stack discards a packet before any connection sees it.

@@ -1,25 +1,42 @@
 //! The one place where packets cross between the wire and the stack.
 //!
 //! ```text
-//!     wire ──▶ arrived() ──▶ stack        every packet crosses once in each direction
-//!     wire ◀── departed() ◀── stack       and is told in exactly one event, with its fate
+//!     wire ──▶ arrived()  ──▶ stack        every packet crosses once in each direction
+//!     wire ◀── departed() ◀── stack        and is told in exactly one event, with its fate
+//!               │    ▲
+//!               ▼    │
+//!              waiting: what a rule or a person keeps back; told again when it is released
 //! ```
 //!
-//! Packets that could not be written into a caller's buffer when they were made wait here until the caller
-//! comes with one.
+//! Packets that could not be written into a caller's buffer when they were made, and those that were released, stand in
+//! line here until the caller comes with one.
 
 use crate::event::{
-    Direction, Discard, EventKind, Fate, FlowId, Journal, Packet, PacketId, Reason, Variables,
+    Crossed, Direction, Discard, EventKind, Fate, FlowId, Journal, Packet, PacketId, Reason,
+    Release, Released, RuleId, Variables,
 };
+use crate::fault::{Crossing, Judgment, Pattern};
 use crate::segment::{Described, describe};
-use smoltcp::time::Instant;
-use std::collections::VecDeque;
+use crate::state::TcpState;
+use smoltcp::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A packet that waits for later ones goes on after so long where those do not come.
+const REORDER_LIMIT: Duration = Duration::from_secs(1);
 
 /// The link of one engine.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     crossed: u64,
+    /// To the wire.
     leaving: VecDeque<Vec<u8>>,
+    /// To the stack: packets that were told already.
+    entering: VecDeque<(PacketId, Vec<u8>)>,
+    waiting: BTreeMap<PacketId, Waiting>,
+    /// Those of `waiting` that wait for a time.
+    due: BTreeSet<(Instant, PacketId)>,
+    /// Those of `waiting` that wait for anything but a time.
+    conditional: Vec<PacketId>,
 }
 
 /// A packet that comes in.
@@ -28,7 +45,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) bytes: &'a mut [u8],
     pub(crate) described: &'a Described,
     /// The packet as which it has been told already: a packet put together from fragments never crossed the
-    /// link itself, but the last of its fragments did.
+    /// link itself, but the last of its fragments did; one with which a rule has interfered was told with its fate.
     pub(crate) told: Option<PacketId>,
 }
 
@@ -38,6 +55,53 @@ pub(crate) struct Remarks {
     pub(crate) retransmission: bool,
     pub(crate) reason: Option<Reason>,
     pub(crate) variables: Option<Box<Variables>>,
+}
+
+/// A packet with which a rule interferes.
+#[derive(Debug)]
+pub(crate) struct Stopped<'a> {
+    pub(crate) flow: Option<FlowId>,
+    pub(crate) direction: Direction,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) described: Described,
+    pub(crate) fate: Fate,
+    /// What comes out of the link in its place, where it is rewritten.
+    pub(crate) crossed: Option<Vec<u8>>,
+    pub(crate) remarks: Remarks,
+}
+
+/// What a packet waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Wait {
+    Time(Instant),
+    /// So many later packets of its flow and direction.
+    Behind(u32),
+    State(TcpState),
+    Packet(Box<Pattern>),
+    /// A person; in a rule's name, or because everything is held.
+    Hand,
+}
+
+/// What becomes of a packet that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    Pass,
+    Drop,
+    Duplicate(u32),
+    Rewrite(Vec<u8>),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    flow: Option<FlowId>,
+    direction: Direction,
+    bytes: Vec<u8>,
+    since: Instant,
+    wait: Wait,
+    /// By stepping, not by a rule.
+    stepped: bool,
+    /// As it was told, where packets are told.
+    told: Option<Packet>,
 }
 
 impl Link {
@@ -62,6 +126,7 @@ impl Link {
                 described: incoming.described.clone(),
                 bytes: incoming.bytes.to_vec(),
                 fate: discard.map_or(Fate::Delivered, Fate::Discarded),
+                crossed: None,
                 retransmission: remarks.retransmission,
                 reason: remarks.reason,
                 variables: remarks.variables,
@@ -88,6 +153,7 @@ impl Link {
                 described: describe(bytes),
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
+                crossed: None,
                 retransmission: remarks.retransmission,
                 reason: remarks.reason,
                 variables: remarks.variables,
@@ -96,20 +162,240 @@ impl Link {
         }
     }
 
+    /// A rule interferes with a packet, which is told. What comes out of the link at once stands in line then; what
+    /// waits is kept as `wait` says.
+    pub(crate) fn stopped(
+        &mut self,
+        journal: &mut Journal,
+        now: Instant,
+        stopped: Stopped<'_>,
+        wait: Option<Wait>,
+    ) -> PacketId {
+        let id = self.next_id();
+        let Stopped {
+            flow,
+            direction,
+            bytes,
+            described,
+            fate,
+            crossed,
+            remarks,
+        } = stopped;
+        let outcome = crossed.as_deref().unwrap_or(bytes);
+        for _ in 0..fate.crossings() {
+            self.hand_over(direction, id, outcome.to_vec());
+        }
+        let stepped = matches!(fate, Fate::Held(RuleId::HAND));
+        let packet = journal.wants_packets().then(|| Packet {
+            id,
+            direction,
+            described,
+            bytes: bytes.to_vec(),
+            fate,
+            crossed: crossed.map(said),
+            retransmission: remarks.retransmission,
+            reason: remarks.reason,
+            variables: remarks.variables,
+        });
+        if let Some(wait) = wait {
+            match wait {
+                Wait::Time(at) => {
+                    self.due.insert((at, id));
+                }
+                Wait::Behind(_) => {
+                    self.due.insert((now + REORDER_LIMIT, id));
+                    self.conditional.push(id);
+                }
+                _ => self.conditional.push(id),
+            }
+            let waiting = Waiting {
+                flow,
+                direction,
+                bytes: bytes.to_vec(),
+                since: now,
+                wait,
+                stepped,
+                told: packet.clone(),
+            };
+            self.waiting.insert(id, waiting);
+        }
+        if let Some(packet) = packet {
+            journal.tell(now, flow, EventKind::Packet(packet));
+        }
+        id
+    }
+
     /// Keeps a packet that has departed until the caller brings a buffer.
     pub(crate) fn keep(&mut self, bytes: Vec<u8>) {
         self.leaving.push_back(bytes);
     }
 
     /// The next packet kept, written into `buf`; its length.
+    ///
+    /// A rule may have made one longer than `buf`: the wire carries no such packet, and it is lost.
     pub(crate) fn next_kept(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let bytes = self.leaving.pop_front()?;
-        buf[..bytes.len()].copy_from_slice(&bytes);
-        Some(bytes.len())
+        loop {
+            let bytes = self.leaving.pop_front()?;
+            if let Some(room) = buf.get_mut(..bytes.len()) {
+                room.copy_from_slice(&bytes);
+                return Some(bytes.len());
+            }
+        }
+    }
+
+    /// The next packet that goes on to the stack, told already.
+    pub(crate) fn next_entering(&mut self) -> Option<(PacketId, Vec<u8>)> {
+        self.entering.pop_front()
+    }
+
+    /// When [`release_due`](Link::release_due) has something to do next.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Releases what has waited long enough.
+    pub(crate) fn release_due(&mut self, journal: &mut Journal, now: Instant) {
+        while let Some(&(at, id)) = self.due.first()
+            && at <= now
+        {
+            self.release(journal, now, id, Release::Time, Outcome::Pass);
+        }
+    }
+
+    /// Releases what has waited for our end to enter a state.
+    pub(crate) fn entered(
+        &mut self,
+        journal: &mut Journal,
+        now: Instant,
+        flow: FlowId,
+        state: TcpState,
+    ) {
+        self.release_where(journal, now, |waiting| {
+            waiting.flow == Some(flow) && waiting.wait == Wait::State(state)
+        });
+    }
+
+    /// Releases what has waited for a packet that was judged just now and is through. To be called after that was handed
+    /// on, with `crossed` where it came out of the link.
+    pub(crate) fn passed(
+        &mut self,
+        journal: &mut Journal,
+        crossing: &Crossing<'_>,
+        judgment: &Judgment,
+        crossed: bool,
+    ) {
+        self.release_where(journal, crossing.now, |waiting| {
+            if waiting.flow != crossing.flow {
+                return false;
+            }
+            match &mut waiting.wait {
+                Wait::Behind(left) if crossed && waiting.direction == crossing.direction => {
+                    *left -= 1;
+                    *left == 0
+                }
+                Wait::Packet(pattern) => judgment.matches(pattern, crossing),
+                _ => false,
+            }
+        });
+    }
+
+    /// Lets a packet that waits go on, or not. Nothing happens where it is not there any more.
+    pub(crate) fn release(
+        &mut self,
+        journal: &mut Journal,
+        now: Instant,
+        id: PacketId,
+        by: Release,
+        outcome: Outcome,
+    ) {
+        let Some(waiting) = self.waiting.remove(&id) else {
+            return;
+        };
+        match waiting.wait {
+            Wait::Time(at) => {
+                self.due.remove(&(at, id));
+            }
+            Wait::Behind(_) => {
+                self.due.remove(&(waiting.since + REORDER_LIMIT, id));
+                self.conditional.retain(|other| *other != id);
+            }
+            _ => self.conditional.retain(|other| *other != id),
+        }
+        let (fate, crossed) = match outcome {
+            Outcome::Pass => (Fate::Delivered, None),
+            Outcome::Drop => (Fate::Dropped(RuleId::HAND), None),
+            Outcome::Duplicate(copies) => (Fate::Duplicated(RuleId::HAND, copies), None),
+            Outcome::Rewrite(bytes) => (Fate::Rewritten(RuleId::HAND), Some(bytes)),
+        };
+        let bytes = crossed.as_deref().unwrap_or(&waiting.bytes);
+        for _ in 0..fate.crossings() {
+            self.hand_over(waiting.direction, id, bytes.to_vec());
+        }
+        if let Some(packet) = waiting.told {
+            let packet = Packet {
+                fate,
+                crossed: crossed.map(said),
+                ..packet
+            };
+            let released = Released {
+                packet,
+                waited: now - waiting.since,
+                by,
+            };
+            journal.tell(now, waiting.flow, EventKind::Released(released));
+        }
+    }
+
+    /// The bytes of a packet that waits.
+    pub(crate) fn waiting(&self, id: PacketId) -> Option<&[u8]> {
+        Some(&self.waiting.get(&id)?.bytes)
+    }
+
+    /// The oldest packet that is held because everything is.
+    pub(crate) fn first_stepped(&self) -> Option<PacketId> {
+        let mut conditional = self.conditional.iter();
+        conditional.find(|id| self.waiting[id].stepped).copied()
+    }
+
+    fn release_where(
+        &mut self,
+        journal: &mut Journal,
+        now: Instant,
+        mut goes: impl FnMut(&mut Waiting) -> bool,
+    ) {
+        if self.conditional.is_empty() {
+            return;
+        }
+        let Link {
+            waiting,
+            conditional,
+            ..
+        } = self;
+        let ids = conditional.iter().copied();
+        let released: Vec<PacketId> = ids
+            .filter(|id| waiting.get_mut(id).is_some_and(&mut goes))
+            .collect();
+        for id in released {
+            self.release(journal, now, id, Release::Condition, Outcome::Pass);
+        }
+    }
+
+    fn hand_over(&mut self, direction: Direction, id: PacketId, bytes: Vec<u8>) {
+        match direction {
+            Direction::In => self.entering.push_back((id, bytes)),
+            Direction::Out => self.leaving.push_back(bytes),
+        }
     }
 
     fn next_id(&mut self) -> PacketId {
         self.crossed += 1;
         PacketId(self.crossed)
     }
+}
+
+fn said(bytes: Vec<u8>) -> Box<Crossed> {
+    Box::new(Crossed {
+        described: describe(&bytes),
+        bytes,
+    })
 }

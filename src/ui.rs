@@ -267,6 +267,7 @@ fn short(event: &Event) -> Event {
                 described: packet.described.clone(),
                 fate: packet.fate.clone(),
                 variables: packet.variables.clone(),
+                crossed: packet.crossed.clone(),
                 ..*packet
             };
             Event {

@@ -132,6 +132,7 @@ impl View {
                     self.totals.forgotten += 1;
                 }
             }
+            EventKind::Released(released) => flow.released(&released.packet),
             EventKind::Asked(asked) => flow.asked(*asked),
             EventKind::Opened(_) | EventKind::Note(_) => {}
         }

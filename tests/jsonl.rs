@@ -355,6 +355,7 @@ fn packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> EventKind {
         described: describe(&bytes),
         bytes,
         fate,
+        crossed: None,
         retransmission: false,
         reason,
         variables: reason.map(|_| {

@@ -369,6 +369,7 @@ impl Observer {
             } else {
                 Fate::Discarded(Discard::Malformed)
             },
+            crossed: None,
             retransmission,
             reason: None,
             variables: None,

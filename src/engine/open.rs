@@ -51,6 +51,7 @@ impl Engine {
         F: FnOnce(Connection) -> Fut + 'static,
         Fut: Future<Output = io::Result<()>> + 'static,
     {
+        let now = self.stack_time(now);
         let key = self.active_key(Transport::Tcp, local, peer)?;
         let mut pooled = self.shared.pool.take();
         self.shared.configure(&mut pooled);
@@ -69,6 +70,7 @@ impl Engine {
         self.shared
             .journal
             .tell(now, Some(id), EventKind::Transition(open));
+        self.shared.entered(now, id, key, TcpState::SynSent);
         let iss = self.shared.iss.generate(now, &key);
         let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
         let task = self.shared.task();
@@ -93,6 +95,7 @@ impl Engine {
         F: FnOnce(UdpSocket) -> Fut,
         Fut: Future<Output = io::Result<()>> + 'static,
     {
+        let now = self.stack_time(now);
         let key = self.active_key(Transport::Udp, local, peer)?;
         let id = self.tell_opened(now, key, Opening::Active, name);
         let task = self.shared.task();

@@ -21,13 +21,19 @@ const REOPEN_GAP: u32 = 128_000;
 impl Engine {
     /// Takes one IP packet from the wire. Its bytes may be changed: what is left in `packet` means nothing.
     pub fn handle_packet(&mut self, now: Instant, packet: &mut [u8]) {
+        let (wall, now) = (now, self.stack_time(now));
         let described = describe(packet);
+        let discard = self.discard(&described);
+        if self.shared.interference.is_some() && discard.is_none() {
+            self.interfere_in(now, packet, &described);
+            self.enter(now);
+            return self.set_clock(wall);
+        }
         let incoming = Incoming {
             bytes: packet,
             described: &described,
             told: None,
         };
-        let discard = self.discard(&described);
         match described.ip {
             Some(ip) if discard.is_none() && ip.fragment.is_some() => {
                 self.accept_fragment(now, &incoming, &ip);
@@ -41,7 +47,7 @@ impl Engine {
     }
 
     /// Whether a packet is refused before any flow sees it.
-    fn discard(&self, described: &Described) -> Option<Discard> {
+    pub(super) fn discard(&self, described: &Described) -> Option<Discard> {
         let readable = match &described.body {
             Body::Malformed(_) => false,
             Body::Tcp(segment) => segment.checksum_ok,
@@ -74,7 +80,7 @@ impl Engine {
     }
 
     /// Leads a whole packet to its flow.
-    fn accept(&mut self, now: Instant, incoming: Incoming<'_>) {
+    pub(super) fn accept(&mut self, now: Instant, incoming: Incoming<'_>) {
         match (&incoming.described.body, incoming.described.endpoints()) {
             (Body::Tcp(segment), Some((peer, local))) => {
                 let key = FlowKey {
@@ -99,7 +105,7 @@ impl Engine {
         }
     }
 
-    fn accept_fragment(&mut self, now: Instant, incoming: &Incoming<'_>, ip: &IpHeader) {
+    pub(super) fn accept_fragment(&mut self, now: Instant, incoming: &Incoming<'_>, ip: &IpHeader) {
         let key = key_of(incoming.described);
         let (added, key) = self.reassembler.add(now, incoming.bytes, ip, key);
         let flow = key
@@ -177,6 +183,7 @@ impl Engine {
                     Verdict::Ignore | Verdict::Reopen => {}
                 }
             }
+            Flow::Unheard(_) => self.handle_first_segment(now, incoming, segment, key),
             Flow::Udp(_) => unreachable!("the key names the transport"),
         }
     }
@@ -199,11 +206,12 @@ impl Engine {
             bits if bits == SYN | FIN && listens => Some(Discard::BadFlags),
             _ => None,
         };
-        self.arrived(now, None, &incoming, discard);
+        let flow = self.flow_of(incoming.described);
+        self.arrived(now, flow, &incoming, discard);
         if discard.is_none()
             && let Some(reset) = reply::reset(key.local, key.peer, segment)
         {
-            self.shared.send(now, None, reset);
+            self.shared.send(now, flow, reset);
         }
     }
 
@@ -228,7 +236,8 @@ impl Engine {
         if let Some(above) = above.filter(|&above| iss.before(above)) {
             iss = above;
         }
-        let id = self.tell_opened(now, key, Opening::Passive, name);
+        let heard = self.hear(key);
+        let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
         let pooled = self.shared.listening_socket(key.local.port());
         let program = Box::new(move |connection| start(connection));
         let mut flow = TcpFlow::new(
@@ -265,7 +274,7 @@ impl Engine {
         }
     }
 
-    fn flow_of(&self, described: &Described) -> Option<FlowId> {
+    pub(super) fn flow_of(&self, described: &Described) -> Option<FlowId> {
         let place = self.map.get(&key_of(described)?)?;
         Some(self.flows[*place].id())
     }
@@ -323,6 +332,11 @@ fn control_bits(segment: &Segment) -> u16 {
     segment.flags.0 & (SYN | FIN | Flags::RST.0 | Flags::ACK.0)
 }
 
+/// Whether a segment is one that may begin a connection.
+pub(super) fn is_syn(segment: &Segment) -> bool {
+    control_bits(segment) == SYN
+}
+
 /// Whether `address` is a host of the prefix: inside, and neither its network nor its broadcast address.
 fn has_host(prefix: &IpCidr, address: IpAddr) -> bool {
     if !prefix.contains_addr(&address.into()) || address.is_multicast() {
@@ -338,7 +352,7 @@ fn has_host(prefix: &IpCidr, address: IpAddr) -> bool {
 }
 
 /// The flow to which a packet that comes in belongs, if it is of a kind that has flows.
-fn key_of(described: &Described) -> Option<FlowKey> {
+pub(super) fn key_of(described: &Described) -> Option<FlowKey> {
     let transport = match described.body {
         Body::Tcp(_) => Transport::Tcp,
         Body::Udp(_) => Transport::Udp,

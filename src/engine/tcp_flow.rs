@@ -2,8 +2,8 @@
 
 mod timers;
 
-use super::Shared;
 use super::account::Account;
+use super::{Driven, Shared};
 use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
     UserCall, Variables,
@@ -257,21 +257,17 @@ impl TcpFlow {
         self.woken = true;
         if let Some(len) = answer {
             let mut room = std::mem::take(&mut shared.room);
-            self.depart(shared, now, &mut room[..len]);
-            shared.link.keep(room[..len].to_vec());
+            if self.depart(shared, now, &mut room[..len]) {
+                shared.link.keep(room[..len].to_vec());
+            }
             shared.room = room;
         }
         id
     }
 
     /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`; its length is
-    /// returned. `None` when there is nothing to do any more.
-    pub(super) fn drive(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        room: &mut [u8],
-    ) -> Option<usize> {
+    /// returned.
+    pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, room: &mut [u8]) -> Driven {
         self.check_timers(shared, now);
         loop {
             let before = self.state();
@@ -292,11 +288,13 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
-                self.depart(shared, now, &mut room[..len]);
-                return Some(len);
+                return match self.depart(shared, now, &mut room[..len]) {
+                    true => Driven::Packet(len),
+                    false => Driven::Stopped,
+                };
             }
             if !self.run_program(shared, now) {
-                return None;
+                return Driven::Nothing;
             }
         }
     }
@@ -447,7 +445,8 @@ impl TcpFlow {
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
-    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) {
+    /// Returns whether it is to be sent at once.
+    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> bool {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -468,7 +467,7 @@ impl TcpFlow {
         TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
         let described = describe(packet);
         let Some(segment) = described.tcp() else {
-            return;
+            return false;
         };
         self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
@@ -477,10 +476,9 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        shared
-            .link
-            .departed(&mut shared.journal, now, Some(self.id), packet, remarks);
+        let leaves = shared.cross(now, Some(self.id), packet, remarks);
         self.observe(now, Direction::Out, || described.clone());
+        leaves
     }
 
     fn tell_arrived(
@@ -570,5 +568,6 @@ impl TcpFlow {
         shared
             .journal
             .tell(now, Some(self.id), EventKind::Transition(transition));
+        shared.entered(now, self.id, self.key, to);
     }
 }

@@ -156,9 +156,9 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
-            self.link
-                .departed(&mut self.journal, now, flow, &piece, Remarks::default());
-            self.link.keep(piece);
+            if self.cross(now, flow, &piece, Remarks::default()) {
+                self.link.keep(piece);
+            }
         }
     }
 }
@@ -173,10 +173,13 @@ impl Engine {
         key: FlowKey,
     ) {
         let port = key.local.port();
+        let heard = self.hear(key);
         let place = match (self.map.get(&key), self.udp_services.get(&port)) {
             (Some(&place), _) => place,
             (None, Some(service)) => {
-                let id = self.tell_opened(now, key, Opening::Passive, service.name);
+                let name = service.name;
+                let id =
+                    heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
                 let place = self.flows.insert(Flow::Udp(UdpFlow::served(id, key, now)));
                 self.map.insert(key, place);
                 place

@@ -1,7 +1,7 @@
 //! Where events are numbered and wait to be fetched.
 
 use super::{Event, EventKind, FlowId};
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
 
 /// How much is told.
@@ -20,6 +20,8 @@ pub enum Watch {
 #[derive(Debug)]
 pub(crate) struct Journal {
     watch: Watch,
+    /// How much later it is than the stack believes, whose clock may have stood still.
+    pub(crate) ahead: Duration,
     /// How many were fetched: the number of the newest.
     fetched: u64,
     waiting: VecDeque<(Instant, Option<FlowId>, EventKind)>,
@@ -29,6 +31,7 @@ impl Journal {
     pub(crate) fn new(watch: Watch) -> Journal {
         Journal {
             watch,
+            ahead: Duration::ZERO,
             fetched: 0,
             waiting: VecDeque::new(),
         }
@@ -41,14 +44,14 @@ impl Journal {
 
     pub(crate) fn tell(&mut self, at: Instant, flow: Option<FlowId>, kind: EventKind) {
         if self.watch >= least(&kind) {
-            self.waiting.push_back((at, flow, kind));
+            self.waiting.push_back((at + self.ahead, flow, kind));
         }
     }
 
     /// Tells something that belongs right behind the event that was fetched last.
     pub(crate) fn tell_next(&mut self, at: Instant, flow: Option<FlowId>, kind: EventKind) {
         if self.watch >= least(&kind) {
-            self.waiting.push_front((at, flow, kind));
+            self.waiting.push_front((at + self.ahead, flow, kind));
         }
     }
 

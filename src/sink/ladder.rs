@@ -192,7 +192,7 @@ impl Ladder {
                 self.held = Some(self.prepare(view, flow, time, packet, remarks));
                 Ok(())
             }
-            EventKind::Asked(_) => Ok(()),
+            EventKind::Released(_) | EventKind::Asked(_) => Ok(()),
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;

@@ -32,6 +32,10 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
                 text::cause(Lang::En, transition.cause)
             ),
         ),
+        EventKind::Released(released) => {
+            let (level, line) = packet_line(view, event, &released.packet);
+            return Some((level, format!("{line}, released ({})", released.by.name())));
+        }
         EventKind::Asked(asked) => asked_line(view, event, asked),
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
         EventKind::Closed(closed) => match &closed.result {
@@ -86,6 +90,13 @@ fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
                 // Every kernel sends such packets of its own accord.
                 Discard::NotForUs | Discard::BadAddress | Discard::Unsupported => Level::Debug,
             }
+        }
+        fate => {
+            text += &format!(", {}", fate.name());
+            if let Some(rule) = fate.rule() {
+                text += &format!(" ({rule})");
+            }
+            Level::Info
         }
     };
     (level, tagged(event, &text))

@@ -182,6 +182,7 @@ impl Metrics {
         let fate = match packet.fate {
             Fate::Delivered => "delivered",
             Fate::Discarded(why) => why.reason(),
+            ref fate => fate.name(),
         };
         self.packets
             .get_or_create(&Crossing {
@@ -276,7 +277,7 @@ impl Sink for Metrics {
                     self.connection_seconds.observe(seconds(event.at - since));
                 }
             }
-            EventKind::Asked(_) | EventKind::Note(_) => {}
+            EventKind::Asked(_) | EventKind::Released(_) | EventKind::Note(_) => {}
         }
         Ok(())
     }

@@ -267,6 +267,7 @@ fn head(event: &Event, packet: &Packet) -> String {
         + &match packet.fate {
             Fate::Delivered => " fate=delivered".to_owned(),
             Fate::Discarded(why) => format!(" fate=discarded why={}", why.name()),
+            ref fate => format!(" fate={}", fate.name()),
         }
 }
 

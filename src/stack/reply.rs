@@ -194,6 +194,50 @@ pub(crate) fn port_unreachable(arrived: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// An ICMP error about a packet, with the type and code that it has in the packet's IP version, and what stands in the
+/// four bytes behind the checksum. It comes from where the packet was going to.
+pub(crate) fn icmp_error(about: &[u8], v4: (u8, u8), v6: (u8, u8), rest: u32) -> Option<Vec<u8>> {
+    let write = |room: &mut [u8], (kind, code): (u8, u8), quoted: &[u8]| {
+        room[..4].copy_from_slice(&[kind, code, 0, 0]);
+        room[4..8].copy_from_slice(&rest.to_be_bytes());
+        room[8..].copy_from_slice(quoted);
+    };
+    match about.first()? >> 4 {
+        4 => {
+            let ip = Ipv4Packet::new_checked(about).ok()?;
+            let (src, dst) = (ip.dst_addr().into(), ip.src_addr().into());
+            let quoted = cut(about, ICMPV4_ERROR_MAX - 20 - 8);
+            let len = 8 + quoted.len();
+            Some(packet(src, dst, IpProtocol::Icmp, len, |room| {
+                write(room, v4, quoted);
+                smoltcp::wire::Icmpv4Packet::new_unchecked(room).fill_checksum();
+            }))
+        }
+        6 => {
+            let ip = Ipv6Packet::new_checked(about).ok()?;
+            let (src, dst) = (ip.dst_addr(), ip.src_addr());
+            let quoted = cut(about, ICMPV6_ERROR_MAX - 40 - 8);
+            let len = 8 + quoted.len();
+            let (from, to) = (src.into(), dst.into());
+            Some(packet(from, to, IpProtocol::Icmpv6, len, |room| {
+                write(room, v6, quoted);
+                smoltcp::wire::Icmpv6Packet::new_unchecked(room).fill_checksum(&src, &dst);
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// A RST with these numbers, whatever the connection may be.
+pub(crate) fn forged_reset(
+    src: SocketAddr,
+    dst: SocketAddr,
+    seq: SeqNumber,
+    ack: SeqNumber,
+) -> Vec<u8> {
+    empty_segment(src, dst, TcpControl::Rst, seq, Some(ack), 0)
+}
+
 fn cut(data: &[u8], max: usize) -> &[u8] {
     &data[..data.len().min(max)]
 }

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::tun::Tun;
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
-use crate::event::{Direction, Event, EventKind, Fate};
+use crate::event::{Direction, Event, EventKind};
 
 /// So many packets are taken from the TUN before anything else is looked at.
 const BATCH: usize = 64;
@@ -141,13 +141,10 @@ impl<'a> Driver<'a> {
                     false => return Ok(()),
                 }
             };
-            if has_left(&event) {
-                // An answer that was made while its cause arrived is told before it leaves.
-                if self.untold == 0 {
-                    self.transmit(engine, now)?;
-                }
-                self.untold = self.untold.saturating_sub(1);
-            }
+            let leaving = leaving(&event);
+            // An answer that was made while its cause arrived is told before it leaves.
+            while self.untold < leaving && self.transmit(engine, now)? {}
+            self.untold = self.untold.saturating_sub(leaving);
             tell(engine, event);
         }
     }
@@ -203,13 +200,16 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Whether it tells of a packet that is to be written to the TUN.
-fn has_left(event: &Event) -> bool {
-    match &event.kind {
-        EventKind::Packet(packet) => {
-            packet.direction == Direction::Out && packet.fate == Fate::Delivered
-        }
-        _ => false,
+/// Of how many packets it tells that are to be written to the TUN.
+fn leaving(event: &Event) -> usize {
+    let packet = match &event.kind {
+        EventKind::Packet(packet) => packet,
+        EventKind::Released(released) => &released.packet,
+        _ => return 0,
+    };
+    match packet.direction {
+        Direction::In => 0,
+        Direction::Out => packet.fate.crossings() as usize,
     }
 }
 

@@ -99,6 +99,7 @@ fn describe(app: &App, flow: &Flow, packet: &Packet, rows: &mut Vec<Fact>) {
     let fate = match packet.fate {
         Fate::Delivered => "delivered".to_owned(),
         Fate::Discarded(why) => lang.discarded_because(text::discard(lang, why)),
+        ref fate => fate.name().to_owned(),
     };
     let again = match packet.retransmission {
         true => "; a retransmission",

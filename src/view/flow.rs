@@ -237,11 +237,16 @@ impl Flow {
         };
         match (&packet.fate, &packet.described.body) {
             (Fate::Discarded(_), _) => added.discarded = 1,
-            (Fate::Delivered, Body::Tcp(segment)) => {
-                added.bytes = self.segment(at, packet, segment);
+            (Fate::Injected(_), Body::Tcp(segment)) if packet.direction == Direction::In => {
+                let is_reset = segment.flags.contains(Flags::RST);
+                self.newest_in = Some((packet.id, is_reset));
             }
-            (Fate::Delivered, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
-            (Fate::Delivered, _) => {}
+            (_, Body::Tcp(segment)) => {
+                added.bytes = self.segment(at, packet, segment);
+                self.reaches_peer(packet);
+            }
+            (_, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
+            _ => {}
         }
         *match packet.direction {
             Direction::In => &mut self.received,
@@ -250,9 +255,28 @@ impl Flow {
         added
     }
 
+    /// A packet that waited in the link goes on, or does not.
+    pub(super) fn released(&mut self, packet: &Packet) {
+        self.asked = self.asked.filter(|asked| asked.state == TcpState::Closed);
+        if packet.direction == Direction::Out {
+            self.reaches_peer(packet);
+        }
+    }
+
+    /// What the peer knows of: what it has sent itself, whatever became of that, and what came out of the link to it.
+    fn reaches_peer(&mut self, packet: &Packet) {
+        let described = match packet.direction {
+            Direction::In => &packet.described,
+            Direction::Out if packet.fate.crossings() == 0 => return,
+            Direction::Out => packet.outcome().0,
+        };
+        if let Some(segment) = described.tcp() {
+            self.peer_state.segment(packet.direction, segment);
+        }
+    }
+
     /// Answers with the bytes of payload that are new, judged by their sequence numbers.
     fn segment(&mut self, at: Instant, packet: &Packet, segment: &Segment) -> u64 {
-        self.peer_state.segment(packet.direction, segment);
         let is_reset = segment.flags.contains(Flags::RST);
         let (by, initial, up_to) = match packet.direction {
             Direction::In => {

@@ -297,6 +297,7 @@ impl Script {
             described: describe(&bytes),
             bytes,
             fate,
+            crossed: None,
             retransmission,
             reason: None,
             variables: None,

@@ -235,6 +235,10 @@ impl<'a> Record<'a> {
                 to: transition.to.name(),
                 cause: transition.cause.into(),
             }),
+            EventKind::Released(released) => {
+                let origin = view.origin(event.flow, released.packet.direction);
+                KindRecord::Packet(Box::new(PacketRecord::new(&released.packet, origin)))
+            }
             EventKind::Asked(asked) => KindRecord::Asked(asked.into()),
             EventKind::Note(text) => KindRecord::Note { text },
             EventKind::Closed(closed) => KindRecord::Closed(closed.into()),
@@ -390,6 +394,7 @@ impl From<&Fate> for FateRecord {
         match fate {
             Fate::Delivered => FateRecord::Delivered,
             Fate::Discarded(why) => FateRecord::Discarded { why: why.name() },
+            fate => FateRecord::Discarded { why: fate.name() },
         }
     }
 }

@@ -192,7 +192,7 @@ impl FlowRecord {
     fn event(&mut self, view: &View, flow: &Flow, event: &Event) {
         let time = event.at - flow.first_packet_at.unwrap_or(flow.opened_at);
         match &event.kind {
-            EventKind::Opened(_) => {}
+            EventKind::Opened(_) | EventKind::Released(_) => {}
             EventKind::Packet(packet) => self.packet(view, flow, time, packet),
             EventKind::Transition(transition) => self.transition(time, transition),
             EventKind::Asked(asked) => {
@@ -226,6 +226,7 @@ impl FlowRecord {
         let mark = match packet.fate {
             Fate::Delivered => Mark::Through,
             Fate::Discarded(why) => Mark::Lost(why.reason()),
+            ref fate => Mark::Lost(fate.name()),
         };
         let preview = packet
             .described

@@ -1,0 +1,623 @@
+//! Rules and stepping at work: what becomes of a packet that does not simply pass.
+//!
+//! ```text
+//!   wire ──▶ interfere_in ──▶ judge ─ passes ─▶ accept            Shared::cross ──▶ judge ─ passes ─▶ wire
+//!                               │ stopped: told, kept or swallowed                    │
+//!                               └──▶ link ── released ──▶ accept / wire ◀── link ◀────┘
+//! ```
+//!
+//! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens.
+
+use super::{Engine, Flow, Shared, Unheard};
+use crate::event::{
+    Direction, EventKind, Fate, FlowId, Opening, PacketId, Release, RuleId, Transport,
+};
+use crate::fault::{
+    Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
+};
+use crate::link::{Incoming, Outcome, Remarks, Stopped, Wait};
+use crate::segment::{Body, Described, Segment, SeqNumber, describe};
+use crate::stack::reply;
+use crate::stack::table::FlowKey;
+use crate::stack::time_wait::Verdict as TimeWaitVerdict;
+use crate::state::TcpState;
+use smoltcp::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// No more connections than these wait for a first packet that rules let through.
+const MAX_UNHEARD: usize = 4096;
+/// One of which nothing was heard for so long is forgotten. Linux gives up connecting after about two minutes.
+const UNHEARD_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// What becomes of a packet that waits in the link.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Disposal {
+    /// It goes on.
+    Pass,
+    /// It is swallowed.
+    Drop,
+    /// It goes on, and so many copies right behind it.
+    Duplicate(u32),
+    /// It goes on changed.
+    Edit(Vec<Assignment>),
+}
+
+/// Whether every packet of a flow is held. What is changed to first releases what stepping holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Stepping {
+    /// Nothing is held but by rules.
+    #[default]
+    Off,
+    /// Everything is held.
+    On,
+    /// So many packets go on, those that wait counted; then everything is held.
+    Let(u64),
+    /// Everything goes on until something happens; then everything is held.
+    Until(Break),
+}
+
+/// What ends a [`Stepping::Until`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Break {
+    /// A packet, which is the first to be held.
+    Packet(Box<Pattern>),
+    /// Our end of a connection has entered this state.
+    State(TcpState),
+    /// A packet of this flow, which is the first to be held.
+    Flow(FlowId),
+}
+
+/// Whoever interferes.
+#[derive(Debug)]
+pub(super) struct Interference {
+    pub(super) judge: Judge,
+    stepping: Stepping,
+    /// What rules do by themselves, and when.
+    acts: BTreeMap<(Instant, u64), Act>,
+    acts_so_far: u64,
+    unheard: usize,
+}
+
+#[derive(Debug)]
+struct Act {
+    flow: FlowId,
+    local: SocketAddr,
+    peer: SocketAddr,
+    rule: RuleId,
+    verdict: Verdict,
+}
+
+/// The stack's time: it stands still while stepping holds something.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StackClock {
+    behind: Duration,
+    stands_at: Option<Instant>,
+}
+
+impl StackClock {
+    /// What the stack's clock says `now`.
+    pub(super) fn at(&self, now: Instant) -> Instant {
+        self.stands_at.unwrap_or(now - self.behind)
+    }
+
+    /// When it will say `due`, unless it stands.
+    pub(super) fn when(&self, due: Instant) -> Option<Instant> {
+        self.stands_at.is_none().then(|| due + self.behind)
+    }
+
+    /// Lets it stand, or go on.
+    fn stand(&mut self, now: Instant, stands: bool) {
+        match (self.stands_at, stands) {
+            (None, true) => self.stands_at = Some(self.at(now)),
+            (Some(at), false) => {
+                self.behind = now - at;
+                self.stands_at = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Interference {
+    /// Where there are rules.
+    pub(super) fn new(rules: RuleSet, seed: u64) -> Option<Box<Interference>> {
+        (!rules.is_empty()).then(|| Box::new(Interference::of(rules, seed)))
+    }
+
+    fn of(rules: RuleSet, seed: u64) -> Interference {
+        Interference {
+            judge: Judge::new(rules, seed),
+            stepping: Stepping::Off,
+            acts: BTreeMap::new(),
+            acts_so_far: 0,
+            unheard: 0,
+        }
+    }
+
+    /// Judges a packet; stepping holds what the rules let pass.
+    fn judge(&mut self, crossing: &Crossing<'_>) -> Judgment {
+        let mut judgment = self.judge.judge(crossing);
+        if judgment.decided.is_none() && crossing.flow.is_some() && self.holds(crossing, &judgment)
+        {
+            judgment.decided = Some((RuleId::HAND, Verdict::Hold(Until::Hand)));
+        }
+        judgment
+    }
+
+    fn holds(&mut self, crossing: &Crossing<'_>, judgment: &Judgment) -> bool {
+        let stops = match &mut self.stepping {
+            Stepping::Off => return false,
+            Stepping::On => true,
+            Stepping::Let(0) => true,
+            Stepping::Let(left) => {
+                *left -= 1;
+                false
+            }
+            Stepping::Until(Break::Packet(pattern)) => judgment.matches(pattern, crossing),
+            Stepping::Until(Break::Flow(flow)) => crossing.flow == Some(*flow),
+            Stepping::Until(Break::State(_)) => false,
+        };
+        if stops {
+            self.stepping = Stepping::On;
+        }
+        stops
+    }
+}
+
+impl Shared {
+    /// A packet of ours is about to leave. Returns whether it does so at once, in the caller's buffer.
+    pub(super) fn cross(
+        &mut self,
+        now: Instant,
+        flow: Option<FlowId>,
+        packet: &[u8],
+        mut remarks: Remarks,
+    ) -> bool {
+        if self.interference.is_none() {
+            self.link
+                .departed(&mut self.journal, now, flow, packet, remarks);
+            return true;
+        }
+        let described = describe(packet);
+        let Some(crossing) = crossing(now, flow, Direction::Out, &described, packet.len()) else {
+            self.link
+                .departed(&mut self.journal, now, flow, packet, remarks);
+            return true;
+        };
+        let judgment = self.judge(&crossing);
+        let Some((rule, verdict)) = judgment.decided.clone() else {
+            self.link
+                .departed(&mut self.journal, now, flow, packet, remarks);
+            self.link
+                .passed(&mut self.journal, &crossing, &judgment, true);
+            return true;
+        };
+        remarks.retransmission |= judgment.retransmission();
+        self.stop(&crossing, packet, rule, verdict, remarks);
+        self.link
+            .passed(&mut self.journal, &crossing, &judgment, false);
+        false
+    }
+
+    /// Our end of a connection has entered a state.
+    pub(super) fn entered(&mut self, now: Instant, flow: FlowId, key: FlowKey, state: TcpState) {
+        let Some(interference) = &mut self.interference else {
+            return;
+        };
+        for (rule, verdict, after) in interference.judge.entered(flow, key.local, key.peer, state) {
+            interference.acts_so_far += 1;
+            let act = Act {
+                flow,
+                local: key.local,
+                peer: key.peer,
+                rule,
+                verdict,
+            };
+            let when = (now + after, interference.acts_so_far);
+            interference.acts.insert(when, act);
+        }
+        if interference.stepping == Stepping::Until(Break::State(state)) {
+            interference.stepping = Stepping::On;
+        }
+        self.link.entered(&mut self.journal, now, flow, state);
+    }
+
+    /// When something is to be done that no packet causes.
+    pub(super) fn next_interference(&self) -> Option<Instant> {
+        let acts = &self.interference.as_ref()?.acts;
+        let act = acts.first_key_value().map(|((at, _), _)| *at);
+        [act, self.link.next_due()].into_iter().flatten().min()
+    }
+
+    /// Does what is due without a packet.
+    pub(super) fn interfere(&mut self, now: Instant) {
+        while let Some(interference) = &mut self.interference
+            && let Some(act) = interference.acts.first_entry()
+            && act.key().0 <= now
+        {
+            let act = act.remove();
+            let Some(tally) = interference.judge.tally(act.flow) else {
+                continue;
+            };
+            match act.verdict {
+                Verdict::Silence(direction) => tally.silence(act.rule, direction),
+                Verdict::Reset(ends) => {
+                    let next = |direction| tally.next(direction).unwrap_or(SeqNumber(0));
+                    let numbers = (next(Direction::Out), next(Direction::In));
+                    let flow = Some(act.flow);
+                    self.reset(now, flow, act.rule, ends, act.local, act.peer, numbers);
+                }
+                // The grammar lets no other verdict act by itself.
+                _ => {}
+            }
+        }
+        self.link.release_due(&mut self.journal, now);
+    }
+
+    fn judge(&mut self, crossing: &Crossing<'_>) -> Judgment {
+        match &mut self.interference {
+            Some(interference) => interference.judge(crossing),
+            None => Judge::new(RuleSet::new(), 0).judge(crossing),
+        }
+    }
+
+    /// Carries a verdict out that does not simply let a packet pass.
+    fn stop(
+        &mut self,
+        crossing: &Crossing<'_>,
+        packet: &[u8],
+        rule: RuleId,
+        verdict: Verdict,
+        remarks: Remarks,
+    ) {
+        let now = crossing.now;
+        let (mut wait, mut crossed) = (None, None);
+        let fate = match &verdict {
+            Verdict::Pass | Verdict::Duplicate(0) | Verdict::Reorder(0) => {
+                Fate::Duplicated(rule, 0)
+            }
+            Verdict::Drop | Verdict::Reset(_) | Verdict::Icmp(_) | Verdict::Silence(_) => {
+                Fate::Dropped(rule)
+            }
+            Verdict::Delay(delay) => {
+                wait = Some(Wait::Time(now + *delay));
+                Fate::Delayed(rule, *delay)
+            }
+            Verdict::Hold(until) => {
+                wait = Some(match until {
+                    Until::Hand => Wait::Hand,
+                    Until::State(state) => Wait::State(*state),
+                    Until::Packet(pattern) => Wait::Packet(pattern.clone()),
+                });
+                Fate::Held(rule)
+            }
+            Verdict::Reorder(count) => {
+                wait = Some(Wait::Behind(*count));
+                Fate::Held(rule)
+            }
+            Verdict::Duplicate(copies) => Fate::Duplicated(rule, *copies),
+            Verdict::Edit(assignments) => {
+                crossed = Some(edit::edit(packet, assignments));
+                Fate::Rewritten(rule)
+            }
+            Verdict::Replace(bytes) => {
+                crossed = Some(bytes.clone());
+                Fate::Rewritten(rule)
+            }
+        };
+        let stopped = Stopped {
+            flow: crossing.flow,
+            direction: crossing.direction,
+            bytes: packet,
+            described: crossing.described.clone(),
+            fate,
+            crossed,
+            remarks,
+        };
+        self.link.stopped(&mut self.journal, now, stopped, wait);
+        match verdict {
+            Verdict::Reset(ends) => {
+                if let Some(segment) = crossing.described.tcp() {
+                    let numbers = self.numbers_in_place_of(crossing, segment);
+                    let (local, peer) = (crossing.local, crossing.peer);
+                    self.reset(now, crossing.flow, rule, ends, local, peer, numbers);
+                }
+            }
+            Verdict::Icmp(error) => {
+                if let Some(bytes) = icmp_error(packet, error) {
+                    let back = match crossing.direction {
+                        Direction::In => Direction::Out,
+                        Direction::Out => Direction::In,
+                    };
+                    self.inject(now, crossing.flow, rule, back, &bytes);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The sequence number that the peer awaits from us and the one that we await from it, as a segment that is
+    /// swallowed tells them.
+    fn numbers_in_place_of(
+        &mut self,
+        crossing: &Crossing<'_>,
+        segment: &Segment,
+    ) -> (SeqNumber, SeqNumber) {
+        let tally = crossing.flow.and_then(|flow| {
+            let interference = self.interference.as_mut()?;
+            interference.judge.tally(flow).map(|tally| tally.clone())
+        });
+        let other = match crossing.direction {
+            Direction::In => Direction::Out,
+            Direction::Out => Direction::In,
+        };
+        let counted = tally.and_then(|tally| tally.next(other));
+        let other = segment.acknowledges().or(counted).unwrap_or(SeqNumber(0));
+        match crossing.direction {
+            // A SYN that is refused is acknowledged (RFC 9293, section 3.5.2).
+            Direction::In => (other, segment.end()),
+            Direction::Out => (segment.seq, other),
+        }
+    }
+
+    /// Sends a RST to one end or both as if the other had sent it. `numbers` are the next ones of our end and the peer's.
+    #[expect(clippy::too_many_arguments)]
+    fn reset(
+        &mut self,
+        now: Instant,
+        flow: Option<FlowId>,
+        rule: RuleId,
+        ends: Ends,
+        local: SocketAddr,
+        peer: SocketAddr,
+        (ours, theirs): (SeqNumber, SeqNumber),
+    ) {
+        if ends != Ends::Local {
+            let reset = reply::forged_reset(local, peer, ours, theirs);
+            self.inject(now, flow, rule, Direction::Out, &reset);
+        }
+        if ends != Ends::Peer {
+            let reset = reply::forged_reset(peer, local, theirs, ours);
+            self.inject(now, flow, rule, Direction::In, &reset);
+        }
+    }
+
+    /// Puts a packet on its way that no end has sent.
+    fn inject(
+        &mut self,
+        now: Instant,
+        flow: Option<FlowId>,
+        rule: RuleId,
+        direction: Direction,
+        bytes: &[u8],
+    ) {
+        let stopped = Stopped {
+            flow,
+            direction,
+            bytes,
+            described: describe(bytes),
+            fate: Fate::Injected(rule),
+            crossed: None,
+            remarks: Remarks::default(),
+        };
+        self.link.stopped(&mut self.journal, now, stopped, None);
+    }
+}
+
+impl Engine {
+    /// A packet that would reach a flow has come in, and there are rules or somebody steps.
+    pub(super) fn interfere_in(&mut self, now: Instant, packet: &mut [u8], described: &Described) {
+        let flow = self.expected_flow(now, described);
+        let crossing = crossing(now, flow, Direction::In, described, packet.len());
+        let judged = crossing.map(|crossing| (self.shared.judge(&crossing), crossing));
+        let Some((judgment, crossing)) = judged else {
+            return self.admit(now, packet, described, None);
+        };
+        match judgment.decided.clone() {
+            None => self.admit(now, packet, described, None),
+            Some((rule, verdict)) => {
+                let remarks = Remarks {
+                    retransmission: judgment.retransmission(),
+                    ..Remarks::default()
+                };
+                self.shared.stop(&crossing, packet, rule, verdict, remarks);
+                self.keep_unheard(now, described);
+            }
+        }
+        let passes = judgment.decided.is_none();
+        let Shared { link, journal, .. } = &mut self.shared;
+        link.passed(journal, &crossing, &judgment, passes);
+    }
+
+    /// Hands packets to the stack that the link has kept back so far.
+    pub(super) fn enter(&mut self, now: Instant) {
+        while let Some((id, mut packet)) = self.shared.link.next_entering() {
+            let described = describe(&packet);
+            self.admit(now, &mut packet, &described, Some(id));
+        }
+    }
+
+    /// Hands a packet to the stack. What a rule has made of it may be something that the stack discards.
+    fn admit(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        described: &Described,
+        told: Option<PacketId>,
+    ) {
+        if told.is_some()
+            && let Some(why) = self.discard(described)
+        {
+            let note = format!("discarded: {}", why.reason());
+            let flow = self.flow_of(described);
+            self.shared.journal.tell(now, flow, EventKind::Note(note));
+            return;
+        }
+        let incoming = Incoming {
+            bytes: packet,
+            described,
+            told,
+        };
+        match described.ip {
+            Some(ip) if ip.fragment.is_some() => self.accept_fragment(now, &incoming, &ip),
+            _ => self.accept(now, incoming),
+        }
+    }
+
+    /// The flow to which a packet belongs, or will belong if it gets through.
+    fn expected_flow(&mut self, now: Instant, described: &Described) -> Option<FlowId> {
+        let key = super::packets::key_of(described)?;
+        if let Some(&place) = self.map.get(&key) {
+            if let (Flow::TimeWait(waiting), Body::Tcp(segment)) =
+                (&self.flows[place], &described.body)
+                && waiting.record.judge(segment) == TimeWaitVerdict::Reopen
+            {
+                return Some(FlowId(self.opened + 1));
+            }
+            return Some(self.flows[place].id());
+        }
+        let service = match &described.body {
+            Body::Tcp(segment) if super::packets::is_syn(segment) => {
+                self.tcp_services.get(&key.local.port())?.name
+            }
+            Body::Udp(_) => self.udp_services.get(&key.local.port())?.name,
+            _ => return None,
+        };
+        let interference = self.shared.interference.as_mut()?;
+        if interference.unheard >= MAX_UNHEARD {
+            return None;
+        }
+        interference.unheard += 1;
+        let id = self.tell_opened(now, key, Opening::Passive, service);
+        let unheard = Unheard {
+            id,
+            key,
+            deadline: Default::default(),
+        };
+        let place = self.flows.insert(Flow::Unheard(unheard));
+        self.map.insert(key, place);
+        if key.transport == Transport::Tcp {
+            self.shared.entered(now, id, key, TcpState::Listen);
+        }
+        Some(id)
+    }
+
+    /// A connection of which the stack has heard nothing yet is given up if nothing else comes for long.
+    fn keep_unheard(&mut self, now: Instant, described: &Described) {
+        let key = super::packets::key_of(described);
+        if let Some(&place) = key.and_then(|key| self.map.get(&key))
+            && let Flow::Unheard(unheard) = &mut self.flows[place]
+        {
+            let due = Some(now + UNHEARD_TIMEOUT);
+            let timers = &mut self.shared.timers;
+            timers.set(&mut unheard.deadline, due, unheard.id, place);
+        }
+    }
+
+    /// A first packet gets through to the stack: the number of its flow.
+    pub(super) fn hear(&mut self, key: FlowKey) -> Option<FlowId> {
+        let place = *self.map.get(&key)?;
+        let Flow::Unheard(Unheard { id, .. }) = self.flows[place] else {
+            return None;
+        };
+        self.flows.remove(place);
+        self.map.remove(&key);
+        self.forget_unheard();
+        Some(id)
+    }
+
+    pub(super) fn forget_unheard(&mut self) {
+        if let Some(interference) = &mut self.shared.interference {
+            interference.unheard -= 1;
+        }
+    }
+
+    /// Lets a packet that waits go on, or not.
+    pub(super) fn dispose(&mut self, now: Instant, id: PacketId, disposal: Disposal) {
+        let Shared { link, journal, .. } = &mut self.shared;
+        let outcome = match disposal {
+            Disposal::Pass => Outcome::Pass,
+            Disposal::Drop => Outcome::Drop,
+            Disposal::Duplicate(copies) => Outcome::Duplicate(copies),
+            Disposal::Edit(assignments) => match link.waiting(id) {
+                Some(bytes) => Outcome::Rewrite(edit::edit(bytes, &assignments)),
+                None => return,
+            },
+        };
+        link.release(journal, now, id, Release::Hand, outcome);
+    }
+
+    /// Begins or ends stepping.
+    pub(super) fn step(&mut self, now: Instant, mut stepping: Stepping) {
+        let Shared {
+            link,
+            journal,
+            interference,
+            config,
+            ..
+        } = &mut self.shared;
+        let interference = interference
+            .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), config.seed)));
+        while let Some(id) = link.first_stepped() {
+            match &mut stepping {
+                Stepping::On | Stepping::Let(0) => break,
+                Stepping::Let(left) => *left -= 1,
+                Stepping::Off | Stepping::Until(_) => {}
+            }
+            link.release(journal, now, id, Release::Hand, Outcome::Pass);
+        }
+        interference.stepping = stepping;
+    }
+
+    /// The stack's time stands still while stepping holds something, and goes on otherwise.
+    pub(super) fn set_clock(&mut self, now: Instant) {
+        let stands =
+            self.shared.interference.is_some() && self.shared.link.first_stepped().is_some();
+        self.clock.stand(now, stands);
+    }
+}
+
+/// A packet on its way, seen from our end; `None` where it cannot be read.
+fn crossing(
+    now: Instant,
+    flow: Option<FlowId>,
+    direction: Direction,
+    described: &Described,
+    len: usize,
+) -> Option<Crossing<'_>> {
+    let (src, dst) = match (described.endpoints(), described.ip) {
+        (Some(endpoints), _) => endpoints,
+        (None, Some(ip)) => (SocketAddr::new(ip.src, 0), SocketAddr::new(ip.dst, 0)),
+        (None, None) => return None,
+    };
+    let (local, peer) = match direction {
+        Direction::In => (dst, src),
+        Direction::Out => (src, dst),
+    };
+    Some(Crossing {
+        now,
+        flow,
+        local,
+        peer,
+        direction,
+        described,
+        len,
+    })
+}
+
+fn icmp_error(about: &[u8], error: IcmpError) -> Option<Vec<u8>> {
+    // RFC 792 and RFC 1812, section 5.2.7; RFC 4443, section 3.
+    let (v4, v6, rest) = match error {
+        IcmpError::NetUnreachable => ((3, 0), (1, 0), 0),
+        IcmpError::HostUnreachable => ((3, 1), (1, 3), 0),
+        // The pointer leads to the IPv6 header's "next header" field.
+        IcmpError::ProtocolUnreachable if about.first()? >> 4 == 6 => ((3, 2), (4, 1), 6),
+        IcmpError::ProtocolUnreachable => ((3, 2), (4, 1), 0),
+        IcmpError::PortUnreachable => ((3, 3), (1, 4), 0),
+        IcmpError::AdminProhibited => ((3, 13), (1, 1), 0),
+        IcmpError::FragmentationNeeded(mtu) => ((3, 4), (2, 0), u32::from(mtu)),
+        IcmpError::TimeExceeded => ((11, 0), (3, 0), 0),
+    };
+    reply::icmp_error(about, v4, v6, rest)
+}
