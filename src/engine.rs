@@ -352,6 +352,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.stack_time(now);
         self.shared.interfere(now);
+        self.shared.pool.give_back(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
                 continue;
@@ -398,7 +399,11 @@ impl Engine {
     /// When to call [`handle_timeout`](Engine::handle_timeout) next, unless something else is handled before: after
     /// that this is to be asked anew. `None` when only packets and commands can make something happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let due = [self.shared.timers.next(), self.shared.next_interference()];
+        let due = [
+            self.shared.timers.next(),
+            self.shared.next_interference(),
+            self.shared.pool.next(),
+        ];
         self.clock.when(due.into_iter().flatten().min()?)
     }
 

@@ -143,6 +143,7 @@ impl Link {
         now: Instant,
         flow: Option<FlowId>,
         bytes: &[u8],
+        described: Described,
         remarks: Remarks,
     ) {
         let id = self.next_id();
@@ -150,7 +151,7 @@ impl Link {
             let packet = Packet {
                 id,
                 direction: Direction::Out,
-                described: describe(bytes),
+                described,
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
                 crossed: None,

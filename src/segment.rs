@@ -24,6 +24,7 @@ mod seq;
 mod tests;
 
 pub use notation::{Notation, Origin};
+pub(crate) use parse::describe_own;
 pub use parse::{describe, describe_captured};
 pub use seq::SeqNumber;
 

@@ -37,7 +37,7 @@ impl Lab {
         ip("link set lo up")?;
         // A client that closes first keeps the port for a minute; many of them are needed here.
         set("ip_local_port_range", "1024 65535")?;
-    set("tcp_max_tw_buckets", "2000000")?;
+        set("tcp_max_tw_buckets", "2000000")?;
         let mut servers = vec![Server::kernel()?];
         servers.push(Server::tcplab(options, "tcplab", 1, &[])?);
         if options.has_variant("json") {

@@ -82,6 +82,16 @@ impl Account {
         (self.probed, ack, window >> unscaled)
     }
 
+    /// Whether anything was sent again, or the peer has asked for that.
+    pub(super) fn has_seen_trouble(&self) -> bool {
+        self.resent > 0 || self.duplicates > 0
+    }
+
+    /// How many bytes were sent, unless they were more than 4 GiB: then it begins anew.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.max.since(self.iss).into()
+    }
+
     /// Whether a segment from the peer repeats numbers that it has sent before.
     pub(super) fn repeats(&self, segment: &Segment) -> bool {
         segment.sequence_len() > 0 && self.irs.is_some() && segment.seq.before(self.rcv_max)

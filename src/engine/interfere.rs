@@ -172,23 +172,23 @@ impl Shared {
         now: Instant,
         flow: Option<FlowId>,
         packet: &[u8],
+        described: Described,
         mut remarks: Remarks,
     ) -> bool {
-        if self.interference.is_none() {
+        let crossing = match &self.interference {
+            Some(_) => crossing(now, flow, Direction::Out, &described, packet.len()),
+            None => None,
+        };
+        let Some(crossing) = crossing else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
-            return true;
-        }
-        let described = describe(packet);
-        let Some(crossing) = crossing(now, flow, Direction::Out, &described, packet.len()) else {
-            self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, described, remarks);
             return true;
         };
         let judgment = self.judge(&crossing);
         let Some((rule, verdict)) = judgment.decided.clone() else {
+            let told = described.clone();
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, told, remarks);
             self.link
                 .passed(&mut self.journal, &crossing, &judgment, true);
             return true;

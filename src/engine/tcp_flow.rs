@@ -9,7 +9,7 @@ use crate::event::{
     UserCall, Variables,
 };
 use crate::link::{Incoming, Remarks};
-use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
+use crate::segment::{Described, Flags, Segment, SeqNumber, describe_own};
 use crate::service::connection::Endpoint;
 use crate::service::{Connection, Program, Task};
 use crate::stack::fragments::without_extensions;
@@ -359,16 +359,19 @@ impl TcpFlow {
 
     /// Gives back what the flow held, and says how its program ended.
     pub(super) fn finish(self, shared: &mut Shared) -> Option<Result<(), String>> {
-        let in_order = self.endpoint.borrow().end.is_none();
+        let reusable = !self.account.has_seen_trouble();
         let result = match self.program {
             Stage::Over(result) => result,
             Stage::Waiting(_) | Stage::Running(_) => None,
         };
-        if let (true, Some(endpoint)) = (in_order, Rc::into_inner(self.endpoint)) {
+        if let (true, Some(endpoint)) = (reusable, Rc::into_inner(self.endpoint)) {
+            let mut endpoint = endpoint.into_inner();
+            let (received, _) = endpoint.received();
+            let used = [received, self.account.bytes_sent()];
             let Endpoint {
                 sockets, handle, ..
-            } = endpoint.into_inner();
-            shared.pool.put_back(Pooled { sockets, handle });
+            } = endpoint;
+            shared.pool.put_back(Pooled { sockets, handle }, used);
         }
         result
     }
@@ -465,7 +468,7 @@ impl TcpFlow {
             IpAddr::V6(_) => 40,
         };
         TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
-        let described = describe(packet);
+        let described = describe_own(packet);
         let Some(segment) = described.tcp() else {
             return false;
         };
@@ -476,9 +479,8 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        let leaves = shared.cross(now, Some(self.id), packet, remarks);
         self.observe(now, Direction::Out, || described.clone());
-        leaves
+        shared.cross(now, Some(self.id), packet, described, remarks)
     }
 
     fn tell_arrived(

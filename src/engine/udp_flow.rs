@@ -3,7 +3,7 @@
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Opening, UserCall};
 use crate::link::{Incoming, Remarks};
-use crate::segment::Datagram;
+use crate::segment::{Datagram, describe};
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
 use crate::stack::table::FlowKey;
@@ -156,7 +156,8 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
-            if self.cross(now, flow, &piece, Remarks::default()) {
+            let described = describe(&piece);
+            if self.cross(now, flow, &piece, described, Remarks::default()) {
                 self.link.keep(piece);
             }
         }

@@ -37,7 +37,12 @@ use std::ops::Range;
 /// assert_eq!(notation(&packet[..9]), "malformed ip: header length 20 exceeds the 9 bytes present");
 /// ```
 pub fn describe(packet: &[u8]) -> Described {
-    describe_as(packet, None)
+    describe_as(packet, None, true)
+}
+
+/// The same of a packet whose transport checksum was computed just now, and need not be judged.
+pub(crate) fn describe_own(packet: &[u8]) -> Described {
+    describe_as(packet, None, false)
 }
 
 /// Says what a packet is of which a capture has kept the bytes `kept`; `whole_len` bytes crossed the wire.
@@ -47,7 +52,7 @@ pub fn describe(packet: &[u8]) -> Described {
 /// only the pseudo-header is there, as in packets whose checksum was left to the network card when they were captured.
 pub fn describe_captured(kept: &[u8], whole_len: usize) -> Described {
     if whole_len <= kept.len() {
-        return describe_as(kept, Some(kept.len()));
+        return describe_as(kept, Some(kept.len()), true);
     }
     // The fixed headers of IPv4 and IPv6.
     if kept.len()
@@ -64,15 +69,16 @@ pub fn describe_captured(kept: &[u8], whole_len: usize) -> Described {
     }
     let mut whole = kept.to_vec();
     whole.resize(whole_len.min(MAX_LEN), 0);
-    describe_as(&whole, Some(kept.len()))
+    describe_as(&whole, Some(kept.len()), true)
 }
 
 /// The longest packet without jumbo payload option: that of IPv6, whose length leaves the header out.
 const MAX_LEN: usize = 40 + 65_535;
 
-/// `kept` is how many bytes of the packet a capture has kept.
-fn describe_as(packet: &[u8], kept: Option<usize>) -> Described {
-    let ip = match ip::read(packet) {
+/// `kept` is how many bytes of the packet a capture has kept. Unless it is to be `judged`, its transport checksum counts
+/// as right.
+fn describe_as(packet: &[u8], kept: Option<usize>, judged: bool) -> Described {
+    let mut ip = match ip::read(packet) {
         Ok(ip) => ip,
         Err(ip::Unreadable { header, why }) => {
             return Described {
@@ -81,6 +87,7 @@ fn describe_as(packet: &[u8], kept: Option<usize>) -> Described {
             };
         }
     };
+    ip.checksum_covered &= judged;
     Described {
         ip: Some(ip.header),
         body: body(packet, &ip, kept),
