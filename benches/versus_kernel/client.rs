@@ -1,7 +1,7 @@
 //! The client: one process for each figure. It uses the kernel's TCP with CUBIC, and epoll.
 
 use crate::Result;
-use crate::lab::host;
+use crate::lab::{cpu_time, host};
 use crate::measure::Measure;
 use crate::server::{CHARGEN, DISCARD, ECHO, PIECE};
 use clap::ValueEnum;
@@ -45,6 +45,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         Measure::S2c => receive(network, duration, 1)?,
         Measure::S2c8 => receive(network, duration, 8)?,
     };
+    let mut figures = figures;
+    figures["cpu"] = cpu_time(std::process::id())?.into();
     println!("{figures}");
     Ok(())
 }
@@ -127,7 +129,7 @@ fn short_lived(
         }
     }
     let elapsed = begun.elapsed().as_secs_f64();
-    Ok(json!({ "1/s": done as f64 / elapsed }))
+    Ok(json!({ "1/s": done as f64 / elapsed, "count": done }))
 }
 
 /// Closing resets.

@@ -150,9 +150,7 @@ impl Server {
 
     /// Seconds of CPU that its process has used so far.
     pub(crate) fn cpu_time(&self) -> Result<f64> {
-        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.process.child.id()))?;
-        let nanoseconds: f64 = text.split(' ').next().unwrap_or_default().parse()?;
-        Ok(nanoseconds / 1e9)
+        cpu_time(self.process.child.id())
     }
 }
 
@@ -198,6 +196,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Seconds of CPU that the first thread of a process has used so far.
+pub(crate) fn cpu_time(process: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{process}/schedstat"))?;
+    let nanoseconds: f64 = text.split(' ').next().unwrap_or_default().parse()?;
+    Ok(nanoseconds / 1e9)
 }
 
 /// A host of a network of 256 addresses.

@@ -35,8 +35,9 @@
 //! | `c2s`, `c2s8` | client to server with one connection and with eight |
 //! | `s2c`, `s2c8` | server to client, likewise |
 //!
-//! With throughput comes what it cost: seconds of CPU that the server's process used for a gigabyte. The kernel's server has
-//! less of that than is just, because much of the kernel's TCP runs while others are on the CPU.
+//! With these comes what it cost: seconds of CPU for a gigabyte, microseconds for a connection. The kernel's server has
+//! less of that than is just, because much of the kernel's TCP runs while others are on the CPU; that of both ends together
+//! is fair on one CPU, and it is what to look at where the machine has other things to do.
 //!
 //! Everything runs with all processes on one CPU, then with servers on one and the client on another. On virtual
 //! machines waking a process on another CPU takes tens of microseconds and hides everything: judge latency on one.

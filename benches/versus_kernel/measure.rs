@@ -144,9 +144,14 @@ fn once(
         return Err(format!("{} of {}: {why}", measure.name(), server.name).into());
     }
     let mut figures: BTreeMap<String, f64> = serde_json::from_slice(&output.stdout)?;
+    let used = server.cpu_time()? - before;
+    let both = used + figures.remove("cpu").unwrap_or_default();
     if let Some(bytes) = figures.remove("bytes") {
-        let used = server.cpu_time()? - before;
         figures.insert("CPU s/GB".into(), used / (bytes / 1e9));
+        figures.insert("CPU s/GB, both ends".into(), both / (bytes / 1e9));
+    }
+    if let Some(count) = figures.remove("count") {
+        figures.insert("CPU µs each, both ends".into(), both * 1e6 / count);
     }
     Ok(figures)
 }
