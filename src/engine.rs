@@ -52,7 +52,7 @@ use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
 use crate::stack::tcp::Tcp;
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::{Deadline, Timers};
+use crate::stack::timers::{Deadline, Timers, earlier};
 use crate::state::TcpState;
 use interfere::{Interference, StackClock};
 use slab::Slab;
@@ -399,12 +399,8 @@ impl Engine {
     /// When to call [`handle_timeout`](Engine::handle_timeout) next, unless something else is handled before: after
     /// that this is to be asked anew. `None` when only packets and commands can make something happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let due = [
-            self.shared.timers.next(),
-            self.shared.next_interference(),
-            self.shared.pool.next(),
-        ];
-        self.clock.when(due.into_iter().flatten().min()?)
+        let due = earlier(self.shared.timers.next(), self.shared.next_interference());
+        self.clock.when(earlier(due, self.shared.pool.next())?)
     }
 
     /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.

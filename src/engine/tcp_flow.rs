@@ -16,7 +16,7 @@ use crate::stack::fragments::without_extensions;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::Deadline;
+use crate::stack::timers::{Deadline, earlier};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::socket::tcp;
@@ -339,7 +339,7 @@ impl TcpFlow {
             Stage::Running(_) => self.task.wake_at(),
             _ => None,
         };
-        let due = [socket_at, own_at, program_at].into_iter().flatten().min();
+        let due = earlier(earlier(socket_at, own_at), program_at);
         shared.timers.set(&mut self.deadline, due, self.id, place);
         Rest::Waits
     }
