@@ -100,8 +100,9 @@ pub(crate) fn run(options: &Options, lab: &Lab) -> Result<Results> {
         let client_cpu = usize::from(cpus - 1);
         for (place, measure) in options.measures().into_iter().enumerate() {
             eprintln!("{cpus} CPU: {}", measure.name());
-            for _ in 0..options.rounds() {
-                for (index, server) in servers.iter().enumerate() {
+            for round in 0..options.rounds() {
+                for index in order(servers.len(), round) {
+                    let server = &servers[index];
                     for (unit, value) in once(options, measure, server, client_cpu)? {
                         let figure = (place, format!("{} {unit}", measure.name()));
                         let what = What {
@@ -121,6 +122,16 @@ pub(crate) fn run(options: &Options, lab: &Lab) -> Result<Results> {
         servers: servers.collect(),
         series,
     })
+}
+
+/// In which order the servers take their turns: every second round backwards, as nobody shall always come behind the
+/// same other one.
+fn order(count: usize, round: usize) -> Vec<usize> {
+    let turns = 0..count;
+    match round % 2 {
+        0 => turns.collect(),
+        _ => turns.rev().collect(),
+    }
 }
 
 /// Lets a client work against a server; returned are its figures by unit.
