@@ -29,12 +29,14 @@
 
 mod account;
 mod interfere;
+mod knobs;
 mod open;
 mod packets;
 mod standard;
 mod tcp_flow;
 mod udp_flow;
 
+pub use crate::link::Offload;
 pub use interfere::{Break, Disposal, Stepping};
 pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
@@ -50,7 +52,7 @@ use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
-use crate::stack::tcp::Tcp;
+use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers, earlier};
 use crate::state::TcpState;
@@ -73,6 +75,10 @@ pub struct Config {
     pub addresses: Vec<IpCidr>,
     /// The MTU of the wire in bytes, IP header included: 1,280 to 65,535.
     pub mtu: usize,
+    /// Whether the wire begins with a device that takes TCP packets of up to 65,535 bytes, cuts them into segments that fit
+    /// the MTU and fills in their checksums, and that may bring such packets too. They are told as they cross to and
+    /// from that device.
+    pub offload: bool,
     /// Decides every choice that is a matter of chance: initial sequence numbers, ports, hashes.
     pub seed: u64,
     /// The wall-clock time at [`Instant::ZERO`], counted from 1970-01-01 00:00:00 UTC.
@@ -103,6 +109,7 @@ impl Config {
         Config {
             addresses: addresses.into_iter().collect(),
             mtu: 1500,
+            offload: false,
             seed: 0,
             epoch: Duration::ZERO,
             watch: Watch::default(),
@@ -114,6 +121,13 @@ impl Config {
             rules: RuleSet::new(),
         }
     }
+
+    fn wire(&self) -> Wire {
+        Wire {
+            mtu: self.mtu,
+            offload: self.offload,
+        }
+    }
 }
 
 /// A TCP endpoint. See the [module](self) for how to run one.
@@ -122,6 +136,7 @@ pub struct Engine {
     clock: StackClock,
     flows: Slab<Flow>,
     map: FlowMap,
+    places: HashMap<FlowId, usize, Seeded>,
     /// Flows that may have something to send, each once.
     line: VecDeque<usize>,
     tcp_services: HashMap<u16, TcpService, Seeded>,
@@ -151,7 +166,7 @@ struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Driven {
     /// A packet of so many bytes leaves.
-    Packet(usize),
+    Packet(Transmit),
     /// A packet was made that does not leave at once.
     Stopped,
     /// There is nothing to do for now.
@@ -178,6 +193,8 @@ struct Waiting {
     key: FlowKey,
     record: TimeWait,
     deadline: Deadline,
+    /// How long it waits, where that is not what all do.
+    time_wait: Option<Duration>,
     result: Option<Result<(), String>>,
 }
 
@@ -219,6 +236,8 @@ pub enum Command {
 pub struct Transmit {
     /// Its length in bytes.
     pub len: usize,
+    /// What is left to the device that sends it; nothing without [`Config::offload`].
+    pub offload: Offload,
 }
 
 impl Engine {
@@ -243,25 +262,27 @@ impl Engine {
             "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
+        let wire = config.wire();
         let mut config = config;
         let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
         Engine {
             shared: Shared {
-                tcp: Tcp::new(config.mtu, &config.addresses, config.seed),
+                tcp: Tcp::new(wire, &config.addresses, config.seed),
                 link: Link::default(),
                 journal: Journal::new(config.watch),
                 timers: Timers::default(),
                 pool: Pool::new(config.buffer),
                 iss,
                 interference: Interference::new(rules, config.seed),
-                room: vec![0; config.mtu],
+                room: vec![0; wire.largest()],
                 fragment_id: 0,
                 config,
             },
             clock: StackClock::default(),
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
+            places: HashMap::with_hasher(hashes),
             line: VecDeque::new(),
             tcp_services: HashMap::with_hasher(hashes),
             udp_services: HashMap::with_hasher(hashes),
@@ -319,12 +340,10 @@ impl Engine {
                 return;
             }
         };
-        let places: Vec<usize> = self
-            .flows
-            .iter()
-            .filter(|(_, other)| flow.is_none_or(|flow| flow == other.id()))
-            .map(|(place, _)| place)
-            .collect();
+        let places: Vec<usize> = match flow {
+            Some(flow) => self.places.get(&flow).copied().into_iter().collect(),
+            None => self.flows.iter().map(|(place, _)| place).collect(),
+        };
         for place in places {
             match &mut self.flows[place] {
                 Flow::Tcp(flow) => flow.call(&mut self.shared, now, call),
@@ -375,20 +394,26 @@ impl Engine {
         }
     }
 
-    /// Writes the next packet that is to leave into `buf`, which must have room for the MTU. To be called again until
+    /// Writes the next packet that is to leave into `buf`, which must have room for the MTU, or for 65,535 bytes with
+    /// [`Config::offload`]. To be called again until
     /// it gives `None`; then the engine has nothing to do before the next `handle_*`.
     ///
     /// # Panics
-    /// If `buf` is shorter than the MTU.
+    /// If `buf` is shorter than that.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         assert!(
-            buf.len() >= self.shared.config.mtu,
-            "a buffer shorter than the MTU"
+            buf.len() >= self.shared.config.wire().largest(),
+            "a buffer shorter than the largest packet"
         );
         let (wall, now) = (now, self.stack_time(now));
-        let len = self.next_packet(now, buf);
+        let transmit = self.next_packet(now, buf);
         self.set_clock(wall);
-        len.map(|len| Transmit { len })
+        transmit
+    }
+
+    /// How much is told.
+    pub fn watch(&self) -> Watch {
+        self.shared.config.watch
     }
 
     /// The next thing that has happened.
@@ -414,17 +439,16 @@ impl Engine {
 
     /// Whether the program of a flow, or what waits for its connection to be established, is still there.
     pub fn has_program(&self, flow: FlowId) -> bool {
-        self.flows.iter().any(|(_, other)| match other {
-            Flow::Tcp(other) => other.id == flow && other.has_program(),
-            Flow::TimeWait(_) | Flow::Unheard(_) => false,
-            Flow::Udp(other) => other.id == flow && other.is_client(),
-        })
+        match self.flow(flow) {
+            Some(Flow::Tcp(flow)) => flow.has_program(),
+            Some(Flow::Udp(flow)) => flow.is_client(),
+            Some(Flow::TimeWait(_) | Flow::Unheard(_)) | None => false,
+        }
     }
 
     /// The state of a connection's end, `None` for one that is over and for UDP.
     pub fn state(&self, flow: FlowId) -> Option<TcpState> {
-        let (_, flow) = self.flows.iter().find(|(_, other)| other.id() == flow)?;
-        match flow {
+        match self.flow(flow)? {
             Flow::Tcp(flow) => Some(flow.state()),
             Flow::TimeWait(_) => Some(TcpState::TimeWait),
             Flow::Unheard(_) => Some(TcpState::Listen),
@@ -433,18 +457,18 @@ impl Engine {
     }
 
     /// Writes the next packet to `buf`.
-    fn next_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+    fn next_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         loop {
             self.enter(now);
-            if let Some(len) = self.shared.link.next_kept(buf) {
-                return Some(len);
+            if let Some((len, offload)) = self.shared.link.next_kept(buf) {
+                return Some(Transmit { len, offload });
             }
             let place = *self.line.front()?;
             match self.drive(now, place, buf) {
                 // Flows take turns, one packet each.
-                Driven::Packet(len) => {
+                Driven::Packet(transmit) => {
                     self.line.rotate_left(1);
-                    return Some(len);
+                    return Some(transmit);
                 }
                 Driven::Stopped => self.line.rotate_left(1),
                 Driven::Nothing => {
@@ -509,20 +533,23 @@ impl Engine {
             return;
         };
         let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
-        let ends = flow.time_wait_since().unwrap_or(now) + self.shared.config.time_wait;
+        let time_wait = flow.time_wait;
+        let lasts = time_wait.unwrap_or(self.shared.config.time_wait);
+        let ends = flow.time_wait_since().unwrap_or(now) + lasts;
         let result = flow.finish(&mut self.shared);
         let waiting = Waiting {
             id,
             key,
             record,
             deadline,
+            time_wait,
             result,
         };
         // The place that was just left is the one that is given out next, so the map stays true.
         let again = self.flows.insert(Flow::TimeWait(waiting));
         debug_assert_eq!(place, again);
         if ends <= now {
-            // The program has held the connection for the whole of it.
+            // The program has held the connection for the whole of it, or it lasts no time at all.
             return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
         }
         let Flow::TimeWait(waiting) = &mut self.flows[again] else {
@@ -538,7 +565,8 @@ impl Engine {
         let Flow::TimeWait(waiting) = &mut self.flows[place] else {
             return;
         };
-        let ends = now + self.shared.config.time_wait;
+        let lasts = waiting.time_wait.unwrap_or(self.shared.config.time_wait);
+        let ends = now + lasts;
         self.shared
             .timers
             .set(&mut waiting.deadline, Some(ends), waiting.id, place);
@@ -558,15 +586,36 @@ impl Engine {
         self.end(now, place);
     }
 
-    /// Takes a flow out.
-    fn end(&mut self, now: Instant, place: usize) {
-        let Some(flow) = self.flows.try_remove(place) else {
-            return;
-        };
+    fn flow(&self, id: FlowId) -> Option<&Flow> {
+        self.flows.get(*self.places.get(&id)?)
+    }
+
+    /// Gives a flow a place, where its packets and commands find it.
+    fn seat(&mut self, flow: Flow) -> usize {
         let (id, key) = (flow.id(), flow.key());
+        let place = self.flows.insert(flow);
+        self.map.insert(key, place);
+        self.places.insert(id, place);
+        place
+    }
+
+    /// The opposite.
+    fn unseat(&mut self, place: usize) -> Option<Flow> {
+        let flow = self.flows.try_remove(place)?;
+        self.places.remove(&flow.id());
+        let key = flow.key();
         if self.map.get(&key) == Some(&place) {
             self.map.remove(&key);
         }
+        Some(flow)
+    }
+
+    /// Takes a flow out.
+    fn end(&mut self, now: Instant, place: usize) {
+        let Some(flow) = self.unseat(place) else {
+            return;
+        };
+        let id = flow.id();
         let result = match flow {
             Flow::Tcp(flow) => {
                 if flow.is_half_open() {

@@ -14,6 +14,8 @@ pub mod lab;
 
 pub mod child;
 
+pub mod jobs;
+
 pub mod wait;
 
 pub mod driver;
@@ -29,6 +31,8 @@ pub mod sockets;
 pub mod pty;
 
 pub mod http;
+
+pub mod memory_file;
 
 pub mod diag;
 

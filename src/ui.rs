@@ -71,6 +71,8 @@ pub struct Live {
     held: Option<Arc<Held>>,
     /// The newest event, how many were lost so far, and for how many of them a view was handed over, and when.
     newest: u64,
+    /// Whether nothing may be lost, and events wait for the screen instead.
+    is_patient: bool,
     lost: u64,
     told: u64,
     resumed_at: Option<time::Instant>,
@@ -108,6 +110,7 @@ impl Live {
         program: Option<Box<dyn Program>>,
         clock: impl Fn() -> Instant + Send + 'static,
     ) -> io::Result<Live> {
+        let is_patient = setup.is_capture;
         let (event_sender, events) = sync_channel(WAITING);
         let (request_sender, requests) = channel();
         let (wake, waker) = pipe()?;
@@ -138,15 +141,23 @@ impl Live {
             thread: Some(thread),
             held: Some(held),
             newest: 0,
+            is_patient,
             lost: 0,
             told: 0,
             resumed_at: None,
         })
     }
 
-    /// Shows an event, unless too many wait already.
+    /// Shows an event, unless too many wait already. One of a capture waits until there is room.
     pub fn event(&mut self, event: &Event) {
         self.newest = event.number;
+        if self.is_patient {
+            if let Some(events) = &self.events {
+                // It fails where the screen is gone, and then nobody misses it.
+                let _ = events.send(short(event));
+            }
+            return;
+        }
         if let Some(events) = &self.events
             && let Err(TrySendError::Full(_)) = events.try_send(short(event))
         {

@@ -16,7 +16,9 @@ pub(crate) mod script;
 pub use flow::{By, Ending, Flow, Means, Traffic};
 pub use peer::{Basis, InferredPeer};
 
-use crate::event::{Direction, Event, EventKind, Fate, FlowId, Packet, Transport};
+use crate::event::{
+    Direction, Event, EventKind, Fate, FlowId, Packet, Released, RuleId, Transport,
+};
 use crate::segment::Origin;
 use smoltcp::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +34,8 @@ pub struct View {
     finished: VecDeque<FlowId>,
     totals: Totals,
     strays: Strays,
+    /// About how many packets each rule has decided.
+    decided: BTreeMap<RuleId, u64>,
     now: Instant,
     ours: Ours,
 }
@@ -79,6 +83,7 @@ impl View {
             finished: VecDeque::new(),
             totals: Totals::default(),
             strays: Strays::default(),
+            decided: BTreeMap::new(),
             now: Instant::ZERO,
             ours: Ours::Read,
         }
@@ -95,6 +100,11 @@ impl View {
     /// Takes the next event into account. Sinks that read this view are fed the same event afterwards.
     pub fn event(&mut self, event: &Event) {
         self.now = self.now.max(event.at);
+        if let EventKind::Packet(packet) = &event.kind
+            && let Some(rule) = packet.fate.rule()
+        {
+            *self.decided.entry(rule).or_default() += 1;
+        }
         let Some(id) = event.flow else {
             if let EventKind::Packet(packet) = &event.kind {
                 self.strays.packet(packet);
@@ -115,11 +125,7 @@ impl View {
         };
         match &event.kind {
             EventKind::Packet(packet) => {
-                let totals = match packet.direction {
-                    Direction::In => &mut self.totals.received,
-                    Direction::Out => &mut self.totals.sent,
-                };
-                *totals += flow.packet(event.at, packet);
+                *self.totals.traffic_mut(packet.direction) += flow.packet(event.at, packet);
             }
             EventKind::Transition(transition) => flow.transition(event.at, transition),
             EventKind::Closed(closed) => {
@@ -132,7 +138,9 @@ impl View {
                     self.totals.forgotten += 1;
                 }
             }
-            EventKind::Released(released) => flow.released(&released.packet),
+            EventKind::Released(Released { packet, .. }) => {
+                *self.totals.traffic_mut(packet.direction) += flow.released(packet);
+            }
             EventKind::Asked(asked) => flow.asked(*asked),
             EventKind::Opened(_) | EventKind::Note(_) => {}
         }
@@ -168,6 +176,11 @@ impl View {
         &self.totals
     }
 
+    /// About how many packets a rule has decided; [`RuleId::HAND`] is whoever steps.
+    pub fn decided(&self, rule: RuleId) -> u64 {
+        self.decided.get(&rule).copied().unwrap_or(0)
+    }
+
     /// The packets that belong to no flow.
     pub fn strays(&self) -> &Strays {
         &self.strays
@@ -194,6 +207,15 @@ impl View {
 impl Default for View {
     fn default() -> View {
         View::new()
+    }
+}
+
+impl Totals {
+    fn traffic_mut(&mut self, direction: Direction) -> &mut Traffic {
+        match direction {
+            Direction::In => &mut self.received,
+            Direction::Out => &mut self.sent,
+        }
     }
 }
 

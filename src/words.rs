@@ -76,10 +76,16 @@ macro_rules! sentences {
     };
 }
 
+mod fates;
+mod faults;
 mod labels;
 mod lessons;
+mod marks;
+mod reports;
+mod screen;
 mod segments;
 mod states;
+mod stepping;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +97,12 @@ pub(crate) enum Thing {
     Exchange,
     Retransmission,
     OlderFlow,
+    Packet,
 }
 
 impl Thing {
     #[cfg(test)]
-    const ALL: [Thing; 7] = [
+    const ALL: [Thing; 8] = [
         Thing::Byte,
         Thing::Segment,
         Thing::Datagram,
@@ -103,6 +110,7 @@ impl Thing {
         Thing::Exchange,
         Thing::Retransmission,
         Thing::OlderFlow,
+        Thing::Packet,
     ];
 
     /// In English in the singular; in Chinese with its measure word.
@@ -115,6 +123,7 @@ impl Thing {
             Thing::Exchange => ("exchange", "次交互"),
             Thing::Retransmission => ("retransmission", "次重传"),
             Thing::OlderFlow => ("older flow", "个较早的流"),
+            Thing::Packet => ("packet", "个包"),
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -29,6 +29,7 @@ const SCENES: &[(&str, fn())] = &[
     ("lives", kernel_and_segments_agree_all_along),
     ("active", kernel_and_segments_agree_where_we_open),
     ("quiet", nobody_asks_for_nobody),
+    ("files", a_file_alone_is_not_worth_asking),
 ];
 
 #[test]
@@ -199,19 +200,32 @@ fn kernel_and_segments_agree_where_we_open() {
 }
 
 fn nobody_asks_for_nobody() {
-    let output = Command::new(env!("CARGO_BIN_EXE_tcplab"))
-        .args([
-            "run",
-            "--quiet",
-            "--",
-            "python3",
-            "-c",
-            &program("connect(7).close()"),
-            "192.0.2.2",
-        ])
-        .output()
-        .unwrap();
+    let output = connect_and_close(&["--quiet"]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+fn a_file_alone_is_not_worth_asking() {
+    for (options, expected) in [
+        (&["--quiet", "--json", "-"][..], false),
+        (&["--json", "-"], true),
+    ] {
+        let output = connect_and_close(options);
+        let lines = String::from_utf8_lossy(&output.stdout);
+        assert!(lines.contains(r#""kind":"closed""#), "{output:?}");
+        let asked = lines.contains(r#""kind":"asked""#);
+        assert_eq!(asked, expected, "{options:?}: {output:?}");
+    }
+}
+
+fn connect_and_close(options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tcplab"))
+        .arg("run")
+        .args(options)
+        .args(["--", "python3", "-c", &program("connect(7).close()")])
+        .arg("192.0.2.2")
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
 }
 
 fn program(client: &str) -> String {

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::Command;
 use tcplab::engine::{Config, Engine};
 use tcplab::event::{
-    Cause, Closed, Direction, Discard, Event, EventKind, Fate, FlowId, Packet, PacketId, PeerInfo,
-    PeerView, Reason, Resend, Timer, Transition, UserCall, Variables,
+    Cause, Closed, Crossed, Direction, Discard, Event, EventKind, Fate, FlowId, Packet, PacketId,
+    PeerInfo, PeerView, Reason, Release, Released, Resend, RuleId, Timer, Transition, UserCall,
+    Variables,
 };
 use tcplab::segment::{SeqNumber, describe};
 use tcplab::sim::{Side, Sim, random_loss};
@@ -151,6 +152,21 @@ fn the_schema_knows_every_word() {
         written("fate", "why"),
         words(&schema["$defs"]["fate"]["oneOf"][1]["properties"]["why"]["enum"])
     );
+    let kinds = schema["$defs"]["fate"]["oneOf"].as_array().unwrap();
+    let kinds = kinds.iter().map(|kind| &kind["properties"]["kind"]);
+    let fates = kinds.flat_map(|kind| match &kind["const"] {
+        Value::Null => words(&kind["enum"]),
+        word => BTreeSet::from([word.as_str().unwrap().into()]),
+    });
+    assert_eq!(written("fate", "kind"), fates.collect());
+    let by: BTreeSet<String> = lines(everything())
+        .iter()
+        .filter_map(|line| line["by"].as_str().map(String::from))
+        .collect();
+    assert_eq!(
+        by,
+        words(&schema["$defs"]["released"]["properties"]["by"]["enum"])
+    );
     assert_eq!(
         written("cause", "timer"),
         words(&schema["$defs"]["cause"]["oneOf"][2]["properties"]["timer"]["enum"])
@@ -275,7 +291,24 @@ fn everything() -> Vec<Event> {
         gre[..9].to_vec(),
     ];
     for bytes in packets {
+        let crossed = Crossed {
+            described: describe(&bytes),
+            bytes: bytes.clone(),
+        };
         kinds.push(packet(bytes, Fate::Delivered, None));
+        let mut rewritten = bare_packet(gre.clone(), Fate::Rewritten(RuleId(2)), None);
+        rewritten.crossed = Some(Box::new(crossed));
+        kinds.push(EventKind::Packet(rewritten));
+    }
+    let rule = RuleId(1);
+    for fate in [
+        Fate::Dropped(rule),
+        Fate::Delayed(rule, Duration::from_millis(1500)),
+        Fate::Held(RuleId::HAND),
+        Fate::Duplicated(rule, 2),
+        Fate::Injected(rule),
+    ] {
+        kinds.push(packet(odd_segment(), fate, None));
     }
     for why in [
         Discard::Malformed,
@@ -304,6 +337,24 @@ fn everything() -> Vec<Event> {
         Reason::Resent(Resend::DuplicateAcks),
     ] {
         kinds.push(packet(odd_segment(), Fate::Delivered, Some(reason)));
+    }
+    for (kind, by) in kinds.clone().into_iter().zip(
+        [
+            Release::Time,
+            Release::Condition,
+            Release::Hand,
+            Release::End,
+        ]
+        .into_iter()
+        .cycle(),
+    ) {
+        if let EventKind::Packet(packet) = kind {
+            kinds.push(EventKind::Released(Released {
+                packet,
+                waited: Duration::from_millis(1500),
+                by,
+            }));
+        }
     }
     for cause in [
         Cause::Segment(PacketId(1)),
@@ -348,8 +399,12 @@ fn everything() -> Vec<Event> {
 }
 
 fn packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> EventKind {
+    EventKind::Packet(bare_packet(bytes, fate, reason))
+}
+
+fn bare_packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> Packet {
     let number = SeqNumber(1);
-    EventKind::Packet(Packet {
+    Packet {
         id: PacketId(1),
         direction: Direction::Out,
         described: describe(&bytes),
@@ -374,7 +429,7 @@ fn packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> EventKind {
                 resent: 0,
             })
         }),
-    })
+    }
 }
 
 /// A segment with every option there is, the last cut short.
@@ -418,6 +473,9 @@ fn documented_fields() -> Fields {
             assert!(new, "{section} {name} twice");
         }
     }
+    // "It has the fields of `packet`."
+    let packet = fields["packet"].clone();
+    fields.entry("released".into()).or_default().extend(packet);
     fields
 }
 

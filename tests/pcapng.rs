@@ -8,7 +8,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tcplab::engine::{Config, Engine};
-use tcplab::event::Event;
+use tcplab::event::{Direction, Event};
+use tcplab::fault::{Action, Assignment, Kind, Pattern, Rule, Scope, Verdict};
 use tcplab::segment::{Flags, describe};
 use tcplab::service;
 use tcplab::sim::{Side, Sim, random_loss};
@@ -192,6 +193,105 @@ fn counts_agree_with_tshark() {
         again > 50 && measured > 5,
         "{again} retransmissions, {measured} measured"
     );
+}
+
+/// What rules make of a connection stands on two interfaces, and on the wire it is what the peer has got.
+#[test]
+fn what_was_meant_stands_beside_what_crossed() {
+    let rule = |direction, kind, ordinal: u64, verdict| Rule {
+        text: String::new(),
+        scope: Scope::default(),
+        action: Action::Judge(
+            verdict,
+            Pattern {
+                direction: Some(direction),
+                kind,
+                ordinal: Some(ordinal..=ordinal),
+                ..Pattern::default()
+            },
+        ),
+    };
+    let (ingress, egress) = (Direction::In, Direction::Out);
+    let edit = Verdict::Edit(vec![Assignment::Window(1000)]);
+    let mut config = Config::new(["192.0.2.2/24".parse().unwrap()]);
+    for rule in [
+        rule(egress, Kind::SynAck, 1, Verdict::Drop),
+        rule(ingress, Kind::Data, 1, Verdict::Duplicate(2)),
+        rule(egress, Kind::Data, 1, edit),
+        rule(
+            ingress,
+            Kind::Fin,
+            1,
+            Verdict::Delay(Duration::from_millis(300)),
+        ),
+    ] {
+        config.rules.add(rule);
+    }
+    let mut server = Engine::new(config);
+    server.serve_tcp(7, "echo", service::echo::echo);
+    let client = Engine::new(Config::new(["192.0.2.1/24".parse().unwrap()]));
+    let mut sim = Sim::new(client, server, Duration::from_millis(10));
+    let peer = "192.0.2.2:7".parse().unwrap();
+    sim.left()
+        .connect_tcp(Instant::ZERO, "client", None, peer, |conn| async move {
+            conn.write_all(b"hello").await?;
+            conn.read_up_to(5).await?;
+            conn.close().await
+        })
+        .unwrap();
+    sim.run_until(Instant::from_secs(30));
+    let path = file("rules.pcapng");
+    let events = std::iter::from_fn(|| sim.poll_event());
+    let events = events.filter(|(side, _)| *side == Side::Right);
+    write(&path, events.map(|(_, event)| event));
+
+    assert_eq!(tshark(&path, &["-Y", "_ws.malformed"]), "");
+    let meant = fields(
+        &path,
+        "frame.interface_name == \"intended\"",
+        &["frame.time_relative", "frame.comment"],
+    );
+    let words = |row: &Vec<String>, wanted: &[&str]| -> String {
+        let words = row[1].split(' ');
+        let found = words.filter(|word| wanted.iter().any(|key| word.starts_with(key)));
+        found.collect::<Vec<_>>().join(" ")
+    };
+    let keys = ["fate=", "rule=", "delay=", "waited=", "by="];
+    let meant: Vec<String> = meant.iter().map(|row| words(row, &keys)).collect();
+    assert!(!meant.is_empty());
+    assert_eq!(
+        meant,
+        [
+            "fate=dropped rule=1",
+            "fate=rewritten rule=3",
+            "fate=delayed rule=4 delay=300ms"
+        ]
+    );
+    let crossed = |filter: &str| {
+        let filter = format!("frame.interface_name == \"wire\" && {filter}");
+        fields(&path, &filter, &["frame.time_epoch", "frame.comment"])
+    };
+    assert_eq!(
+        crossed("tcp.flags == 0x12").len(),
+        1,
+        "one SYN-ACK got through"
+    );
+    let copies = crossed("tcp.len == 5 && frame.comment contains \"fate=duplicated\"");
+    assert_eq!(copies.len(), 3);
+    let released = crossed("tcp.flags.fin == 1 && frame.comment contains \"waited=\"");
+    assert_eq!(
+        words(&released[0], &keys),
+        "fate=delivered waited=300ms by=time"
+    );
+    let meant_at = fields(
+        &path,
+        "frame.comment contains \"fate=delayed\"",
+        &["frame.time_epoch"],
+    );
+    let time = |row: &Vec<String>| row[0].parse::<f64>().unwrap();
+    assert!((time(&released[0]) - time(&meant_at[0]) - 0.3).abs() < 1e-6);
+    let edited = crossed("tcp.window_size_value == 1000");
+    assert_eq!(words(&edited[0], &keys), "fate=rewritten rule=3");
 }
 
 /// A server that sends much over a lossy wire, as its side captures it.

@@ -124,6 +124,23 @@ fn is_self_contained(text: &str) {
 }
 
 #[test]
+fn in_a_lab_the_peers_kernel_is_asked() {
+    let dir = dir("asked");
+    let arguments = [
+        "run", "--quiet", "--report", "a.html", "--report", "a.md", "--report", "a.svg", "--",
+        "nc", "-4", "-z", "lab.test", "7",
+    ];
+    succeeds(&arguments, &dir);
+    for name in ["a.html", "a.md", "a.svg"] {
+        let text = fs::read_to_string(dir.join(name)).unwrap();
+        assert!(text.contains("peer (asked)"), "{name}: {text}");
+        assert!(!text.contains("peer (inferred)"), "{name}: {text}");
+        // The band of a state that is only inferred is paler.
+        assert!(!text.contains(" inferred\""), "{name}: {text}");
+    }
+}
+
+#[test]
 fn the_demonstration_is_reported_in_every_format() {
     let dir = dir("demo");
     let args =

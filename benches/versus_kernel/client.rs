@@ -94,8 +94,8 @@ fn short_lived(
     request: bool,
 ) -> Result<serde_json::Value> {
     let waiting = Waiting::new()?;
-    // The server's addresses take turns, so that no port is needed again too soon.
-    let mut hosts = (2..=254).cycle().map(|number| host(network, number));
+    // Addresses at which nothing goes wrong take turns, so that no port is needed again too soon.
+    let mut hosts = (100..=254).cycle().map(|number| host(network, number));
     let mut next = || hosts.next().expect("a cycle has no end");
     let mut streams = Vec::new();
     for place in 0..at_once {
@@ -218,7 +218,7 @@ fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
 /// Opens connections that exchange one byte each way, and keeps them.
 fn hold(network: Ipv4Addr, count: usize) -> Result<()> {
     let waiting = Waiting::new()?;
-    let mut hosts = (2..=254).cycle().map(|number| host(network, number));
+    let mut hosts = (100..=254).cycle().map(|number| host(network, number));
     let mut streams: Vec<(TcpStream, bool)> = Vec::with_capacity(count);
     let mut begin = |streams: &mut Vec<(TcpStream, bool)>| -> Result<()> {
         let host = hosts.next().expect("a cycle has no end");

@@ -22,7 +22,7 @@ pub(crate) struct Lab {
 /// A server that is measured.
 pub(crate) struct Server {
     pub(crate) name: String,
-    /// It answers at the hosts 2 to 254 of this network of 256 addresses.
+    /// It answers at host 2 and the hosts 100 to 254 of this network of 256 addresses.
     pub(crate) network: Ipv4Addr,
     /// How many bytes of resident memory each of its idle connections costs.
     pub(crate) idle_bytes: Option<f64>,

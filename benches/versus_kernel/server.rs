@@ -112,6 +112,7 @@ pub(crate) fn transitions(arguments: &[String]) -> Result<()> {
         name: name.clone(),
         addresses: vec![kernel_side.map_err(|()| "no address")?],
         mtu: 1500,
+        offload: false,
     })?;
     let mut config = Config::new([own.parse().map_err(|()| "no address")?]);
     config.watch = Watch::Transitions;

@@ -2,8 +2,11 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
+    RuleFile, limit, listen_address, network_v4, network_v6, prefix, report, rules, seconds, shard,
+    size, some_seconds,
 };
+use crate::fault::{GRAMMAR, Rule};
+use crate::scenario::Step;
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
 use crate::words::Lang;
@@ -12,6 +15,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
@@ -55,6 +59,18 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
+    /// Run a command once per fault, all at the same time, and say what it did in each
+    ///
+    /// Everything happens in one private lab (see `tcplab run`), in which each fault has an address of its own. {host} in the
+    /// command becomes the name of the server, {port} its port. First the command runs twice without any fault: it must
+    /// succeed, and what it prints then is what it is to print under a fault that a client survives.
+    ///
+    /// The exit code is 0 when the client did in every run what a good client does (or, with --expect, what it did before),
+    /// 1 when it did not, 2 when the audit was not possible.
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit(Audit),
+    #[command(hide = true)]
+    AuditInside,
     /// Show the ladder of a capture that somebody else has made
     ///
     /// Reads pcap and pcapng: raw IP, Ethernet, Linux cooked and loopback; IPv4 and IPv6. The states of both ends are inferred
@@ -62,6 +78,22 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
+    /// Show the catalogue of faults that have an address: what goes wrong there, and what a good client does
+    #[command(after_help = FAULTS_EXAMPLES)]
+    Faults(Catalogue),
+    /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
+    ///
+    /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
+    /// own stack carries out on a simulator in virtual time. The results appear as TAP (version 14) on standard output: what
+    /// was expected and what came, field by field, and the ladder up to there. The exit code is 0 when all passed, 1
+    /// when one did not, 2 when one could not be run.
+    #[command(after_help = include_str!("test/help.txt"))]
+    Test(Test),
+    #[command(hide = true)]
+    StepsClient(StepsClient),
+    /// Tell how rules are written, for --rule and --rules
+    #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
+    Rules,
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -97,6 +129,8 @@ pub(super) struct DemoClient {
     pub(super) address: std::net::IpAddr,
     /// The password to try
     pub(super) password: String,
+    /// How many seconds to wait for each answer
+    pub(super) patience: u64,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -106,6 +140,59 @@ pub(super) struct Run {
     pub(super) cmd: Vec<OsString>,
     #[command(flatten)]
     pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Audit {
+    /// The command and its arguments; {host} and {port} are filled in
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) cmd: Vec<OsString>,
+    /// How long each run may take, in seconds; a command that is still there then hangs
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = limit)]
+    pub(super) limit: std::time::Duration,
+    /// Only these faults; repeatable, or with commas between them
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "sweep"
+    )]
+    pub(super) only: Vec<String>,
+    /// Instead of the catalogue: record one good run, then drop, delay past a retransmission and duplicate each of its
+    /// segments, one in each run, and end its last data too early
+    #[arg(long)]
+    pub(super) sweep: bool,
+    /// How many commands may run at once; all unless given
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(super) jobs: Option<usize>,
+    /// What {port} becomes
+    #[arg(long, value_name = "PORT", default_value = "80")]
+    pub(super) port: u16,
+    /// Show nothing but errors
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Write the findings as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write them as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Write them as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
+    /// Write them as an HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Keep what the client does today, for --expect
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: Option<PathBuf>,
+    /// Judge by a file of --save instead of by what a good client does
+    #[arg(long, value_name = "FILE")]
+    pub(super) expect: Option<PathBuf>,
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
@@ -148,6 +235,78 @@ pub(super) struct Capture {
     pub(super) show: Show,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(super) struct Catalogue {
+    /// Show this one whole
+    pub(super) name: Option<String>,
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The language of what is shown
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        default_value = "en",
+        conflicts_with = "json"
+    )]
+    pub(super) lang: Language,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Test {
+    /// Scenarios, and folders whose .toml files are scenarios
+    #[arg(required_unless_present = "record", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Also write the results to a file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// How many run at once; as many as there are processors unless told otherwise
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Run only those with this text in their path or in what they are about
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Run only part I of N, for example 2/5: all parts together are all scenarios, each once
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<(usize, usize)>,
+    /// Only say which would run
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Run all on the simulator that can be; the others are skipped
+    #[arg(long, conflicts_with = "live")]
+    pub(super) simulate: bool,
+    /// Carry steps out on the kernel's sockets in a lab; what can't be is skipped
+    #[arg(long)]
+    pub(super) live: bool,
+    /// Show the ladder of every scenario
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Write a scenario from what happens when CMD runs in a lab; {host} and {port} in CMD are filled in
+    #[arg(long, value_name = "FILE", requires = "cmd", conflicts_with_all = ["files", "junit", "jobs", "filter", "shard", "list", "simulate", "live", "verbose"])]
+    pub(super) record: Option<PathBuf>,
+    /// Overwrite the file of --record
+    #[arg(long, requires = "record")]
+    pub(super) force: bool,
+    /// The command of --record and its arguments
+    #[arg(last = true, value_name = "CMD", requires = "record")]
+    pub(super) cmd: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StepsClient {
+    /// tcp or udp
+    pub(super) transport: String,
+    /// Where to connect
+    pub(super) peer: SocketAddr,
+    /// How long to wait for that, in milliseconds
+    #[arg(long)]
+    pub(super) connect_timeout: Option<u64>,
+    /// What to do
+    pub(super) steps: Vec<Step>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Client {
     /// TCP: prints what the server asks, sends a line of standard input as the password
@@ -171,6 +330,8 @@ pub(super) struct Show {
     #[arg(long)]
     pub(super) whole: bool,
     /// Write every event as a JSON object on a line of its own; `-` is standard output, which a command that is run shares
+    ///
+    /// What a lab's kernel says of the peer is among them, but not with --quiet: to ask after each segment takes time.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
     /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, which a command that is run
@@ -216,6 +377,15 @@ pub(super) enum Language {
     Zh,
 }
 
+impl From<Language> for Lang {
+    fn from(language: Language) -> Lang {
+        match language {
+            Language::En => Lang::En,
+            Language::Zh => Lang::Zh,
+        }
+    }
+}
+
 impl Show {
     /// How much is explained.
     pub(super) fn depth(&self) -> Depth {
@@ -229,10 +399,7 @@ impl Show {
 
     /// The language of what is shown.
     pub(super) fn lang(&self) -> Lang {
-        match self.lang {
-            Language::En => Lang::En,
-            Language::Zh => Lang::Zh,
-        }
+        self.lang.into()
     }
 }
 
@@ -249,6 +416,14 @@ pub(super) struct Stack {
     /// The MTU in bytes, 1280 to 65535
     #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u16).range(1280..))]
     pub(super) mtu: u16,
+    /// Let packets of up to 64 KiB cross the TUN and leave checksums to the kernel: much faster, and what is shown is then
+    /// as large as tcpdump would show it on the TUN, not what a wire would carry. Best with --buffer 1M
+    #[arg(long)]
+    pub(super) offload: bool,
+    /// Keep a processor busy looking for the next packet for up to so many microseconds after each; it answers sooner,
+    /// where the processor is otherwise idle
+    #[arg(long, value_name = "MICROS", num_args = 0..=1, require_equals = true, default_missing_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) busy_poll: Option<u32>,
     /// The size of each connection's buffers, one each way: bytes, or with K or M
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,
@@ -264,6 +439,50 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long, help_heading = "Stepping")]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Stepping",
+        conflicts_with = "tui"
+    )]
+    pub(super) step_from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) faults: Faults,
+}
+
+impl Stack {
+    /// Whether packets wait for somebody.
+    pub(super) fn steps(&self) -> bool {
+        self.step || self.step_from.is_some()
+    }
+
+    /// Whether the terminal, or standard input, is whoever's who steps.
+    pub(super) fn steps_with_input(&self) -> bool {
+        match &self.step_from {
+            Some(path) => path.as_path() == std::path::Path::new("-"),
+            None => self.step && crate::sys::pty::is_typed(),
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Faults")]
+pub(super) struct Faults {
+    /// What is to go wrong, such as 'drop out SYN-ACK #1'; repeatable, the first rule that is about a packet decides. `tcplab
+    /// help rules` tells how rules are written
+    #[arg(long, value_name = "RULE")]
+    pub(super) rule: Vec<Rule>,
+    /// Read rules from a file, one a line, to be asked after those of --rule; `-` is standard input; repeatable
+    #[arg(long, value_name = "FILE", value_parser = rules)]
+    pub(super) rules: Vec<RuleFile>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -302,10 +521,29 @@ Examples:
   printf '123\\n' | tcplab run --quiet -- nc -w 5 lab.test 1111
   tcplab run -v -- ping -c 1 lab.test            packets without flow are shown too
   tcplab run --seed 1 -- curl -s lab.test        the same sequence numbers every time
+  tcplab run -- curl http://synack-lost-2.test/  a fault that has a name: see `tcplab faults`
 
 Services at lab.test and every other address of the lab's networks:
   password tcp 1111, hello udp 1111, echo tcp and udp 7, discard tcp 9, daytime tcp 13,
   chargen tcp 19, http tcp 80";
+
+const FAULTS_EXAMPLES: &str = "\
+Examples:
+  tcplab faults                              all of them, with their addresses
+  tcplab faults zero-window                  one whole, with the rules that make it
+  tcplab faults --net 198.51.100.0/24        their addresses in another network
+  tcplab run -- curl http://zero-window.test/
+  sudo tcplab serve                          they are there too: 192.0.2.44, 2001:db8::44";
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  tcplab audit -- curl -sS --max-time 10 http://{host}/
+  tcplab audit --port 1111 -- nc -w 5 {host} {port}
+  tcplab audit --sweep -- ./client {host}
+  tcplab audit --save today.json -- ./client {host}       then, in CI:
+  tcplab audit --expect today.json --junit audit.xml -- ./client {host}
+
+The faults are those of `tcplab faults`.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:

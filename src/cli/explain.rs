@@ -3,11 +3,17 @@
 use super::watcher::{Watcher, start_log};
 use super::{CANNOT, args};
 use crate::capture::{Capture, CaptureError, Frame, Observer, link};
+use crate::sys::wait::{Waiter, Watch};
+use crate::ui::Pane;
 use anyhow::{Context, bail};
+use std::cell::{Cell, OnceCell};
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufReader, IsTerminal, PipeReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Of a file, so many packets are read before what they tell is shown.
@@ -16,9 +22,9 @@ const BATCH: usize = 256;
 /// Shows the capture. The code is 0 when all of it was read, and 1 when it is cut off or damaged.
 pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
     start_log(&explain.show);
-    if explain.show.tui {
-        bail!("--tui shows what happens now, not a capture: leave it out");
-    }
+    // A signal shall not leave the terminal as a live screen needs it.
+    let waiter = explain.show.tui.then(Waiter::new).transpose()?;
+    let leaving = Rc::new(Leaving::default());
     let path = &explain.file;
     let is_stdin = path == Path::new("-");
     let name = if is_stdin {
@@ -31,7 +37,14 @@ pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
         if io::stdin().is_terminal() {
             bail!("standard input is a terminal, not a capture");
         }
-        Box::new(io::stdin().lock())
+        match &waiter {
+            Some(waiter) => Box::new(BufReader::new(Patient {
+                input: File::from(io::stdin().as_fd().try_clone_to_owned()?),
+                waiter,
+                leaving: leaving.clone(),
+            })),
+            None => Box::new(io::stdin().lock()),
+        }
     } else {
         let outputs = [&explain.show.json, &explain.show.write];
         let reports = explain.show.report.iter().map(|(path, _)| path);
@@ -53,16 +66,38 @@ pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
         _ => Duration::ZERO,
     };
     let mut watcher = Watcher::of_capture(&explain.show, epoch)?;
+    watcher.show(format!("explain {name}"), Pane::None, None, None)?;
+    if let Some(screen) = watcher.live_end() {
+        let _ = leaving.screen.set(screen);
+    }
     let mut observer = Observer::new(epoch);
-    let read = read(
+    let mut outcome = read_all(
         first,
         &mut capture,
         &mut observer,
         &mut watcher,
         if is_stdin { 1 } else { BATCH },
+        |watcher| match &waiter {
+            Some(waiter) if !is_stdin => {
+                let has_left = watcher.is_left(waiter, Some(Duration::ZERO));
+                leaving.has_left.set(has_left.unwrap_or(true));
+                !leaving.has_left.get()
+            }
+            _ => true,
+        },
     );
     observer.finish();
     tell(&mut observer, &mut watcher);
+    if leaving.has_left.get() {
+        // What was not waited for is not missing.
+        outcome = Ok(());
+    } else if let Some(waiter) = &waiter {
+        if let Err(error) = &outcome {
+            watcher.ended(watcher.lang().not_all_read(error));
+        }
+        watcher.flush();
+        watcher.stay(waiter)?;
+    }
     let now = watcher.now();
     watcher.finish(now);
     for (link_type, frames) in observer.unknown_links() {
@@ -77,7 +112,7 @@ pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
             observer.other_frames()
         ));
     }
-    match read {
+    match outcome {
         Ok(()) if observer.is_empty() && !observer.unknown_links().is_empty() => Ok(CANNOT),
         Ok(()) => Ok(0),
         Err(error) => {
@@ -92,13 +127,14 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr(), "tcplab: {line}");
 }
 
-/// Reads and shows everything, as far as it can be read; shows after every `batch` packets.
-fn read(
+/// Reads and shows everything, as far as it can be read; shows after every `batch` packets, and asks then whether it goes on.
+fn read_all(
     first: Result<Option<Frame>, CaptureError>,
     capture: &mut Capture<impl Read>,
     observer: &mut Observer,
     watcher: &mut Watcher,
     batch: usize,
+    mut goes_on: impl FnMut(&mut Watcher) -> bool,
 ) -> Result<(), CaptureError> {
     let mut next = first?;
     let mut read: usize = 0;
@@ -108,6 +144,9 @@ fn read(
         read += 1;
         if read.is_multiple_of(batch) {
             watcher.flush();
+            if !goes_on(watcher) {
+                return Ok(());
+            }
         }
         next = capture.next_frame()?;
     }
@@ -117,6 +156,41 @@ fn read(
 fn tell(observer: &mut Observer, watcher: &mut Watcher) {
     while let Some(event) = observer.poll_event() {
         watcher.event(&event);
+    }
+}
+
+/// Standard input that is at its end also when somebody leaves, so that nobody who is patient has to be waited for.
+struct Patient<'a> {
+    input: File,
+    waiter: &'a Waiter,
+    leaving: Rc<Leaving>,
+}
+
+/// Whether somebody leaves, and where that can be seen once there is a live screen.
+#[derive(Default)]
+struct Leaving {
+    screen: OnceCell<Arc<PipeReader>>,
+    has_left: Cell<bool>,
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let watch = Watch {
+                input: Some(self.input.as_fd()),
+                screen: self.leaving.screen.get().map(AsFd::as_fd),
+                ..Watch::default()
+            };
+            let ready = self.waiter.wait(watch, None)?;
+            // Without a command, to leave is all that a screen can ask for.
+            if ready.screen || !ready.signals.is_empty() {
+                self.leaving.has_left.set(true);
+                return Ok(0);
+            }
+            if ready.input {
+                return self.input.read(buf);
+            }
+        }
     }
 }
 

@@ -32,13 +32,14 @@ pub(super) fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes over the terminal. Time stands still between events where there is no `clock`.
+/// Takes over the terminal. Time stands still between events where there is no `clock`. Of a capture no event is lost: it waits.
 pub(super) fn open(
     title: String,
     pane: Pane,
     lang: Lang,
     program: Option<Pty>,
     clock: Option<Clock>,
+    is_capture: bool,
 ) -> anyhow::Result<Live> {
     let look = screen();
     let setup = Setup {
@@ -49,6 +50,7 @@ pub(super) fn open(
             colour: look.colour,
             unicode: look.unicode,
         },
+        is_capture,
     };
     let program = program.map(|pty| Box::new(OnPty(pty)) as Box<dyn Program>);
     let time = move || clock.map_or(Instant::ZERO, |clock| clock.now());

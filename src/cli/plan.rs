@@ -1,18 +1,21 @@
 //! From what was typed to what is to be done: every value checked, with words for what is wrong.
 
-use super::args::Stack;
+use super::args::{Faults, Stack};
 use crate::engine::Config;
 use crate::event::Watch;
+use crate::fault::{Rule, RuleSet, catalogue, parse_rules};
 use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
+use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// How the engine is to be made.
+/// How the engine is to be made. Every fault of the catalogue has its address; what the options ask for comes before.
 pub(super) fn engine_config(
     stack: &Stack,
     watch: Watch,
@@ -24,9 +27,12 @@ pub(super) fn engine_config(
         Some(seed) => seed,
         None => sys::random_seed().context("no seed from /dev/urandom")?,
     };
+    let mut rules = stack.faults.rules();
+    catalogue::add_to(&mut rules, &addresses);
     let defaults = Config::new(addresses);
     Ok(Config {
         mtu: usize::from(mtu),
+        offload: stack.offload,
         seed,
         epoch: clock.wall_at_start().into(),
         watch,
@@ -35,8 +41,21 @@ pub(super) fn engine_config(
         time_wait: stack.time_wait,
         keep_alive: stack.keep_alive,
         user_timeout: Some(stack.user_timeout),
+        rules,
         ..defaults
     })
+}
+
+impl Faults {
+    /// The rules of `--rule`, then those of files.
+    pub(super) fn rules(&self) -> RuleSet {
+        let files = self.rules.iter().flat_map(|RuleFile(rules)| rules);
+        let mut set = RuleSet::new();
+        for rule in self.rule.iter().chain(files) {
+            set.add(rule.clone());
+        }
+        set
+    }
 }
 
 /// Whether `RUST_LOG` asks for events.
@@ -67,6 +86,27 @@ pub(super) fn hosts_v6(network: Ipv6Cidr) -> (IpCidr, IpCidr) {
         )
     };
     (host(1), host(2))
+}
+
+/// A host of the network in which `own` is, by its number; `None` where the network has no such host.
+pub(super) fn nth_host(own: IpCidr, number: u32) -> Option<IpAddr> {
+    let last = u128::MAX
+        .checked_shr(128 - u32::from(room(own)))
+        .unwrap_or(0);
+    // The last address of an IPv4 network is its broadcast address.
+    if u128::from(number) + u128::from(matches!(own, IpCidr::Ipv4(_))) > last {
+        return None;
+    }
+    let host = match own {
+        IpCidr::Ipv4(own) => Ipv4Addr::from(u32::from(own.network().address()) + number).into(),
+        IpCidr::Ipv6(own) => {
+            let bits = 128 - u32::from(own.prefix_len());
+            let network = u128::from(own.address()).checked_shr(bits).unwrap_or(0);
+            let network = network.checked_shl(bits).unwrap_or(0);
+            Ipv6Addr::from(network + u128::from(number)).into()
+        }
+    };
+    Some(host)
 }
 
 /// The kernel's address in a network in which `own` is ours: its first host that is not `own`.
@@ -123,6 +163,41 @@ pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("expected more than 0 seconds".to_owned()),
         duration => Ok(duration),
     }
+}
+
+/// The same, for a limit of at most an hour.
+pub(super) fn limit(text: &str) -> Result<std::time::Duration, String> {
+    let limit: std::time::Duration = some_seconds(text)?.into();
+    match limit <= std::time::Duration::from_secs(3600) {
+        true => Ok(limit),
+        false => Err("expected at most 3600 seconds".to_owned()),
+    }
+}
+
+/// The rules of a file.
+#[derive(Clone, Debug)]
+pub(super) struct RuleFile(Vec<Rule>);
+
+/// Reads a file of rules, `-` for standard input.
+pub(super) fn rules(path: &str) -> Result<RuleFile, String> {
+    let text = match path {
+        "-" => io::read_to_string(io::stdin()),
+        path => fs::read_to_string(path),
+    };
+    let text = text.map_err(|error| format!("cannot read it: {error}"))?;
+    parse_rules(&text).map(RuleFile).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        errors.join("\n")
+    })
+}
+
+/// Part I of N.
+pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, for example 2/5".to_owned())
 }
 
 /// A file for a report, of the kind that its suffix tells.
@@ -290,6 +365,27 @@ mod tests {
     }
 
     #[test]
+    fn hosts_by_number() {
+        #[track_caller]
+        fn check(own: &str, number: u32, expected: Option<&str>) {
+            let host = nth_host(prefix(own).unwrap(), number);
+            assert_eq!(
+                host.map(|host| host.to_string()).as_deref(),
+                expected,
+                "{own} {number}"
+            );
+        }
+        check("192.0.2.2/24", 10, Some("192.0.2.10"));
+        check("192.0.2.2/24", 254, Some("192.0.2.254"));
+        check("192.0.2.2/24", 255, None);
+        check("192.0.2.2/28", 15, None);
+        check("10.1.2.3/8", 256, Some("10.0.1.0"));
+        check("2001:db8::2/64", 255, Some("2001:db8::ff"));
+        check("2001:db8::2/120", 255, Some("2001:db8::ff"));
+        check("2001:db8::2/120", 256, None);
+    }
+
+    #[test]
     fn addresses_to_listen_to() {
         for (text, expected) in [
             ("9100", Some("127.0.0.1:9100")),
@@ -301,6 +397,21 @@ mod tests {
         ] {
             let found = listen_address(text).ok().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn shards() {
+        for (text, expected) in [
+            ("1/1", Some((1, 1))),
+            ("2/5", Some((2, 5))),
+            ("0/5", None),
+            ("6/5", None),
+            ("5", None),
+            ("/", None),
+            ("-1/5", None),
+        ] {
+            assert_eq!(shard(text).ok(), expected, "{text}");
         }
     }
 

@@ -4,13 +4,16 @@ use super::args::Show;
 use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
-use crate::event::{Event, Watch};
+use super::step::Stepper;
+use crate::event::{self, Event};
+use crate::fault::RuleSet;
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::Metrics;
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::clock::Clock;
 use crate::sys::http::PageServer;
 use crate::sys::pty::Pty;
+use crate::sys::wait::{Waiter, Watch};
 use crate::ui::{Live, Pane, Request};
 use crate::view::View;
 use crate::words::Lang;
@@ -19,12 +22,17 @@ use smoltcp::time::{Duration, Instant};
 use std::env;
 use std::io::{self, IsTerminal, PipeReader, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time;
 
 pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
 /// A terminal wider than that many columns is not made use of; what goes to a file is that wide.
 const WIDTH: usize = 100;
+
+/// What is written to files waits so long for more.
+const WAITS: time::Duration = time::Duration::from_millis(50);
 
 /// Whoever looks at a run.
 pub(super) struct Watcher {
@@ -32,17 +40,25 @@ pub(super) struct Watcher {
     ladder: Option<Ladder>,
     screen: Screen,
     lang: Lang,
+    rules: RuleSet,
     whole: bool,
     logs: bool,
     /// What else is kept, with the name of each for people.
     sinks: Vec<(String, Box<dyn Sink>)>,
+    /// When they should write what they hold back.
+    due: Option<time::Instant>,
+    /// Whether one of these draws both ends.
+    draws: bool,
     /// Serves the metrics while it lives.
     _metrics: Option<PageServer>,
     /// What is drawn and not yet written.
     drawn: Vec<u8>,
+    /// Whether a capture is watched.
+    is_capture: bool,
     /// Whether a live screen is asked for; it is there once the run has begun.
     wants_live: bool,
     live: Option<Live>,
+    stepper: Option<Stepper>,
     log: HeldLog,
     /// Whether there is a summary at the end.
     sums_up: bool,
@@ -53,7 +69,7 @@ impl Watcher {
     /// lasts, where that is known.
     pub(super) fn new(
         show: &Show,
-        epoch: std::time::Duration,
+        epoch: time::Duration,
         time_wait: Option<Duration>,
     ) -> anyhow::Result<Watcher> {
         if show.tui {
@@ -78,35 +94,65 @@ impl Watcher {
             ladder: (!show.quiet && !show.tui).then(|| Ladder::new(options)),
             screen,
             lang: show.lang(),
+            rules: RuleSet::new(),
             whole: show.whole,
             logs: events_are_logged() || log::log_enabled!(target: LOG_TARGET, log::Level::Warn),
             sinks,
+            due: None,
+            draws: !show.report.is_empty(),
             _metrics: metrics,
             drawn: Vec::new(),
+            is_capture: false,
             wants_live: show.tui,
             live: None,
+            stepper: None,
             log: show.log.clone(),
             sums_up: !show.quiet,
         })
     }
 
     /// The same for events of a capture.
-    pub(super) fn of_capture(show: &Show, epoch: std::time::Duration) -> anyhow::Result<Watcher> {
+    pub(super) fn of_capture(show: &Show, epoch: time::Duration) -> anyhow::Result<Watcher> {
         Ok(Watcher {
             view: View::of_capture(),
+            is_capture: true,
             ..Watcher::new(show, epoch, None)?
         })
     }
 
+    /// Lets it name the rules of the run.
+    pub(super) fn know(&mut self, rules: &RuleSet) {
+        let ladder = self.ladder.take();
+        self.ladder = ladder.map(|ladder| ladder.with_rules(rules.clone()));
+        self.rules = rules.clone();
+    }
+
+    /// From now on somebody steps without a live screen.
+    pub(super) fn step_by(&mut self, stepper: Option<Stepper>) {
+        self.stepper = stepper;
+    }
+
+    /// Who steps without a live screen.
+    pub(super) fn stepper(&mut self) -> Option<&mut Stepper> {
+        self.stepper.as_mut()
+    }
+
     /// How much it wants to be told.
-    pub(super) fn wants(&self) -> Watch {
-        let shows = self.wants_live || self.ladder.is_some();
+    pub(super) fn wants(&self) -> event::Watch {
+        let shows = self.wants_live || self.ladder.is_some() || self.stepper.is_some();
         if shows || events_are_logged() || !self.sinks.is_empty() {
-            Watch::Everything
+            event::Watch::Everything
         } else {
             // Quiet runs still need to know when a client program of ours is done.
-            Watch::Transitions
+            event::Watch::Transitions
         }
+    }
+
+    /// Whether somebody looks at the peer's end while it happens, or draws it. To ask a kernel costs more than the
+    /// segment about which it is asked, so files that merely keep what happens don't make it worth while.
+    pub(super) fn asks(&self) -> bool {
+        let shows = self.wants_live || self.ladder.is_some();
+        shows || events_are_logged() || self.draws
     }
 
     /// Peers' kernels will be asked about their ends.
@@ -121,7 +167,7 @@ impl Watcher {
 
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
-        let shows = self.wants_live || self.ladder.is_some();
+        let shows = self.wants_live || self.ladder.is_some() || self.stepper.is_some();
         if !shows && !self.logs && self.sinks.is_empty() {
             return;
         }
@@ -133,6 +179,9 @@ impl Watcher {
         if let Some(live) = &mut self.live {
             live.event(event);
         }
+        if let Some(stepper) = &mut self.stepper {
+            stepper.event(&self.view, event);
+        }
         if self.logs
             && let Some((level, line)) = log_lines::line(&self.view, event)
         {
@@ -140,11 +189,29 @@ impl Watcher {
         }
         let view = &self.view;
         keep_working(&mut self.sinks, |sink| sink.event(view, event));
+        if !self.sinks.is_empty() {
+            self.due.get_or_insert_with(|| time::Instant::now() + WAITS);
+        }
     }
 
-    /// Shows what was taken in: to be called when nothing more happens for now.
+    /// Shows what was taken in, and lets files wait for a moment, as to write each line by itself would cost a system call a
+    /// segment. To be called when nothing more happens for now, and again [in some time](Watcher::flush_in).
+    pub(super) fn refresh(&mut self) {
+        let now = time::Instant::now();
+        match self.due.is_some_and(|due| due <= now) {
+            true => self.flush(),
+            false => self.draw(),
+        }
+    }
+
+    /// Shows what was taken in, in files too.
     pub(super) fn flush(&mut self) {
+        self.due = None;
         keep_working(&mut self.sinks, |sink| sink.flush());
+        self.draw();
+    }
+
+    fn draw(&mut self) {
         if let Some(live) = &mut self.live {
             live.resume(&self.view);
             if let Some(line) = self.log.newest() {
@@ -189,7 +256,13 @@ impl Watcher {
         if self.ladder.is_some() {
             let _ = writeln!(self.drawn);
         }
-        let _ = summary::write(&self.view, self.lang, self.screen, &mut self.drawn);
+        let _ = summary::write(
+            &self.view,
+            &self.rules,
+            self.lang,
+            self.screen,
+            &mut self.drawn,
+        );
         self.write();
     }
 
@@ -202,10 +275,22 @@ impl Watcher {
         clock: Option<Clock>,
     ) -> anyhow::Result<()> {
         if self.wants_live {
-            self.live = Some(live::open(title, pane, self.lang, program, clock)?);
+            self.live = Some(live::open(
+                title,
+                pane,
+                self.lang,
+                program,
+                clock,
+                self.is_capture,
+            )?);
             self.log.hold();
         }
         Ok(())
+    }
+
+    /// The language of what is shown.
+    pub(super) fn lang(&self) -> Lang {
+        self.lang
     }
 
     /// Whether a live screen is asked for.
@@ -235,9 +320,39 @@ impl Watcher {
         requests
     }
 
-    /// In what time [`flush`](Watcher::flush) should be called again, if ever.
-    pub(super) fn flush_in(&self) -> Option<std::time::Duration> {
-        self.live.as_ref()?.resume_in()
+    /// Waits at most `timeout` for the wish to leave: a key on the live screen, or a signal.
+    ///
+    /// # Errors
+    /// When the kernel can't wait.
+    pub(super) fn is_left(
+        &mut self,
+        waiter: &Waiter,
+        timeout: Option<time::Duration>,
+    ) -> io::Result<bool> {
+        let screen = self.live_end();
+        let watch = Watch {
+            screen: screen.as_ref().map(AsFd::as_fd),
+            ..Watch::default()
+        };
+        let ready = waiter.wait(watch, timeout)?;
+        let by_key = ready.screen && self.requests().contains(&Request::Leave);
+        Ok(by_key || !ready.signals.is_empty())
+    }
+
+    /// Leaves the live screen there until a key or a signal ends it.
+    ///
+    /// # Errors
+    /// When the kernel can't wait.
+    pub(super) fn stay(&mut self, waiter: &Waiter) -> io::Result<()> {
+        while self.is_live() && !self.is_left(waiter, None)? {}
+        Ok(())
+    }
+
+    /// In what time [`refresh`](Watcher::refresh) should be called again, if ever.
+    pub(super) fn flush_in(&self) -> Option<time::Duration> {
+        let files = self.due.map(|due| due - time::Instant::now());
+        let screen = self.live.as_ref().and_then(Live::resume_in);
+        [files, screen].into_iter().flatten().min()
     }
 
     /// Prints what a client program of ours says: on the live screen or on standard output.
@@ -273,6 +388,9 @@ impl Watcher {
     fn write(&mut self) {
         if self.drawn.is_empty() {
             return;
+        }
+        if let Some(stepper) = &mut self.stepper {
+            stepper.step_aside();
         }
         if io::stderr().lock().write_all(&self.drawn).is_err() {
             // Nobody can see it any more, and there is no other place to say so. The run goes on.
@@ -337,6 +455,15 @@ pub(super) fn screen() -> Screen {
                 locale.contains("utf-8") || locale.contains("utf8")
             }),
     }
+}
+
+/// Sets the log up where nothing is watched.
+pub(super) fn start_plain_log(quiet: bool) {
+    let default = if quiet { "error" } else { "warn" };
+    let env = env_logger::Env::default().default_filter_or(default);
+    env_logger::Builder::from_env(env)
+        .format_timestamp_micros()
+        .init();
 }
 
 /// Sets the log up: `RUST_LOG` decides, and where it is not set, warnings are shown; quiet runs only show errors.

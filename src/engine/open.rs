@@ -4,6 +4,8 @@ use super::tcp_flow::TcpFlow;
 use super::udp_flow::UdpFlow;
 use super::{Engine, Flow, Shared};
 use crate::event::{Cause, EventKind, FlowId, Opening, Transition, Transport, UserCall};
+use crate::fault::Knobs;
+use crate::segment::SeqNumber;
 use crate::service::{Connection, Program, Task, UdpSocket};
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -53,14 +55,15 @@ impl Engine {
     {
         let now = self.stack_time(now);
         let key = self.active_key(Transport::Tcp, local, peer)?;
-        let mut pooled = self.shared.pool.take();
-        self.shared.configure(&mut pooled);
+        let knobs = self.knobs_of(&key);
+        let mut pooled = self.shared.socket(&knobs);
         let Pooled { sockets, handle } = &mut pooled;
         self.shared
             .tcp
             .connect(sockets, *handle, key.local, peer)
             .map_err(|_| ConnectError::Unaddressable(peer))?;
         let id = self.tell_opened(now, key, Opening::Active, name);
+        self.shared.tell_knobs(now, id, &knobs);
         let cause = Cause::Call(UserCall::Open);
         let open = Transition {
             from: TcpState::Closed,
@@ -71,11 +74,13 @@ impl Engine {
             .journal
             .tell(now, Some(id), EventKind::Transition(open));
         self.shared.entered(now, id, key, TcpState::SynSent);
-        let iss = self.shared.iss.generate(now, &key);
+        let generated = || self.shared.iss.generate(now, &key);
+        let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
         let task = self.shared.task();
-        let flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
-        self.start(key, Flow::Tcp(Box::new(flow)));
+        let mut flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
+        flow.turn(&knobs);
+        self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
     }
 
@@ -102,13 +107,12 @@ impl Engine {
         let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
         let program: Program = Box::pin(client(socket));
         let flow = UdpFlow::client(id, key, now, queues, task, program);
-        self.start(key, Flow::Udp(flow));
+        self.start(Flow::Udp(flow));
         Ok(id)
     }
 
-    fn start(&mut self, key: FlowKey, flow: Flow) {
-        let place = self.flows.insert(flow);
-        self.map.insert(key, place);
+    fn start(&mut self, flow: Flow) {
+        let place = self.seat(flow);
         self.stand_in_line(place);
     }
 
@@ -157,19 +161,13 @@ impl Engine {
 
 impl Shared {
     /// A socket that waits for the SYN which has just come for `port`.
-    pub(super) fn listening_socket(&mut self, port: u16) -> Pooled {
-        let mut pooled = self.pool.take();
-        self.configure(&mut pooled);
+    pub(super) fn listening_socket(&mut self, port: u16, knobs: &Knobs) -> Pooled {
+        let mut pooled = self.socket(knobs);
         let socket = pooled.sockets.get_mut::<tcp::Socket>(pooled.handle);
         socket
             .listen(port)
             .expect("a socket from the pool is closed, and the port is a service's");
         pooled
-    }
-
-    fn configure(&self, pooled: &mut Pooled) {
-        let socket = pooled.sockets.get_mut::<tcp::Socket>(pooled.handle);
-        socket.set_keep_alive(self.config.keep_alive);
     }
 
     /// The clock and voice of a new program.

@@ -3,8 +3,12 @@
 use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
+use crate::fault::BacklogFull;
 use crate::link::{Incoming, Remarks};
-use crate::segment::{Body, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe};
+use crate::segment::{
+    Body, Checksum, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe,
+    describe_offloaded,
+};
 use crate::stack::fragments::Added;
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
@@ -21,11 +25,17 @@ const REOPEN_GAP: u32 = 128_000;
 impl Engine {
     /// Takes one IP packet from the wire. Its bytes may be changed: what is left in `packet` means nothing.
     pub fn handle_packet(&mut self, now: Instant, packet: &mut [u8]) {
+        self.handle_offloaded(now, packet, Checksum::Whole);
+    }
+
+    /// The same for a packet from a device that does a part of the work: it may be larger than the MTU, where it would
+    /// have been cut else, and `checksum` is what the device says of it.
+    pub fn handle_offloaded(&mut self, now: Instant, packet: &mut [u8], checksum: Checksum) {
         let (wall, now) = (now, self.stack_time(now));
-        let described = describe(packet);
+        let described = describe_offloaded(packet, checksum);
         let discard = self.discard(&described);
-        if self.shared.interference.is_some() && discard.is_none() {
-            self.interfere_in(now, packet, &described);
+        if discard.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
+            self.interfere_in(now, packet, checksum, &described);
             self.enter(now);
             return self.set_clock(wall);
         }
@@ -33,6 +43,7 @@ impl Engine {
             bytes: packet,
             described: &described,
             told: None,
+            again: false,
         };
         match described.ip {
             Some(ip) if discard.is_none() && ip.fragment.is_some() => {
@@ -124,6 +135,7 @@ impl Engine {
                             bytes: &mut whole,
                             described: &described,
                             told,
+                            again: false,
                         },
                     );
                 }
@@ -201,16 +213,22 @@ impl Engine {
             return;
         }
         let listens = self.tcp_services.contains_key(&key.local.port());
+        let refuses = || self.knobs_of(&key).backlog_full == Some(BacklogFull::Reset);
+        let mut answered = true;
         let discard = match control_bits(segment) {
-            bits if bits == SYN && listens => Some(Discard::BacklogFull),
-            bits if bits == SYN | FIN && listens => Some(Discard::BadFlags),
+            bits if bits == SYN && listens => {
+                answered = refuses();
+                Some(Discard::BacklogFull)
+            }
+            bits if bits == SYN | FIN && listens => {
+                answered = false;
+                Some(Discard::BadFlags)
+            }
             _ => None,
         };
         let flow = self.flow_of(incoming.described);
         self.arrived(now, flow, &incoming, discard);
-        if discard.is_none()
-            && let Some(reset) = reply::reset(key.local, key.peer, segment)
-        {
+        if answered && let Some(reset) = reply::reset(key.local, key.peer, segment) {
             self.shared.send(now, flow, reset);
         }
     }
@@ -219,7 +237,7 @@ impl Engine {
     fn begins_connection(&self, segment: &Segment, key: FlowKey) -> bool {
         control_bits(segment) == SYN
             && self.tcp_services.contains_key(&key.local.port())
-            && self.half_open < self.shared.config.backlog
+            && self.has_room(&key)
     }
 
     fn open_passive(
@@ -236,9 +254,12 @@ impl Engine {
         if let Some(above) = above.filter(|&above| iss.before(above)) {
             iss = above;
         }
+        let knobs = self.knobs_of(&key);
+        let iss = knobs.iss.map_or(iss, SeqNumber);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-        let pooled = self.shared.listening_socket(key.local.port());
+        self.shared.tell_knobs(now, id, &knobs);
+        let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
         let mut flow = TcpFlow::new(
             id,
@@ -249,10 +270,10 @@ impl Engine {
             program,
             self.shared.task(),
         );
+        flow.turn(&knobs);
         let packet = flow.arrive(&mut self.shared, now, incoming, segment);
         self.half_open += 1;
-        let place = self.flows.insert(Flow::Tcp(Box::new(flow)));
-        self.map.insert(key, place);
+        let place = self.seat(Flow::Tcp(Box::new(flow)));
         self.stand_in_line(place);
         packet
     }

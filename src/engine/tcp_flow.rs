@@ -1,17 +1,20 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
+mod knobs;
 mod timers;
 
 use super::account::Account;
-use super::{Driven, Shared};
+use super::{Driven, Shared, Transmit};
 use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
     UserCall, Variables,
 };
-use crate::link::{Incoming, Remarks};
-use crate::segment::{Described, Flags, Segment, SeqNumber, describe_own};
-use crate::service::connection::Endpoint;
+use crate::fault::Closing;
+use crate::link::{Incoming, Offload, Remarks};
+use crate::segment::{Checksum, Described, Flags, Segment, SeqNumber, describe_offloaded};
+use crate::service::connection::{Conduct, Endpoint};
 use crate::service::{Connection, Program, Task};
+use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -53,6 +56,8 @@ pub(super) struct TcpFlow {
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
     account: Account,
+    /// The MSS that the peer has announced.
+    peer_mss: Option<u16>,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -63,6 +68,12 @@ pub(super) struct TcpFlow {
     time_wait_entered: Option<Instant>,
     /// Since when everything was sent and acknowledged in TIME-WAIT.
     time_wait_since: Option<Instant>,
+    /// How long TIME-WAIT lasts, where that is not what all do.
+    pub(super) time_wait: Option<Duration>,
+    /// When our end closes by itself, and has not yet.
+    closing: Option<Closing>,
+    /// How long after the handshake the program gets to read.
+    reads_after: Option<Duration>,
 }
 
 enum Stage {
@@ -117,6 +128,7 @@ impl TcpFlow {
             released: false,
             close_waits: false,
             transitions: Vec::new(),
+            conduct: Conduct::default(),
         };
         TcpFlow {
             id,
@@ -130,11 +142,15 @@ impl TcpFlow {
             half_open: opening == Opening::Passive,
             shift: None,
             account: Account::new(iss, buffer),
+            peer_mss: None,
             owed: None,
             excused: false,
             orphaned: None,
             time_wait_entered: None,
             time_wait_since: None,
+            time_wait: None,
+            closing: None,
+            reads_after: None,
         }
     }
 
@@ -216,6 +232,7 @@ impl TcpFlow {
         }
         if segment.flags.contains(Flags::SYN) && before != self.state() {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
+            self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
         }
         if let Some(stranded) = &stranded {
@@ -257,16 +274,15 @@ impl TcpFlow {
         self.woken = true;
         if let Some(len) = answer {
             let mut room = std::mem::take(&mut shared.room);
-            if self.depart(shared, now, &mut room[..len]) {
-                shared.link.keep(room[..len].to_vec());
+            if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
+                shared.link.keep(room[..len].to_vec(), transmit.offload);
             }
             shared.room = room;
         }
         id
     }
 
-    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`; its length is
-    /// returned.
+    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`.
     pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, room: &mut [u8]) -> Driven {
         self.check_timers(shared, now);
         loop {
@@ -289,8 +305,8 @@ impl TcpFlow {
             );
             if let Some(len) = len {
                 return match self.depart(shared, now, &mut room[..len]) {
-                    true => Driven::Packet(len),
-                    false => Driven::Stopped,
+                    Some(transmit) => Driven::Packet(transmit),
+                    None => Driven::Stopped,
                 };
             }
             if !self.run_program(shared, now) {
@@ -337,7 +353,8 @@ impl TcpFlow {
         let (own_at, _) = self.own_timer(shared).unzip();
         let program_at = match self.program {
             Stage::Running(_) => self.task.wake_at(),
-            _ => None,
+            Stage::Over(_) => self.orphan_reads_at(now),
+            Stage::Waiting(_) => None,
         };
         let due = earlier(earlier(socket_at, own_at), program_at);
         shared.timers.set(&mut self.deadline, due, self.id, place);
@@ -346,13 +363,13 @@ impl TcpFlow {
 
     /// CLOSE, ABORT or nothing but a look, asked for from outside.
     pub(super) fn call(&mut self, shared: &mut Shared, now: Instant, call: Option<UserCall>) {
-        if let Some(call) = call {
-            let mut endpoint = self.endpoint.borrow_mut();
-            endpoint.call(call);
-            if call == UserCall::Abort {
-                endpoint.end.get_or_insert(io::ErrorKind::ConnectionAborted);
-            }
+        let mut endpoint = self.endpoint.borrow_mut();
+        match call {
+            Some(UserCall::Abort) => endpoint.abort(),
+            Some(call) => endpoint.call(call),
+            None => {}
         }
+        drop(endpoint);
         self.tell_calls(shared, now);
         self.woken = true;
     }
@@ -379,6 +396,10 @@ impl TcpFlow {
     /// Starts the program once the connection is established, lets it go on when something has happened, and
     /// closes for it when it has let go of the connection. Returns whether anything was done.
     fn run_program(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        if self.closes_by_itself() {
+            self.tell_calls(shared, now);
+            return true;
+        }
         let state = self.state();
         match &mut self.program {
             Stage::Waiting(_) if state.is_synchronized() => {
@@ -387,6 +408,7 @@ impl TcpFlow {
                 let Stage::Waiting(start) = stage else {
                     return false;
                 };
+                self.begin_conduct(now);
                 self.task.begin(now);
                 let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
                 self.program = Stage::Running(start(connection));
@@ -431,7 +453,12 @@ impl TcpFlow {
         let mut endpoint = self.endpoint.borrow_mut();
         let released = std::mem::take(&mut endpoint.released);
         if released {
-            endpoint.call(UserCall::Close);
+            endpoint.close();
+        }
+        if !endpoint.conduct.is_read(now) {
+            drop(endpoint);
+            self.tell_calls(shared, now);
+            return released;
         }
         // Nobody will read it; the window must not close over it.
         let socket = endpoint.socket_mut();
@@ -448,8 +475,8 @@ impl TcpFlow {
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
-    /// Returns whether it is to be sent at once.
-    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> bool {
+    /// Returns how it is to be sent, if it is at once.
+    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -467,10 +494,25 @@ impl TcpFlow {
             }
             IpAddr::V6(_) => 40,
         };
-        TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
-        let described = describe_own(packet);
-        let Some(segment) = described.tcp() else {
-            return false;
+        let len = packet.len();
+        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        // What was computed just now is not computed again in order to be judged.
+        let (checksum, judged) = match shared.config.offload {
+            true => {
+                tcp.set_checksum(pseudo_header(src, dst, len - header_len));
+                (Checksum::Partial, Checksum::Partial)
+            }
+            false => {
+                tcp.fill_checksum(&src.into(), &dst.into());
+                (Checksum::Whole, Checksum::Verified)
+            }
+        };
+        let described = describe_offloaded(packet, judged);
+        let segment = described.tcp()?;
+        let wire = shared.config.wire();
+        let offload = Offload {
+            checksum,
+            segment_size: wire.segment_size(dst, self.peer_mss, segment.payload.len()),
         };
         self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
@@ -480,7 +522,8 @@ impl TcpFlow {
             variables: self.variables(shared),
         };
         self.observe(now, Direction::Out, || described.clone());
-        shared.cross(now, Some(self.id), packet, described, remarks)
+        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
+        leaves.then_some(Transmit { len, offload })
     }
 
     fn tell_arrived(

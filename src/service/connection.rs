@@ -5,7 +5,7 @@ use crate::event::{Cause, Handshake, Transition, UserCall};
 use crate::state::TcpState;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -67,6 +67,9 @@ impl Connection {
         poll_fn(|_| {
             let mut endpoint = self.endpoint.borrow_mut();
             let end = endpoint.end;
+            if end.is_none() && !endpoint.conduct.may_read(&self.task) {
+                return Poll::Pending;
+            }
             let socket = endpoint.socket_mut();
             if !socket.can_recv() {
                 return match end {
@@ -127,15 +130,21 @@ impl Connection {
             if let Some(kind) = endpoint.end {
                 return Poll::Ready(Err(kind.into()));
             }
-            let socket = endpoint.socket_mut();
-            if !socket.may_send() {
+            let socket = endpoint.socket();
+            if !socket.may_send() || endpoint.conduct.is_written {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
             if !socket.can_send() {
                 return Poll::Pending;
             }
+            let Some(most) = endpoint.conduct.may_write(&self.task) else {
+                return Poll::Pending;
+            };
             let f = f.take().expect("a future is not polled after it is ready");
-            let result = socket.send(f);
+            let result = endpoint.socket_mut().send(|space| {
+                let len = space.len().min(most);
+                f(&mut space[..len])
+            });
             Poll::Ready(Ok(result.expect("the connection may send")))
         })
         .await
@@ -153,15 +162,13 @@ impl Connection {
         if let Some(kind) = endpoint.end {
             return Err(kind.into());
         }
-        endpoint.call(UserCall::Close);
+        endpoint.close();
         Ok(())
     }
 
     /// ABORT (RFC 9293, section 3.10.5): everything that waits is thrown away and the peer gets a RST.
     pub fn abort(&self) {
-        let mut endpoint = self.endpoint.borrow_mut();
-        endpoint.call(UserCall::Abort);
-        endpoint.end.get_or_insert(io::ErrorKind::ConnectionAborted);
+        self.endpoint.borrow_mut().abort();
     }
 
     /// Waits for `duration`.
@@ -227,6 +234,85 @@ pub(crate) struct Endpoint {
     pub(crate) close_waits: bool,
     /// The transitions that user calls have made since the engine last took them away.
     pub(crate) transitions: Vec<Transition>,
+    /// What becomes of the program's calls.
+    pub(crate) conduct: Conduct,
+}
+
+/// What becomes of a program's calls. The default is what it asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Conduct {
+    pub(crate) closes: Closes,
+    pub(crate) reads: Reads,
+    pub(crate) drips: Option<Drips>,
+    /// SEND takes nothing any more: a CLOSE is to follow.
+    pub(crate) is_written: bool,
+}
+
+/// What CLOSE does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Closes {
+    /// CLOSE.
+    #[default]
+    InOrder,
+    /// Nothing.
+    Never,
+    /// ABORT.
+    Abruptly,
+}
+
+/// When RECEIVE gives what has arrived.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Reads {
+    /// When there is anything.
+    #[default]
+    AtOnce,
+    /// Not before this time.
+    From(Instant),
+    /// Never.
+    Never,
+}
+
+/// SEND takes so many bytes at a time, and none before `next`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drips {
+    pub(crate) bytes: usize,
+    pub(crate) pause: Duration,
+    pub(crate) next: Instant,
+}
+
+impl Conduct {
+    /// Whether the program may read; otherwise it is woken when it may.
+    fn may_read(&self, task: &Task) -> bool {
+        if let Reads::From(at) = self.reads
+            && task.now() < at
+        {
+            task.wake_by(at);
+        }
+        self.is_read(task.now())
+    }
+
+    /// Whether what has arrived is read at `now`.
+    pub(crate) fn is_read(&self, now: Instant) -> bool {
+        match self.reads {
+            Reads::AtOnce => true,
+            Reads::From(at) => now >= at,
+            Reads::Never => false,
+        }
+    }
+
+    /// How many bytes the program may write, which it then does; otherwise it is woken when it may.
+    fn may_write(&mut self, task: &Task) -> Option<usize> {
+        let Some(drips) = &mut self.drips else {
+            return Some(usize::MAX);
+        };
+        let now = task.now();
+        if now < drips.next {
+            task.wake_by(drips.next);
+            return None;
+        }
+        drips.next = now + drips.pause;
+        Some(drips.bytes)
+    }
 }
 
 impl Endpoint {
@@ -253,6 +339,21 @@ impl Endpoint {
             self.consumed + self.socket().recv_queue() as u64,
             self.finished,
         )
+    }
+
+    /// The program's CLOSE, or what is to become of it.
+    pub(crate) fn close(&mut self) {
+        match self.conduct.closes {
+            Closes::InOrder => self.call(UserCall::Close),
+            Closes::Never => {}
+            Closes::Abruptly => self.abort(),
+        }
+    }
+
+    /// ABORT.
+    pub(crate) fn abort(&mut self) {
+        self.call(UserCall::Abort);
+        self.end.get_or_insert(io::ErrorKind::ConnectionAborted);
     }
 
     /// Makes a user call and looks at the state after it.

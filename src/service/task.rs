@@ -61,7 +61,7 @@ impl Task {
             if shared.now >= end {
                 return Poll::Ready(());
             }
-            shared.wake_at = Some(shared.wake_at.map_or(end, |at| at.min(end)));
+            shared.wake_by(end);
             Poll::Pending
         })
         .await;
@@ -93,6 +93,11 @@ impl Task {
         .await;
     }
 
+    /// Has the program polled again at `at`, if nothing happens before.
+    pub(crate) fn wake_by(&self, at: Instant) {
+        self.shared.borrow_mut().wake_by(at);
+    }
+
     /// To be called before each poll of the program.
     pub(crate) fn begin(&self, now: Instant) {
         let mut shared = self.shared.borrow_mut();
@@ -114,6 +119,12 @@ impl Task {
     /// What the program has said since the last call.
     pub(crate) fn take_notes(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.borrow_mut().notes)
+    }
+}
+
+impl Shared {
+    fn wake_by(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 }
 

@@ -23,7 +23,7 @@
 //! | `number` | number | counts the events from 1, without gaps |
 //! | `at` | number | seconds since the start; of a capture that is explained, since its first packet |
 //! | `flow` | number or null | the connection or exchange of datagrams that it belongs to, from 1; null where it belongs to none |
-//! | `kind` | string | `opened`, `packet`, `transition`, `asked`, `note` or `closed` |
+//! | `kind` | string | `opened`, `packet`, `released`, `transition`, `asked`, `note` or `closed` |
 //!
 //! ## opened
 //! A flow begins.
@@ -37,7 +37,8 @@
 //! | `service` | string | our service or client program, such as `password`; empty where it is not ours |
 //!
 //! ## packet
-//! A packet crossed the link. Exactly one of `tcp`, `udp`, `icmp`, `fragment`, `other` and `malformed` is there.
+//! A packet came to the link between the two ends. What it says is told as its sender meant it. Exactly one of `tcp`, `udp`,
+//! `icmp`, `fragment`, `other` and `malformed` is there.
 //!
 //! | field | type | meaning |
 //! |---|---|---|
@@ -52,9 +53,33 @@
 //! | `other` | object | another protocol; `ip.protocol` names it |
 //! | `malformed` | object | something that can't be read |
 //! | `fate` | object | what became of it |
+//! | `crossed` | object or null | what came out of the link instead, where it was rewritten |
 //! | `retransmission` | boolean | whether a part of it occupies sequence numbers that were sent before |
 //! | `reason` | object or null | why our TCP sent it; null for what arrives and what is no segment of a connection |
 //! | `variables` | object or null | its connection after it; null for what is no segment of a connection |
+//!
+//! ## released
+//! A packet that was delayed or held goes on, or is dropped after all. It has the fields of `packet`, with the `id` that was told
+//! when it began to wait; `fate` is now final. Also:
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `waited` | number | seconds since it came to the link |
+//! | `by` | string | what has ended the wait: its `time` has come, the `condition` of its rule is fulfilled, a `hand`, or the `end` of stepping or of the run |
+//!
+//! ## crossed
+//! The fields of `packet` that tell what it says. Sequence numbers are relative to the same initial ones.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `length` | number | as in `packet` |
+//! | `ip` | object or null | as in `packet` |
+//! | `tcp` | object | as in `packet` |
+//! | `udp` | object | as in `packet` |
+//! | `icmp` | object | as in `packet` |
+//! | `fragment` | object | as in `packet` |
+//! | `other` | object | as in `packet` |
+//! | `malformed` | object | as in `packet` |
 //!
 //! ## ip
 //!
@@ -158,8 +183,11 @@
 //!
 //! | field | type | meaning |
 //! |---|---|---|
-//! | `kind` | string | `delivered`, or `discarded`: our stack threw it away before any connection saw it |
+//! | `kind` | string | `delivered`; `discarded`: our stack threw it away before any connection saw it; `dropped`: the link has swallowed it; `delayed` or `held`: it waits there, see `released`; `duplicated`; `rewritten`: see `crossed`; `injected`: no end has sent it, a rule has made it |
 //! | `why` | string | `discarded` only: `malformed`, `not-for-us`, `bad-address`, `bad-flags`, `backlog-full`, `fragment` or `unsupported` |
+//! | `rule` | number | the rule that has decided it, from 1, or 0 where a person has: not for `delivered` and `discarded` |
+//! | `delay` | number | `delayed` only: seconds until it goes on |
+//! | `copies` | number | `duplicated` only: how many copies follow it |
 //!
 //! ## reason
 //!
@@ -206,7 +234,9 @@
 //! | `timer` | string | `timeout` only: `user`, `time-wait` or `fin-wait-2` |
 //!
 //! ## asked
-//! The peer's kernel was asked about its end, just after the packet that was told before.
+//! The peer's kernel was asked about its end, just after the packet that was told before. It is asked in a lab, and only
+//! where that is looked at: while a ladder or the live screen is shown, events are logged, or a report is written. With
+//! `--quiet` and none of these there are no such events.
 //!
 //! | field | type | meaning |
 //! |---|---|---|

@@ -38,27 +38,26 @@
 //! numbers count from the initial ones.
 
 mod layout;
+mod packet;
 mod record;
 
 use super::paint::Paint;
 use super::story::{Depth, Story};
 use super::{Screen, text};
 use crate::event::{
-    Cause, Closed, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet, PacketId,
+    Cause, Closed, Event, EventKind, FlowId, Opened, Opening, PacketId, Released, RuleId,
     Transition, Transport,
 };
-use crate::segment::{Body, Flags};
+use crate::fault::RuleSet;
 use crate::state::TcpState;
 use crate::view::{Flow, Ours, View};
 use crate::words::{Lang, Thing};
 use layout::{Layout, Rung};
+use packet::is_refusal;
 use record::Records;
 use smoltcp::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-
-/// The columns that a payload's preview may take.
-const PREVIEW: usize = 40;
 
 /// How a ladder is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +105,9 @@ pub struct Ladder {
     story: Story,
     records: Records,
     held: Option<Held>,
+    rules: RuleSet,
+    /// The rules whose text was shown.
+    told: BTreeSet<RuleId>,
     /// Whether peers' kernels are asked.
     asks: bool,
     begun: bool,
@@ -131,9 +133,17 @@ impl Ladder {
             story: Story::new(options.lang, options.explain).with_time_wait(options.time_wait),
             records: Records::default(),
             held: None,
+            rules: RuleSet::new(),
+            told: BTreeSet::new(),
             asks: false,
             begun: false,
         }
+    }
+
+    /// Lets the ladder know the rules, so that it can show each where it decides for the first time.
+    #[must_use]
+    pub fn with_rules(self, rules: RuleSet) -> Ladder {
+        Ladder { rules, ..self }
     }
 
     /// From now on peers' kernels are asked about their ends, and the head of the left column says so.
@@ -174,12 +184,15 @@ impl Ladder {
         let remarks = self.story.event(view, event);
         let lang = self.options.lang;
         let Some(id) = event.flow else {
-            return match &event.kind {
-                EventKind::Packet(packet) if self.options.verbose > 0 || is_refusal(packet) => {
-                    self.stray(event, packet, &remarks, out)
-                }
-                _ => Ok(()),
+            let (packet, waited) = match &event.kind {
+                EventKind::Packet(packet) => (packet, None),
+                EventKind::Released(released) => (&released.packet, Some(released.waited)),
+                _ => return Ok(()),
             };
+            if self.options.verbose > 0 || is_refusal(packet) {
+                self.stray(event, packet, waited, &remarks, out)?;
+            }
+            return Ok(());
         };
         let Some(flow) = view.flow(id) else {
             return Ok(());
@@ -189,10 +202,14 @@ impl Ladder {
         match &event.kind {
             EventKind::Opened(opened) => self.opened(flow, opened, out),
             EventKind::Packet(packet) => {
-                self.held = Some(self.prepare(view, flow, time, packet, remarks));
+                self.held = Some(self.prepare(view, flow, time, packet, None, remarks));
                 Ok(())
             }
-            EventKind::Released(_) | EventKind::Asked(_) => Ok(()),
+            EventKind::Released(Released { packet, waited, .. }) => {
+                self.held = Some(self.prepare(view, flow, time, packet, Some(*waited), remarks));
+                Ok(())
+            }
+            EventKind::Asked(_) => Ok(()),
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;
@@ -289,115 +306,9 @@ impl Ladder {
         self.layout.columns(&left, &right, Paint::Dim)
     }
 
-    fn prepare(
-        &mut self,
-        view: &View,
-        flow: &Flow,
-        time: Duration,
-        packet: &Packet,
-        remarks: Vec<String>,
-    ) -> Held {
-        let lang = self.options.lang;
-        let described = &packet.described;
-        let notation = described.notation(view.origin(Some(flow.id), packet.direction));
-        let is_syn = described
-            .tcp()
-            .is_some_and(|segment| segment.flags.contains(Flags::SYN));
-        // The window of a SYN is news; later ones are for those who ask.
-        let text = if is_syn || self.options.verbose > 1 {
-            text::notation(lang, described, notation)
-        } else {
-            format!("{notation:#}")
-        };
-        let mut items = items(&text);
-        let mut paint = Paint::Plain;
-        if packet.retransmission {
-            items.push(lang.retransmission());
-            paint = Paint::Yellow;
-        }
-        if let Fate::Discarded(why) = packet.fate {
-            items.push(lang.discarded_because(text::discard(lang, why)));
-            paint = Paint::Red;
-        }
-        if let Some(ip) = described.ip
-            && packet.bytes.len() < ip.total_len
-            && !matches!(described.body, Body::Malformed(_))
-        {
-            let bytes = |count: usize| lang.count(count as u64, Thing::Byte);
-            items.push(lang.captured(packet.bytes.len(), bytes(ip.total_len)));
-        }
-        let payload = described
-            .payload()
-            .and_then(|range| {
-                packet
-                    .bytes
-                    .get(range.start..range.end.min(packet.bytes.len()))
-            })
-            .filter(|payload| !payload.is_empty());
-        if let Some(payload) = payload
-            && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
-        {
-            let width = PREVIEW.min(self.layout.below_width());
-            items.push(text::preview(lang, payload, width, self.is_unicode()));
-        }
-        let discarded = packet.fate != Fate::Delivered;
-        let rung = Rung {
-            flow: flow.id,
-            time,
-            direction: packet.direction,
-            peer: None,
-            local: None,
-            items,
-            paint,
-            discarded,
-            below: described
-                .tcp()
-                .filter(|_| is_syn && !packet.retransmission && !discarded)
-                .map(|segment| lang.zero_stands_for(segment.seq)),
-        };
-        Held {
-            id: packet.id,
-            rung,
-            peer: (flow.transport == Transport::Tcp).then(|| flow.peer_end().0),
-            remarks,
-        }
-    }
-
     fn remarks(&self, remarks: &[String]) -> Vec<String> {
         let lines = |remark: &String| self.layout.remark(remark);
         remarks.iter().flat_map(lines).collect()
-    }
-
-    fn stray(
-        &mut self,
-        event: &Event,
-        packet: &Packet,
-        remarks: &[String],
-        out: &mut impl Write,
-    ) -> io::Result<()> {
-        let lang = self.options.lang;
-        let becomes = self.layout.glyphs().becomes;
-        let described = &packet.described;
-        let notation = text::notation(lang, described, described.notation(Default::default()));
-        let mut text = format!("{} {notation}", packet.direction.name());
-        if let Some((src, dst)) = packet.described.endpoints() {
-            text += &format!(" {src} {becomes} {dst}");
-        } else if let Some(ip) = packet.described.ip {
-            text += &format!(" {} {becomes} {}", ip.src, ip.dst);
-        }
-        let mut paint = Paint::Dim;
-        if let Fate::Discarded(why) = packet.fate {
-            // What can't be read has said why.
-            text += &lang.also(match packet.described.body {
-                Body::Malformed(_) => lang.discarded(),
-                _ => lang.discarded_because(text::discard(lang, why)),
-            });
-            paint = Paint::Red;
-        }
-        let time = Duration::from_micros(event.at.total_micros().unsigned_abs());
-        let mut lines = self.layout.say(None, Some(time), paint, &text);
-        lines.extend(self.remarks(remarks));
-        self.emit(None, lines, out)
     }
 
     fn closed(
@@ -448,31 +359,6 @@ impl Ladder {
         }
         Ok(())
     }
-}
-
-/// Whether a packet without flow is TCP at work all the same: a connection to us is refused.
-fn is_refusal(packet: &Packet) -> bool {
-    packet.described.tcp().is_some() && packet.fate != Fate::Discarded(Discard::NotForUs)
-}
-
-/// Takes a segment's notation apart: flags and range, then each word with its number, then the options.
-fn items(notation: &str) -> Vec<String> {
-    let (head, options) = match notation.split_once(" <") {
-        Some((head, options)) => (head, Some(format!("<{options}"))),
-        None => (notation, None),
-    };
-    let mut items: Vec<String> = Vec::new();
-    for word in head.split(' ') {
-        match items.last_mut() {
-            Some(last) if !matches!(word, "ack" | "win" | "urg") => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => items.push(word.into()),
-        }
-    }
-    items.extend(options);
-    items
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub const TARGET: &str = "tcplab";
 ///
 /// | level | what |
 /// |---|---|
-/// | info | a flow begins or is over, a transition, a note |
+/// | info | a flow begins or is over, a transition, a note, a packet with which the link interferes |
 /// | debug | a packet, what the peer's kernel says |
 /// | warn | a packet that was discarded, unless it was merely none of ours; a kernel that says of
 /// the peer what can't be so, judged by its segments |
@@ -33,8 +33,10 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
             ),
         ),
         EventKind::Released(released) => {
-            let (level, line) = packet_line(view, event, &released.packet);
-            return Some((level, format!("{line}, released ({})", released.by.name())));
+            let (_, line) = packet_line(view, event, &released.packet);
+            let waited = text::time(released.waited);
+            let line = format!("{line}, after {waited} ({})", released.by.name());
+            return Some((Level::Info, line));
         }
         EventKind::Asked(asked) => asked_line(view, event, asked),
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
@@ -60,27 +62,30 @@ fn asked_line(view: &View, event: &Event, asked: &PeerView) -> (Level, String) {
 
 fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
     let origin = view.origin(event.flow, packet.direction);
-    let mut text = format!("{} {}: ", packet.direction.name(), packet.id);
+    let mut line = format!("{} {}: ", packet.direction.name(), packet.id);
     // A flow's addresses were told when it began.
     if event.flow.is_none() {
         if let Some((src, dst)) = packet.described.endpoints() {
-            text += &format!("{src} > {dst} ");
+            line += &format!("{src} > {dst} ");
         } else if let Some(ip) = packet.described.ip {
-            text += &format!("{} > {} ", ip.src, ip.dst);
+            line += &format!("{} > {} ", ip.src, ip.dst);
         }
     }
-    text += &packet.described.notation(origin).to_string();
+    line += &packet.outcome().0.notation(origin).to_string();
+    if packet.crossed.is_some() {
+        line += &format!(" [meant: {}]", packet.described.notation(origin));
+    }
     if packet.retransmission {
-        text += ", retransmission";
+        line += ", retransmission";
     }
     let level = match &packet.fate {
         Fate::Delivered => Level::Debug,
         Fate::Discarded(why) => {
             // What can't be read says so itself.
             if !matches!(packet.described.body, Body::Malformed(_)) {
-                text += &format!(", discarded: {}", why.reason());
+                line += &format!(", discarded: {}", why.reason());
             } else {
-                text += ", discarded";
+                line += ", discarded";
             }
             match why {
                 Discard::Malformed
@@ -92,14 +97,12 @@ fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
             }
         }
         fate => {
-            text += &format!(", {}", fate.name());
-            if let Some(rule) = fate.rule() {
-                text += &format!(" ({rule})");
-            }
+            line += &text::fate(Lang::En, fate, false)
+                .map_or(String::new(), |fate| format!(", {fate}"));
             Level::Info
         }
     };
-    (level, tagged(event, &text))
+    (level, tagged(event, &line))
 }
 
 fn tagged(event: &Event, text: &str) -> String {

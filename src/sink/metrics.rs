@@ -7,7 +7,8 @@
 //! | `tcplab_connection_seconds` | histogram | | from the first SYN to the end, TIME-WAIT included |
 //! | `tcplab_flows` | gauge | `state` | connections by the state of our end |
 //! | `tcplab_exchanges_total` | counter | | exchanges of UDP datagrams that began |
-//! | `tcplab_packets_total` | counter | `direction`, `transport`, `fate` | packets that crossed the link: `delivered`, or why they were discarded |
+//! | `tcplab_packets_total` | counter | `direction`, `transport`, `fate` | packets that came to the link: `delivered`, what a rule has made of them (`dropped`, `delayed`, `held`, `duplicated`, `rewritten`, `injected`), or why our stack discarded them |
+//! | `tcplab_released_total` | counter | `direction`, `fate` | packets that were delayed or held and went on, or were `dropped` after all |
 //! | `tcplab_payload_bytes_total` | counter | `direction`, `transport` | bytes of data in them, retransmissions included |
 //! | `tcplab_retransmissions_total` | counter | `cause` | segments of ours that were sent again: `timeout`, `duplicate-acks` |
 
@@ -48,6 +49,7 @@ pub struct Metrics {
     flows: Family<State, Gauge>,
     exchanges: Counter,
     packets: Family<Crossing, Counter>,
+    released: Family<Released, Counter>,
     bytes: Family<Payload, Counter>,
     retransmissions: Family<Cause, Counter>,
     page: Page,
@@ -89,6 +91,12 @@ struct Crossing {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Released {
+    direction: &'static str,
+    fate: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Payload {
     direction: &'static str,
     transport: &'static str,
@@ -114,6 +122,7 @@ impl Metrics {
         let flows = Family::default();
         let exchanges = Counter::default();
         let packets = Family::default();
+        let released = Family::default();
         let bytes = Family::default();
         let retransmissions = Family::default();
 
@@ -143,7 +152,12 @@ impl Metrics {
             "Exchanges of UDP datagrams that began",
             exchanges.clone(),
         );
-        registry.register("packets", "Packets that crossed the link", packets.clone());
+        registry.register("packets", "Packets that came to the link", packets.clone());
+        registry.register(
+            "released",
+            "Packets that waited in the link and went on, or were dropped after all",
+            released.clone(),
+        );
         registry.register("payload_bytes", "Bytes of data in packets", bytes.clone());
         registry.register(
             "retransmissions",
@@ -157,6 +171,7 @@ impl Metrics {
             flows,
             exchanges,
             packets,
+            released,
             bytes,
             retransmissions,
             page: Page {
@@ -179,11 +194,7 @@ impl Metrics {
             Body::Icmp(_) => "icmp",
             _ => "other",
         };
-        let fate = match packet.fate {
-            Fate::Delivered => "delivered",
-            Fate::Discarded(why) => why.reason(),
-            ref fate => fate.name(),
-        };
+        let fate = fate(packet);
         self.packets
             .get_or_create(&Crossing {
                 direction,
@@ -277,7 +288,16 @@ impl Sink for Metrics {
                     self.connection_seconds.observe(seconds(event.at - since));
                 }
             }
-            EventKind::Asked(_) | EventKind::Released(_) | EventKind::Note(_) => {}
+            EventKind::Released(released) => {
+                let packet = &released.packet;
+                self.released
+                    .get_or_create(&Released {
+                        direction: packet.direction.name(),
+                        fate: fate(packet),
+                    })
+                    .inc();
+            }
+            EventKind::Asked(_) | EventKind::Note(_) => {}
         }
         Ok(())
     }
@@ -291,6 +311,13 @@ impl Sink for Metrics {
     }
 }
 
+fn fate(packet: &Packet) -> &'static str {
+    match packet.fate {
+        Fate::Discarded(why) => why.reason(),
+        ref fate => fate.name(),
+    }
+}
+
 fn seconds(duration: Duration) -> f64 {
     duration.total_micros() as f64 / 1e6
 }
@@ -299,7 +326,9 @@ fn seconds(duration: Duration) -> f64 {
 mod tests {
     use super::*;
     use crate::engine::{Command, Config, Engine};
+    use crate::event::{Release, RuleId};
     use crate::sim::{Side, Sim};
+    use crate::view::script::Script;
 
     /// Three connections over a wire on which the first SYN-ACK gets lost: one that closes, one that is refused, one
     /// that stays; and one datagram.
@@ -349,6 +378,13 @@ mod tests {
         sim.run_until(Instant::from_secs(200));
 
         let (mut metrics, view) = (Metrics::new(), View::new());
+        let mut script = Script::new();
+        script.stray(b"", Fate::Held(RuleId(1)));
+        script.stray(b"", Fate::Dropped(RuleId(1)));
+        script.released(1, Fate::Dropped(RuleId::HAND), Release::Hand);
+        for event in &script.events {
+            metrics.event(&view, event).unwrap();
+        }
         while let Some((side, event)) = sim.poll_event() {
             if side == Side::Right {
                 metrics.event(&view, &event).unwrap();
@@ -372,6 +408,8 @@ mod tests {
             "tcplab_payload_bytes_total{direction=\"in\",transport=\"udp\"} 2",
             "tcplab_payload_bytes_total{direction=\"out\",transport=\"tcp\"} 5",
             "tcplab_retransmissions_total{cause=\"timeout\"} 1",
+            "tcplab_packets_total{direction=\"in\",transport=\"other\",fate=\"held\"} 1",
+            "tcplab_released_total{direction=\"in\",fate=\"dropped\"} 1",
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }

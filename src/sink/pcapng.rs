@@ -5,11 +5,12 @@
 //!
 //! | interface | what it carries |
 //! |---|---|
-//! | `wire` | what crossed the wire, byte for byte |
-//! | `intended` | what its sender meant to send where that is not what crossed; nothing where no rule interferes |
+//! | `wire` | what crossed the link between the two ends, byte for byte, when it crossed, as often as it crossed |
+//! | `intended` | what its sender meant to send, and when, where that is not what crossed: what was dropped, held back or rewritten; nothing where no rule interferes |
 //!
 //! A packet that crosses as it was meant is not written twice, as an analyser would take the second for a retransmission. So the
-//! interface `intended` is itself the difference that rules make.
+//! interface `intended` is itself the difference that rules make, and `frame.interface_name == "wire"` shows what got through. On its
+//! way in a packet crosses when it reaches our stack; the TUN has seen it before that.
 //!
 //! Each packet has a comment: the transitions that go with it, and words to filter by:
 //!
@@ -21,8 +22,11 @@
 //! |---|---|
 //! | `packet` | its number, as in ladders and JSON lines |
 //! | `flow` | its flow; not there where it belongs to none |
-//! | `fate` | `delivered` or `discarded` |
+//! | `fate` | `delivered`, `discarded`, or what a rule has made of it: `dropped`, `delayed`, `held`, `duplicated`, `rewritten`, `injected` |
 //! | `why` | why it was discarded, for example `backlog-full` |
+//! | `rule` | the rule that has decided it; 0 where a person has |
+//! | `delay` | for how long it is delayed, in milliseconds: `delay=4000ms` |
+//! | `waited`, `by` | how long it has waited in the link before it crossed, in milliseconds, and what has ended that: `time`, `condition`, `hand` or `end` |
 //! | `state` | our state after it |
 //! | `peer` | the state of the peer after it, as inferred |
 //! | `reason` | why our TCP sent it, for example `delayed-ack` |
@@ -39,10 +43,10 @@
 
 use super::{Sink, text};
 use crate::event::{
-    Cause, Direction, Event, EventKind, Fate, FlowId, Packet, PacketId, Reason, Transition,
-    Transport,
+    Cause, Direction, Event, EventKind, Fate, FlowId, Packet, PacketId, Reason, Released, RuleId,
+    Transition, Transport,
 };
-use crate::segment::Body;
+use crate::segment::{Body, Described};
 use crate::state::TcpState;
 use crate::view::View;
 use crate::words::Lang;
@@ -68,6 +72,8 @@ pub const INTENDED: &str = "intended";
 
 /// The number of [`WIRE`] in the file.
 const WIRE_ID: u32 = 0;
+/// The number of [`INTENDED`].
+const INTENDED_ID: u32 = 1;
 /// So many bytes are kept in memory at most before they are written.
 const BUFFER: usize = 1 << 16;
 
@@ -88,14 +94,21 @@ struct Held {
     id: PacketId,
     at: Instant,
     direction: Direction,
-    bytes: Vec<u8>,
-    /// How long it was before a capture cut it.
-    len: usize,
+    copies: Vec<Copy>,
     remarks: Vec<String>,
     /// The words before our state, and after it.
     head: String,
     state: Option<TcpState>,
     tail: String,
+}
+
+/// A packet as one interface has it.
+#[derive(Clone)]
+struct Copy {
+    interface: u32,
+    bytes: Vec<u8>,
+    /// How long it was before a capture cut it.
+    len: usize,
 }
 
 impl<W: Write> PcapNg<W> {
@@ -114,7 +127,7 @@ impl<W: Write> PcapNg<W> {
         let mut blocks =
             PcapNgWriter::with_section_header(Vec::new(), section).map_err(io_error)?;
         for (name, description) in [
-            (WIRE, "what crossed the wire"),
+            (WIRE, "what crossed the link"),
             (
                 INTENDED,
                 "what was meant to cross it, where that is something else",
@@ -141,7 +154,13 @@ impl<W: Write> PcapNg<W> {
         })
     }
 
-    fn packet(&mut self, view: &View, event: &Event, packet: &Packet) -> io::Result<()> {
+    fn packet(
+        &mut self,
+        view: &View,
+        event: &Event,
+        packet: &Packet,
+        waited: Option<&Released>,
+    ) -> io::Result<()> {
         self.release()?;
         let flow = event
             .flow
@@ -155,10 +174,9 @@ impl<W: Write> PcapNg<W> {
             id: packet.id,
             at: event.at,
             direction: packet.direction,
-            bytes: packet.bytes.clone(),
-            len: whole_len(packet),
+            copies: copies(packet, waited.is_some()),
             remarks,
-            head: head(event, packet),
+            head: head(event, packet, waited),
             state: flow.map(|flow| flow.state),
             tail: tail(view, event, packet),
         });
@@ -183,21 +201,23 @@ impl<W: Write> PcapNg<W> {
         };
         let since_start = Duration::from_micros(held.at.total_micros().unsigned_abs());
         let comment = held.comment();
-        let block = EnhancedPacketBlock {
-            interface_id: WIRE_ID,
-            timestamp: self.epoch + since_start,
-            original_len: held.len as u32,
-            data: held.bytes.into(),
-            options: vec![
-                EnhancedPacketOption::Comment(comment.into()),
-                // Section 4.3.1: bits 0 and 1 tell the direction.
-                EnhancedPacketOption::Flags(match held.direction {
-                    Direction::In => 1,
-                    Direction::Out => 2,
-                }),
-            ],
-        };
-        self.blocks.write_pcapng_block(block).map_err(io_error)?;
+        for copy in held.copies {
+            let block = EnhancedPacketBlock {
+                interface_id: copy.interface,
+                timestamp: self.epoch + since_start,
+                original_len: copy.len as u32,
+                data: copy.bytes.into(),
+                options: vec![
+                    EnhancedPacketOption::Comment(comment.as_str().into()),
+                    // Section 4.3.1: bits 0 and 1 tell the direction.
+                    EnhancedPacketOption::Flags(match held.direction {
+                        Direction::In => 1,
+                        Direction::Out => 2,
+                    }),
+                ],
+            };
+            self.blocks.write_pcapng_block(block).map_err(io_error)?;
+        }
         if self.blocks.get_ref().len() >= BUFFER {
             self.write()?;
         }
@@ -214,7 +234,10 @@ impl<W: Write> PcapNg<W> {
 impl<W: Write> Sink for PcapNg<W> {
     fn event(&mut self, view: &View, event: &Event) -> io::Result<()> {
         match (&event.kind, event.flow) {
-            (EventKind::Packet(packet), _) => self.packet(view, event, packet)?,
+            (EventKind::Packet(packet), _) => self.packet(view, event, packet, None)?,
+            (EventKind::Released(released), _) => {
+                self.packet(view, event, &released.packet, Some(released))?;
+            }
             (EventKind::Transition(transition), Some(flow)) => self.transition(flow, transition),
             (EventKind::Closed(_), Some(flow)) => {
                 self.waiting.remove(&flow);
@@ -250,25 +273,53 @@ impl Held {
     }
 }
 
-fn whole_len(packet: &Packet) -> usize {
-    match (&packet.described.body, packet.described.ip) {
-        (Body::Malformed(_), _) | (_, None) => packet.bytes.len(),
-        (_, Some(ip)) => packet.bytes.len().max(ip.total_len),
+/// A packet on the interfaces where it belongs. What it was meant to be is there already if it has waited.
+fn copies(packet: &Packet, has_waited: bool) -> Vec<Copy> {
+    let crossings = packet.fate.crossings();
+    let mut copies = Vec::new();
+    if !has_waited && (crossings == 0 || packet.crossed.is_some()) {
+        copies.push(Copy::new(INTENDED_ID, &packet.described, &packet.bytes));
+    }
+    let (described, bytes) = packet.outcome();
+    let crossed = Copy::new(WIRE_ID, described, bytes);
+    copies.extend(vec![crossed; crossings as usize]);
+    copies
+}
+
+impl Copy {
+    fn new(interface: u32, described: &Described, bytes: &[u8]) -> Copy {
+        let len = match (&described.body, described.ip) {
+            (Body::Malformed(_), _) | (_, None) => bytes.len(),
+            (_, Some(ip)) => bytes.len().max(ip.total_len),
+        };
+        Copy {
+            interface,
+            bytes: bytes.to_vec(),
+            len,
+        }
     }
 }
 
 /// The words that are known at once.
-fn head(event: &Event, packet: &Packet) -> String {
+fn head(event: &Event, packet: &Packet, waited: Option<&Released>) -> String {
     let mut words = format!("packet={}", packet.id);
     if let Some(flow) = event.flow {
         words += &format!(" flow={}", flow.0);
     }
+    words += &format!(" fate={}", packet.fate.name());
+    if let Fate::Discarded(why) = packet.fate {
+        words += &format!(" why={}", why.name());
+    }
+    if let Some(RuleId(rule)) = packet.fate.rule() {
+        words += &format!(" rule={rule}");
+    }
+    if let Fate::Delayed(_, delay) = packet.fate {
+        words += &format!(" delay={}ms", delay.total_millis());
+    }
+    if let Some(Released { waited, by, .. }) = waited {
+        words += &format!(" waited={}ms by={}", waited.total_millis(), by.name());
+    }
     words
-        + &match packet.fate {
-            Fate::Delivered => " fate=delivered".to_owned(),
-            Fate::Discarded(why) => format!(" fate=discarded why={}", why.name()),
-            ref fate => format!(" fate={}", fate.name()),
-        }
 }
 
 /// The words after our state, each with a blank before it.

@@ -22,6 +22,8 @@ mod sequence_svg;
 mod states_svg;
 mod svg;
 
+pub(crate) use svg::escape;
+
 use super::Sink;
 use crate::event::Event;
 use crate::view::View;
@@ -105,8 +107,7 @@ pub struct Report<W> {
 }
 
 impl<W: Write> Report<W> {
-    /// A report of the given kind; `out` is written to once, when the run is over. Every event is explained in `lang`;
-    /// headings and tables are in English.
+    /// A report of the given kind; `out` is written to once, when the run is over. It is in `lang`.
     pub fn new(out: W, format: Format, lang: Lang) -> Report<W> {
         Report {
             out,
@@ -114,11 +115,6 @@ impl<W: Write> Report<W> {
             record: Record::new(lang),
         }
     }
-}
-
-/// A number of things, in English: `1 row`, `2 rows`.
-fn count(number: u64, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 impl<W: Write> Sink for Report<W> {
@@ -140,7 +136,10 @@ impl<W: Write> Sink for Report<W> {
         self.record.flush();
         let text = match self.format {
             Format::Html => html::page(view, &self.record),
-            Format::Svg => svg::file(&html::drawings(view, &self.record)),
+            Format::Svg => svg::file(
+                &self.record.lang.report_title(),
+                &html::drawings(view, &self.record),
+            ),
             Format::Markdown => markdown::text(view, &self.record),
             Format::Mermaid => mermaid::diagram(view, &self.record),
         };

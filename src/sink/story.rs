@@ -12,6 +12,7 @@
 
 mod course;
 mod packet;
+mod relative;
 mod segment;
 mod states;
 
@@ -44,6 +45,7 @@ pub struct Story {
     lang: Lang,
     depth: Depth,
     time_wait: Option<Duration>,
+    is_relative: bool,
     lessons: Lessons,
     flows: BTreeMap<FlowId, Past>,
 }
@@ -63,6 +65,7 @@ impl Story {
             lang,
             depth,
             time_wait: None,
+            is_relative: false,
             lessons: Lessons::default(),
             flows: BTreeMap::new(),
         }
@@ -72,6 +75,15 @@ impl Story {
     #[must_use]
     pub fn with_time_wait(self, time_wait: Option<Duration>) -> Story {
         Story { time_wait, ..self }
+    }
+
+    /// Lets the story count sequence numbers from the initial ones, as ladders do.
+    #[must_use]
+    pub fn counting_from_initial_numbers(self) -> Story {
+        Story {
+            is_relative: true,
+            ..self
+        }
     }
 
     /// The sentences on `event`, which `view` was fed before. Every event must be told in order, as what is said of
@@ -86,6 +98,10 @@ impl Story {
                 Some(flow) => self.transition(event.at, flow, transition),
                 None => Vec::new(),
             },
+            EventKind::Released(released) => {
+                let flow = event.flow.and_then(|id| view.flow(id));
+                self.released(flow, released)
+            }
             EventKind::Closed(_) => {
                 if let Some(id) = event.flow {
                     self.flows.remove(&id);

@@ -2,7 +2,8 @@
 
 use super::paint::Paint;
 use super::{Screen, text};
-use crate::event::{Direction, Opening, PeerInfo, Transport};
+use crate::event::{Direction, Opening, PeerInfo, RuleId, Transport};
+use crate::fault::{Action, RuleSet};
 use crate::state::TcpState;
 use crate::view::{Flow, Ours, Traffic, View};
 use crate::words::{Lang, Thing};
@@ -14,12 +15,19 @@ const FEW: usize = 20;
 /// Where the facts of a flow begin.
 const INDENT: usize = 11;
 
-/// Writes the summary of all that `view` has seen; nothing where it has seen nothing.
+/// Writes the summary of all that `view` has seen; nothing where it has seen nothing. Of `rules` it tells how often each
+/// has decided.
 ///
 /// # Errors
 ///
 /// Those of `out`.
-pub fn write(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
+pub fn write(
+    view: &View,
+    rules: &RuleSet,
+    lang: Lang,
+    screen: Screen,
+    out: &mut impl Write,
+) -> io::Result<()> {
     if view.flows().len() > FEW {
         table(view, lang, screen, out)?;
     } else {
@@ -30,7 +38,8 @@ pub fn write(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> i
             }
         }
     }
-    totals(view, lang, screen, out)
+    totals(view, lang, screen, out)?;
+    decisions(view, rules, lang, screen, out)
 }
 
 fn connection(
@@ -124,6 +133,9 @@ fn traffic(lang: Lang, traffic: &Traffic) -> String {
     }
     if traffic.discarded > 0 {
         text += &lang.also(lang.some_discarded(traffic.discarded));
+    }
+    if traffic.dropped > 0 {
+        text += &lang.also(lang.some_dropped(traffic.dropped));
     }
     text
 }
@@ -230,6 +242,52 @@ fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::
     for line in lines {
         for part in text::wrap_sentence(&line, screen.width.max(60)) {
             writeln!(out, "{part}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Each rule, and about how many packets it has decided. Of many rules only those that have; of
+/// knobs only those for all.
+fn decisions(
+    view: &View,
+    rules: &RuleSet,
+    lang: Lang,
+    screen: Screen,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let packets = |id| lang.count(view.decided(id), Thing::Packet);
+    let mut lines = Vec::new();
+    for id in (1..=rules.len() as u32).map(RuleId) {
+        let Some(rule) = rules.rule(id) else {
+            continue;
+        };
+        let count = match rule.action {
+            Action::Set(_) if !rules.is_general(id) => continue,
+            // It makes connections what they are, and decides about no packet.
+            Action::Set(_) => "-".to_owned(),
+            _ if rules.len() > FEW && view.decided(id) == 0 => continue,
+            _ => packets(id),
+        };
+        lines.push((
+            count,
+            lang.rule_text(id.0, text::escape(&rule.text, screen.unicode)),
+        ));
+    }
+    if view.decided(RuleId::HAND) > 0 {
+        lines.push((packets(RuleId::HAND), lang.by_hand()));
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", Paint::Bold.apply(&lang.rules(), screen.colour))?;
+    let column = lines.iter().map(|(count, _)| count.width()).max();
+    let column = column.unwrap_or(0);
+    for (count, rule) in lines {
+        let mut margin = format!("   {}{count}  ", " ".repeat(column - count.width()));
+        for part in text::wrap_sentence(&rule, screen.width.max(60) - column - 5) {
+            writeln!(out, "{margin}{part}")?;
+            margin = " ".repeat(column + 5);
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Words and columns that all sinks share.
 
-use crate::event::{Cause, Discard, Opened, Opening, Timer, Transport};
+use crate::event::{Cause, Direction, Discard, Fate, Opened, Opening, RuleId, Timer, Transport};
 use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
 use crate::view::{By, Ending, Flow, Means, Ours};
@@ -74,6 +74,33 @@ pub(crate) fn discard(lang: Lang, why: Discard) -> String {
     }
 }
 
+/// What became of a packet on the link, in a few words; `None` where it simply crossed.
+pub(crate) fn fate(lang: Lang, fate: &Fate, unicode: bool) -> Option<String> {
+    let times = if unicode { "×" } else { "x" };
+    Some(match *fate {
+        Fate::Delivered => return None,
+        Fate::Discarded(why) => lang.discarded_because(discard(lang, why)),
+        Fate::Dropped(rule) => lang.dropped_by(decider(lang, rule)),
+        Fate::Delayed(rule, time) => lang.held_back(span(time), decider(lang, rule)),
+        Fate::Held(rule) => lang.held_by(decider(lang, rule)),
+        Fate::Duplicated(rule, _) => {
+            let times = format!("{times}{}", fate.crossings());
+            lang.crosses(times, decider(lang, rule))
+        }
+        Fate::Rewritten(rule) => lang.rewritten_by(decider(lang, rule)),
+        Fate::Injected(RuleId::HAND) => lang.made_by_hand(),
+        Fate::Injected(rule) => lang.made_by_rule(rule.0),
+    })
+}
+
+/// Who has decided about a packet: `rule 3`, or `by hand`.
+pub(crate) fn decider(lang: Lang, rule: RuleId) -> String {
+    match rule {
+        RuleId::HAND => lang.by_hand(),
+        RuleId(number) => lang.by_rule(number),
+    }
+}
+
 /// What a packet says in packetdrill's notation; in words of `lang` where it can't be read.
 pub(crate) fn notation(lang: Lang, described: &Described, notation: Notation<'_>) -> String {
     match (&described.body, lang) {
@@ -124,12 +151,38 @@ fn at_once(flow: &Flow) -> bool {
     flow.visited(TcpState::Closing)
 }
 
+/// Who sends what goes in `direction`: `the peer` or `tcplab`, in a capture `the client` or `the server`.
+pub(crate) fn sender(lang: Lang, flow: &Flow, direction: Direction) -> String {
+    match direction {
+        Direction::In => whose(lang, flow, By::Peer),
+        Direction::Out => whose(lang, flow, By::Local),
+    }
+}
+
 fn whose(lang: Lang, flow: &Flow, by: By) -> String {
     match (by, flow.ours) {
         (By::Peer, Ours::Read) => lang.the_peer(),
         (By::Local, Ours::Read) => lang.tcplab(),
         (By::Peer, Ours::Inferred) => lang.the_client(),
         (By::Local, Ours::Inferred) => lang.the_server(),
+    }
+}
+
+/// What the two ends of a flow are called: the other one and ours, or client and server where both are others'.
+pub(crate) fn ends(lang: Lang, flow: &Flow) -> (String, String) {
+    match flow.ours {
+        Ours::Read => (lang.peer(), lang.tcplab()),
+        Ours::Inferred => (lang.client(), lang.server()),
+    }
+}
+
+/// How the two columns of a ladder are headed; `asked` is whether the peer's kernel was.
+pub(crate) fn columns(lang: Lang, flow: &Flow, asked: bool) -> (String, String) {
+    match (flow.ours, flow.transport) {
+        (_, Transport::Udp) => ends(lang, flow),
+        (Ours::Inferred, Transport::Tcp) => (lang.inferred_client(), lang.inferred_server()),
+        (Ours::Read, Transport::Tcp) if asked => (lang.asked_column(), lang.tcplab()),
+        (Ours::Read, Transport::Tcp) => (lang.inferred_column(), lang.tcplab()),
     }
 }
 
@@ -157,6 +210,18 @@ pub(crate) fn time(duration: Duration) -> String {
         format!("{}.{:03} ms", micros / 1000, micros % 1000)
     } else {
         format!("{}.{:03} s", micros / 1_000_000, micros % 1_000_000 / 1000)
+    }
+}
+
+/// A duration that somebody has chosen: `4 s`, `1.5 s`, `500 ms`.
+pub(crate) fn span(duration: Duration) -> String {
+    let text = time(duration);
+    match text.split_once(' ') {
+        Some((number, unit)) => {
+            let number = number.trim_end_matches('0').trim_end_matches('.');
+            format!("{number} {unit}")
+        }
+        None => text,
     }
 }
 
@@ -350,6 +415,15 @@ mod tests {
             (61_002_345, "61.002 s"),
         ] {
             assert_eq!(time(Duration::from_micros(micros)), expected);
+        }
+        for (micros, expected) in [
+            (0, "0 ms"),
+            (250, "0.25 ms"),
+            (500_000, "500 ms"),
+            (1_500_000, "1.5 s"),
+            (20_000_000, "20 s"),
+        ] {
+            assert_eq!(span(Duration::from_micros(micros)), expected);
         }
     }
 }

@@ -49,15 +49,16 @@ impl Pool {
         }
     }
 
-    /// A closed socket with congestion control (CUBIC, RFC 9438) as at the beginning.
-    pub(crate) fn take(&mut self) -> Pooled {
-        let free = self.free.pop().map(|(pooled, used)| {
-            self.used -= used;
-            self.spare = self.spare.min(self.free.len());
-            pooled
-        });
+    /// A closed socket with congestion control (CUBIC, RFC 9438) as at the beginning. `buffer` is the size of its buffers
+    /// where it differs from the pool's; such a socket is made for one connection.
+    pub(crate) fn take(&mut self, buffer: Option<usize>) -> Pooled {
+        let buffer = buffer.unwrap_or(self.buffer);
+        let free = match buffer == self.buffer {
+            true => self.take_free(),
+            false => None,
+        };
         let mut pooled = free.unwrap_or_else(|| {
-            let buffer = || SocketBuffer::new(vec![0; self.buffer]);
+            let buffer = || SocketBuffer::new(vec![0; buffer]);
             let mut sockets = SocketSet::new(Vec::with_capacity(1));
             let handle = sockets.add(Socket::new(buffer(), buffer()));
             Pooled { sockets, handle }
@@ -67,15 +68,23 @@ impl Pool {
         pooled
     }
 
+    fn take_free(&mut self) -> Option<Pooled> {
+        let (pooled, used) = self.free.pop()?;
+        self.used -= used;
+        self.spare = self.spare.min(self.free.len());
+        Some(pooled)
+    }
+
     /// Takes a socket back whose connection saw no trouble. Through its buffers went `bytes`.
     pub(crate) fn put_back(&mut self, mut pooled: Pooled, bytes: [u64; 2]) {
         let used = bytes.map(|bytes| bytes.min(self.buffer as u64) as usize);
         let used = used.iter().sum();
         let room = self.free.len() < MAX_FREE && self.used + used <= MAX_USED;
-        if !room && self.free.len() >= FEW {
+        let socket = pooled.sockets.get_mut::<Socket>(pooled.handle);
+        let made_for_one = socket.recv_capacity() != self.buffer;
+        if made_for_one || !room && self.free.len() >= FEW {
             return;
         }
-        let socket = pooled.sockets.get_mut::<Socket>(pooled.handle);
         if socket.state() != State::Closed {
             socket.abort();
         }
@@ -111,7 +120,7 @@ mod tests {
     /// As many sockets as that, all in use at once and then given back.
     fn pool(count: usize, buffer: usize) -> Pool {
         let mut pool = Pool::new(buffer);
-        let sockets: Vec<Pooled> = (0..count).map(|_| pool.take()).collect();
+        let sockets: Vec<Pooled> = (0..count).map(|_| pool.take(None)).collect();
         for socket in sockets {
             pool.put_back(socket, [1, 1 << 40]);
         }
@@ -137,7 +146,7 @@ mod tests {
         let first = pool.next().unwrap();
         pool.give_back(first);
         assert_eq!(pool.free.len(), 200, "they were needed just before");
-        let taken: Vec<Pooled> = (0..100).map(|_| pool.take()).collect();
+        let taken: Vec<Pooled> = (0..100).map(|_| pool.take(None)).collect();
         for socket in taken {
             pool.put_back(socket, [1, 1]);
         }

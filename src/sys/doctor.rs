@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, fork};
 use super::capability::{NET_ADMIN, SYS_ADMIN, holds};
 use super::child::Child;
 use super::lab::{Lab, LabConfig, LabError, Limits, Shortfall, Step};
-use super::tun::{DEVICE, TunError, probe_device};
+use super::tun::{DEVICE, TunError, knows_offload, probe_device};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug)]
@@ -46,12 +46,25 @@ pub fn examine() -> Vec<Finding> {
     let mut findings = vec![
         tun_device(),
         tun_creation(),
+        offload(),
         user_namespaces(&limits),
         namespace_limit(&limits),
         apparmor(&limits),
     ];
     findings.extend(private_lab());
+    tell_each_mend_once(&mut findings);
     findings
+}
+
+/// One cause may have several effects; what mends it is told with the first.
+fn tell_each_mend_once(findings: &mut [Finding]) {
+    let mut told = Vec::new();
+    for finding in findings {
+        match &finding.mend {
+            Some(mend) if told.contains(mend) => finding.mend = None,
+            mend => told.extend(mend.clone()),
+        }
+    }
 }
 
 fn tun_device() -> Finding {
@@ -73,6 +86,15 @@ fn tun_creation() -> Finding {
         detail,
         TunError::interface("tcplab0", Errno::EPERM).mend(),
     )
+}
+
+fn offload() -> Finding {
+    let what = "`--offload`";
+    match knows_offload() {
+        Ok(true) => good(what, "the TUN driver gives and takes large packets"),
+        Ok(false) => limited(what, "the TUN driver knows no large packets", None),
+        Err(error) => limited(what, error.what(), None),
+    }
 }
 
 fn user_namespaces(limits: &Limits) -> Finding {
@@ -204,6 +226,21 @@ mod tests {
             assert!(!finding.detail.is_empty(), "{finding:?}");
             assert!(!finding.detail.contains('\n'), "{finding:?}");
         }
+    }
+
+    #[test]
+    fn what_mends_two_things_is_told_once() {
+        let limit = Some("raise the limit".to_owned());
+        let other = Some("load the module".to_owned());
+        let mut findings = [
+            bad("one", "", limit.clone()),
+            bad("two", "", other.clone()),
+            limited("three", "", limit.clone()),
+            good("four", ""),
+        ];
+        tell_each_mend_once(&mut findings);
+        let mends = findings.map(|finding| finding.mend);
+        assert_eq!(mends, [limit, other, None, None]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::look::Look;
 use super::output::Output;
 use super::rates::Rates;
 use super::record::{Line, Record, Records};
+use crate::engine::Command;
 use crate::event::{Event, FlowId, Transport};
 use crate::sink::story::{Depth, Story};
 use crate::view::{Flow, View};
@@ -24,10 +25,12 @@ pub struct Setup {
     pub title: String,
     /// What the program in the pane below reads.
     pub pane: Pane,
-    /// The language of what is told; the screen's own labels are in English.
+    /// The language of all that is shown but what the program in the pane prints.
     pub lang: Lang,
     /// What the terminal can show.
     pub look: Look,
+    /// Whether a capture is shown: both ends are others', and all of it is there.
+    pub is_capture: bool,
 }
 
 /// The program whose output has a pane of its own.
@@ -44,7 +47,7 @@ pub enum Pane {
 }
 
 /// What a key asks of the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// To be done with it: to end the command if it still runs, and the watching.
     Leave,
@@ -54,6 +57,8 @@ pub enum Request {
     EndInput,
     /// To let the program of a [`Pane::Terminal`] read these bytes.
     Keys(Vec<u8>),
+    /// To let a packet that waits go on or not, or to step otherwise.
+    Step(Command),
 }
 
 /// Where keys go.
@@ -109,9 +114,12 @@ impl App {
                 Pane::Lines => Focus::Command,
                 _ => Focus::Connections,
             },
-            story: Some(Story::new(setup.lang, Depth::Normal)),
+            story: Some(Story::new(setup.lang, Depth::Normal).counting_from_initial_numbers()),
+            view: match setup.is_capture {
+                true => View::of_capture(),
+                false => View::new(),
+            },
             setup,
-            view: View::new(),
             records: Records::default(),
             now: Instant::ZERO,
             rates: Rates::default(),

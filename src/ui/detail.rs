@@ -1,169 +1,248 @@
 //! All that is known of one line of the ladder.
 
 use super::app::App;
-use super::ladder::payload;
+use super::ladder::{cut, payload};
 use super::look::Look;
-use super::record::Line;
 use crate::event::{Direction, EventKind, Fate, Packet, Reason, Resend, Transition, Variables};
 use crate::segment::{Body, SeqNumber};
 use crate::sink::text;
 use crate::view::Flow;
 use crate::words::{Lang, Thing};
+use ratatui::text::{Line as Row, Span};
+use unicode_width::UnicodeWidthStr;
 
-/// A name in a few letters, and what is known.
-pub(super) type Fact = (&'static str, String);
+/// The columns of a name.
+const NAME: usize = 8;
+/// Longer lines are no easier to read.
+const LONGEST: usize = 120;
+/// The story has so many rows even where there is hardly room.
+const LEAST_STORY: usize = 2;
 
-/// All about the chosen line, the most important first.
-pub(super) fn facts(app: &App) -> Vec<Fact> {
-    let (Some(flow), Some(line)) = (app.flow(), app.line()) else {
-        return Vec::new();
-    };
-    let (look, lang) = (app.setup.look, app.setup.lang);
+/// Something that is known, and what it is about.
+struct Fact {
+    name: String,
+    text: String,
+    /// Whether it is part of the story: of that is left out what finds no room.
+    is_story: bool,
+}
+
+impl Fact {
+    fn new(name: impl Into<String>, text: impl Into<String>) -> Fact {
+        Fact {
+            name: name.into(),
+            text: text.into(),
+            is_story: false,
+        }
+    }
+}
+
+/// All about the chosen line in at most `height` rows. What does not fit is left out: first of the story, then at the end.
+pub(super) fn rows(app: &App, width: usize, height: usize) -> Vec<Row<'static>> {
+    let look = app.setup.look;
+    let width = width.saturating_sub(NAME + 2).min(LONGEST);
+    let (mut others, mut story) = (0, 0);
+    let mut facts = Vec::new();
+    for fact in facts_of(app) {
+        let lines = match fact.text.contains('<') {
+            true => text::wrap(&fact.text, width, |char| matches!(char, ' ' | ',')),
+            false => text::wrap_sentence(&fact.text, width),
+        };
+        *match fact.is_story {
+            true => &mut story,
+            false => &mut others,
+        } += lines.len();
+        facts.push((fact, lines));
+    }
+    let mut room = height.saturating_sub(others).max(LEAST_STORY);
+    let is_cut = room < story;
     let mut rows = Vec::new();
-    match &line.event.kind {
-        EventKind::Packet(packet) => {
-            describe(app, flow, packet, &mut rows);
-            if let Some(change) = &line.transition {
-                rows.push(("tcplab", transition(change, look, lang)));
-            }
-            if let Some(peer) = line.peer {
-                let how = match flow.asked {
-                    Some(_) => "as its kernel says",
-                    None => "as this shows",
-                };
-                rows.push(("peer", format!("is now {peer}, {how}")));
-            }
-            rows.extend(line.told.iter().map(|told| ("story", told.clone())));
-            if let Some(variables) = &packet.variables {
-                rows.extend(state(flow, variables));
-            }
-            if let Some(payload) = payload(packet) {
-                let quoted = text::preview(lang, payload, 400, look.unicode);
-                rows.push(("data", quoted));
+    for (fact, mut lines) in facts {
+        if fact.is_story {
+            let kept = lines.len().min(room);
+            room -= kept;
+            lines.truncate(kept);
+            if let Some(last) = lines.last_mut()
+                && is_cut
+                && room == 0
+            {
+                mark_cut(last, width, look);
             }
         }
-        EventKind::Transition(change) => {
-            rows.push(("tcplab", transition(change, look, lang)));
-            rows.extend(line.told.iter().map(|told| ("story", told.clone())));
+        for (index, line) in lines.into_iter().enumerate() {
+            let name = if index == 0 { fact.name.as_str() } else { "" };
+            let name = cut(name, NAME, look);
+            let margin = " ".repeat(NAME - name.width());
+            rows.push(Row::from(vec![
+                Span::styled(format!("{margin}{name} "), look.faint()),
+                Span::raw(line),
+            ]));
         }
-        EventKind::Note(note) => {
-            rows.push((flow.service, text::escape(note, look.unicode)));
+    }
+    if rows.len() > height {
+        rows.truncate(height);
+        if let Some(last) = rows.last_mut().and_then(|row| row.spans.last_mut()) {
+            let mut text = last.content.to_string();
+            mark_cut(&mut text, width, look);
+            *last = Span::raw(text);
         }
-        EventKind::Closed(closed) => {
-            rows.push(("over", lang.was_closed(text::closed(lang, flow))));
-            let result = match &closed.result {
-                None => "never ran to its end".into(),
-                Some(Ok(())) => "is content".into(),
-                Some(Err(why)) => text::escape(why, look.unicode),
-            };
-            rows.push((flow.service, result));
-        }
-        _ => {}
     }
     rows
 }
 
-/// What the pane is called.
-pub(super) fn title(line: Option<&Line>) -> String {
-    match line.map(|line| &line.event.kind) {
-        Some(EventKind::Packet(packet)) => {
-            let kind = match packet.described.body {
-                Body::Tcp(_) => "Segment",
-                Body::Udp(_) => "Datagram",
-                _ => "Packet",
-            };
-            format!("{kind} {}", packet.id)
+/// Shows that more would follow.
+fn mark_cut(line: &mut String, width: usize, look: Look) {
+    let more = look.sign("…", "~");
+    *line = cut(&format!("{line} {more}"), width, look);
+}
+
+/// All about the chosen line, the most important first.
+fn facts_of(app: &App) -> Vec<Fact> {
+    let (Some(flow), Some(line)) = (app.flow(), app.line()) else {
+        return Vec::new();
+    };
+    let (look, lang) = (app.setup.look, app.setup.lang);
+    let (peer_end, our_end) = text::ends(lang, flow);
+    let story = line.told.iter().map(|told| Fact {
+        is_story: true,
+        ..Fact::new(lang.fact_story(), told)
+    });
+    let changed = |change| Fact::new(our_end.clone(), transition(change, look, lang));
+    let mut facts = Vec::new();
+    match &line.event.kind {
+        EventKind::Packet(packet) => {
+            describe(app, flow, packet, &mut facts);
+            facts.extend(line.transition.as_ref().map(changed));
+            if let Some(peer) = line.peer {
+                let text = match flow.asked {
+                    Some(_) => lang.peer_is_now_asked(peer),
+                    None => lang.peer_is_now(peer),
+                };
+                facts.push(Fact::new(peer_end, text));
+            }
+            facts.extend(story);
+            if let Some(variables) = &packet.variables {
+                facts.extend(state(lang, flow, variables));
+            }
+            if let Some(payload) = payload(packet) {
+                let quoted = text::preview(lang, payload, 400, look.unicode);
+                facts.push(Fact::new(lang.fact_data(), quoted));
+            }
         }
-        _ => "Event".into(),
+        EventKind::Transition(change) => {
+            facts.push(changed(change));
+            facts.extend(story);
+        }
+        EventKind::Note(note) => {
+            facts.push(Fact::new(flow.service, text::escape(note, look.unicode)));
+        }
+        EventKind::Closed(closed) => {
+            let how = lang.was_closed(text::closed(lang, flow));
+            facts.push(Fact::new(lang.flow_over(), how));
+            let result = match &closed.result {
+                None => lang.never_ended(),
+                Some(Ok(())) => lang.is_content(),
+                Some(Err(why)) => text::escape(&lang.told(why), look.unicode),
+            };
+            // In a capture there is none.
+            if !flow.service.is_empty() {
+                facts.push(Fact::new(flow.service, result));
+            }
+        }
+        _ => {}
+    }
+    facts
+}
+
+/// What the pane is called.
+pub(super) fn title(app: &App) -> String {
+    let lang = app.setup.lang;
+    match app.line().map(|line| &line.event.kind) {
+        Some(EventKind::Packet(packet)) => match packet.described.body {
+            Body::Tcp(_) => lang.segment_title(packet.id),
+            Body::Udp(_) => lang.datagram_title(packet.id),
+            _ => lang.packet_title(packet.id),
+        },
+        _ => lang.event_title(),
     }
 }
 
-fn describe(app: &App, flow: &Flow, packet: &Packet, rows: &mut Vec<Fact>) {
+fn describe(app: &App, flow: &Flow, packet: &Packet, facts: &mut Vec<Fact>) {
     let lang = app.setup.lang;
     let notation = packet
         .described
         .notation(app.view.origin(Some(flow.id), packet.direction));
-    rows.push((packet.direction.name(), notation.to_string()));
+    let way = match packet.direction {
+        Direction::In => lang.received(),
+        Direction::Out => lang.sent(),
+    };
+    let notation = text::notation(lang, &packet.described, notation);
+    facts.push(Fact::new(way, notation));
     if let Some(segment) = packet.described.tcp() {
-        let ack = segment
-            .acknowledges()
-            .map_or(String::new(), |ack| format!(", ack {ack}"));
-        let text = format!("seq {}{ack}, window field {}", segment.seq, segment.window);
-        rows.push(("wire", text));
+        let text = match segment.acknowledges() {
+            Some(ack) => lang.on_the_wire_with_ack(segment.seq, ack, segment.window),
+            None => lang.on_the_wire(segment.seq, segment.window),
+        };
+        facts.push(Fact::new(lang.fact_wire(), text));
     }
     let why = match (packet.reason, packet.direction) {
-        (Some(reason), _) => words(reason),
-        (None, Direction::In) => "sent by the peer".into(),
-        (None, Direction::Out) => "sent by tcplab".into(),
+        (Some(reason), _) => words(lang, reason),
+        (None, direction) => lang.sent_by(text::sender(lang, flow, direction)),
     };
-    let fate = match packet.fate {
-        Fate::Delivered => "delivered".to_owned(),
+    let mut fate = match packet.fate {
+        Fate::Delivered => lang.delivered(),
         Fate::Discarded(why) => lang.discarded_because(text::discard(lang, why)),
         ref fate => fate.name().to_owned(),
     };
-    let again = match packet.retransmission {
-        true => "; a retransmission",
-        false => "",
-    };
+    if packet.retransmission {
+        fate += &lang.furthermore(lang.a_retransmission());
+    }
     let len = packet.described.ip.map_or(0, |ip| ip.total_len);
-    let size = lang.count(len as u64, Thing::Byte);
-    rows.push((
-        "why",
-        format!("{why}; {fate}{again}, {size} with its headers"),
-    ));
+    let size = lang.with_headers(lang.count(len as u64, Thing::Byte));
+    let text = lang.why_and_fate(why, fate, size);
+    facts.push(Fact::new(lang.fact_why(), text));
 }
 
 /// The variables of RFC 9293, section 3.3.1, relative as in the ladder.
-fn state(flow: &Flow, variables: &Variables) -> [Fact; 2] {
+fn state(lang: Lang, flow: &Flow, variables: &Variables) -> [Fact; 2] {
     let ours = |number: SeqNumber| number.since(variables.iss);
     let mut received = format!("RCV.WND {}", variables.rcv_wnd);
     if let (Some(irs), Some(next)) = (variables.irs.or(flow.irs), variables.rcv_nxt) {
         received = format!("RCV.NXT {} {received}", next.since(irs));
     }
     let send = format!(
-        "SND.UNA {} SND.NXT {} SND.WND {}, {received}",
+        "SND.UNA {} SND.NXT {} SND.WND {} {received}",
         ours(variables.snd_una),
         ours(variables.snd_nxt),
         variables.snd_wnd,
     );
-    let srtt = variables
-        .srtt
-        .map_or(String::new(), |srtt| format!(", SRTT {}", text::time(srtt)));
-    let timing = format!(
-        "{} in flight, RTO {}{srtt}, {} resent, duplicate ACKs: {}",
-        variables.in_flight,
-        text::time(variables.rto),
-        variables.resent,
-        variables.duplicate_acks,
-    );
-    [("after", send), ("", timing)]
+    let mut timing = lang.in_flight(variables.in_flight, text::time(variables.rto));
+    if let Some(srtt) = variables.srtt {
+        timing += &lang.also(format!("SRTT {}", text::time(srtt)));
+    }
+    timing += &lang.also(lang.resent_and_duplicates(variables.resent, variables.duplicate_acks));
+    [Fact::new(lang.fact_after(), send), Fact::new("", timing)]
 }
 
 fn transition(change: &Transition, look: Look, lang: Lang) -> String {
     let becomes = look.sign("→", "->");
     let cause = text::cause(lang, change.cause);
-    format!("{} {becomes} {}, cause: {cause}", change.from, change.to)
+    lang.changed(format!("{} {becomes} {}", change.from, change.to), cause)
 }
 
-fn words(reason: Reason) -> String {
+fn words(lang: Lang, reason: Reason) -> String {
     match reason {
-        Reason::Syn => "opens the connection".into(),
-        Reason::SynAck => "answers the SYN".into(),
-        Reason::Data => "carries new data".into(),
-        Reason::Fin => "carries our FIN".into(),
-        Reason::Ack => "acknowledges what has just arrived".into(),
-        Reason::DelayedAck(after) => format!(
-            "acknowledges what arrived {} ago, for which no data came to go along",
-            text::time(after)
-        ),
-        Reason::DuplicateAck => "says again what is awaited: something unexpected arrived".into(),
-        Reason::WindowUpdate => "tells that there is room again".into(),
-        Reason::WindowProbe => "asks whether the window is still shut".into(),
-        Reason::KeepAlive => "asks whether the peer is still there".into(),
-        Reason::Reset => "ends the connection at once".into(),
-        Reason::Resent(Resend::Timeout) => "sent again: the retransmission timeout is over".into(),
-        Reason::Resent(Resend::DuplicateAcks) => {
-            "sent again: three duplicate ACKs have arrived".into()
-        }
+        Reason::Syn => lang.reason_syn(),
+        Reason::SynAck => lang.reason_syn_ack(),
+        Reason::Data => lang.reason_data(),
+        Reason::Fin => lang.reason_fin(),
+        Reason::Ack => lang.reason_ack(),
+        Reason::DelayedAck(after) => lang.reason_delayed_ack(text::time(after)),
+        Reason::DuplicateAck => lang.reason_duplicate_ack(),
+        Reason::WindowUpdate => lang.reason_window_update(),
+        Reason::WindowProbe => lang.reason_window_probe(),
+        Reason::KeepAlive => lang.reason_keep_alive(),
+        Reason::Reset => lang.reason_reset(),
+        Reason::Resent(Resend::Timeout) => lang.reason_timeout(),
+        Reason::Resent(Resend::DuplicateAcks) => lang.reason_duplicate_acks(),
     }
 }

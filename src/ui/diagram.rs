@@ -22,10 +22,11 @@ const PICTURE: [&str; 5] = [
 ];
 
 /// Who is where.
-#[derive(Clone, Copy)]
 pub(super) struct Lit<'a> {
     pub(super) peer: TcpState,
     pub(super) local: TcpState,
+    /// What the peer, our end, and both are called.
+    pub(super) names: [String; 3],
     /// Whether CLOSED is where a connection ends, not where it begins.
     pub(super) over: bool,
     /// Whether our end has been in a state.
@@ -45,10 +46,11 @@ pub(super) fn draw(area: Rect, buf: &mut Buffer, lit: Option<Lit<'_>>, look: Loo
         if y + 1 >= area.bottom() {
             continue;
         }
+        let [peer, ours, both] = &lit.names;
         let (who, style) = match (lit.local == state, lit.peer == state) {
-            (true, true) => ("both ends", look.both()),
-            (true, false) => ("tcplab", look.local()),
-            (false, true) => ("peer", look.peer()),
+            (true, true) => (both.as_str(), look.both()),
+            (true, false) => (ours.as_str(), look.local()),
+            (false, true) => (peer.as_str(), look.peer()),
             (false, false) if (lit.visited)(state) => ("", look.strong()),
             (false, false) => continue,
         };

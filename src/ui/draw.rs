@@ -8,7 +8,7 @@ use super::look::ascii;
 use super::{detail, ladder};
 use crate::event::Transport;
 use crate::sink::text;
-use crate::view::{Basis, Flow, Traffic};
+use crate::view::{Basis, Flow, Ours, Traffic};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -73,10 +73,8 @@ impl App {
 
     fn too_small(&self, area: Rect, buf: &mut Buffer) {
         let (columns, rows) = LEAST;
-        let text = format!(
-            "The screen needs {columns} columns and {rows} rows; this one has {} and {}. It goes on when there is room; q leaves.",
-            area.width, area.height
-        );
+        let lang = self.setup.lang;
+        let text = lang.screen_too_small(columns, rows, area.width, area.height);
         Paragraph::new(text)
             .wrap(Wrap { trim: true })
             .render(area, buf);
@@ -90,45 +88,46 @@ impl App {
             .filter(|flow| flow.closed_at.is_none())
             .count();
         let rate = self.rates.now();
+        let (look, lang) = (self.setup.look, self.setup.lang);
         let way = |traffic: &Traffic, packets, bytes, has_room: bool| {
             let sum = match has_room {
-                true => format!("{} packets ", short(traffic.packets)),
+                true => lang.head_packets(short(traffic.packets)) + " ",
                 false => String::new(),
             };
-            let bytes = (size(traffic.bytes), size(bytes));
-            format!("{sum}{} {}pk/s {}/s", bytes.0, short(packets), bytes.1)
+            let rates = lang.head_rates(short(packets), size(bytes));
+            format!("{sum}{} {rates}", size(traffic.bytes))
         };
         let resent = match totals.received.retransmissions + totals.sent.retransmissions {
             0 => String::new(),
-            resent => format!(" | {} resent", short(resent)),
+            resent => format!(" | {}", lang.head_resent(short(resent))),
         };
         let counters = |has_room| {
+            let received = way(&totals.received, rate.packets_in, rate.bytes_in, has_room);
+            let sent = way(&totals.sent, rate.packets_out, rate.bytes_out, has_room);
             format!(
-                "{} tcp {} udp {open} open | in {} | out {}{resent}",
-                short(totals.connections),
-                short(totals.exchanges),
-                way(&totals.received, rate.packets_in, rate.bytes_in, has_room),
-                way(&totals.sent, rate.packets_out, rate.bytes_out, has_room),
+                "{} | {} | {}{resent}",
+                lang.head_flows(short(totals.connections), short(totals.exchanges), open),
+                lang.head_in(received),
+                lang.head_out(sent),
             )
         };
-        let look = self.setup.look;
         let mut spans = vec![Span::styled(" tcplab ", look.strong())];
         if self.lost > 0 {
             // What is missing matters more than what is there.
-            let lost = format!("{} events lost ", short(self.lost));
+            let lost = lang.events_lost(short(self.lost)) + " ";
             spans.push(Span::styled(lost, look.bad()));
         }
         let room = usize::from(area.width).saturating_sub(Row::from(spans.clone()).width());
+        let bytes = |sum, rate| format!("{} {}", size(sum), lang.head_rate(size(rate)));
         let texts = [
             format!("{} | {}", self.setup.title, counters(true)),
             counters(true),
             counters(false),
             format!(
-                "{open} open | in {} {}/s | out {} {}/s",
-                size(totals.received.bytes),
-                size(rate.bytes_in),
-                size(totals.sent.bytes),
-                size(rate.bytes_out),
+                "{} | {} | {}",
+                lang.head_open(open),
+                lang.head_in(bytes(totals.received.bytes, rate.bytes_in)),
+                lang.head_out(bytes(totals.sent.bytes, rate.bytes_out)),
             ),
         ];
         let fits = texts.iter().find(|text| text.width() <= room);
@@ -139,25 +138,19 @@ impl App {
     }
 
     fn connections(&self, area: Rect, buf: &mut Buffer) {
-        let look = self.setup.look;
+        let (look, lang) = (self.setup.look, self.setup.lang);
         let flows = self.flows();
         let all = self.view.flows().len();
-        let mut title = format!(
-            "Connections {}: peer, its state, ours, since, in/out",
-            flows.len()
-        );
-        if !self.filter.is_empty() {
-            title = format!(
-                "Connections {} of {all}, filter: {}",
-                flows.len(),
-                self.filter
-            );
-        }
+        let title = match self.filter.as_str() {
+            "" if self.setup.is_capture => lang.connections_of_capture(flows.len()),
+            "" => lang.connections_title(flows.len()),
+            filter => lang.connections_filtered(flows.len(), all, filter),
+        };
         let inside = self.pane(area, &title, self.focus == Focus::Connections, buf);
         if flows.is_empty() {
             let text = match all {
-                0 => "nothing has arrived yet",
-                _ => "no connection matches the filter; Esc takes it away",
+                0 => lang.nothing_yet(),
+                _ => lang.nothing_matches(),
             };
             buf.set_stringn(
                 inside.x + 1,
@@ -199,18 +192,20 @@ impl App {
 
     /// Number, service, peer, both states, time in ours, bytes each way.
     fn connection(&self, flow: &Flow, width: usize) -> String {
-        let look = self.setup.look;
+        let (look, lang) = (self.setup.look, self.setup.lang);
         let until = flow.closed_at.unwrap_or(self.now);
         let since = until.max(flow.in_state_since()) - flow.in_state_since();
         let (peer_state, state) = match flow.transport {
-            Transport::Tcp => (flow.peer_end().0.name(), flow.state.name()),
-            Transport::Udp => ("udp", if flow.closed_at.is_some() { "over" } else { "" }),
+            Transport::Tcp => (flow.peer_end().0.name(), flow.state.name().to_owned()),
+            Transport::Udp if flow.closed_at.is_some() => ("udp", lang.flow_over()),
+            Transport::Udp => ("udp", String::new()),
         };
+        let state = text::pad(&state, 12);
         let peer_width = (width - 59).clamp(21, 48);
         let peer = ladder::cut(&flow.peer.to_string(), peer_width, look);
         let service = ladder::cut(flow.service, 8, look);
         format!(
-            "{:>4} {peer:<peer_width$} {peer_state:<12} {state:<12} {:>6} {:>11} {service}",
+            "{:>4} {peer:<peer_width$} {peer_state:<12} {state} {:>6} {:>11} {service}",
             flow.id.to_string(),
             age(since),
             format!("{}/{}", size(flow.received.bytes), size(flow.sent.bytes)),
@@ -218,11 +213,15 @@ impl App {
     }
 
     fn ladder(&self, area: Rect, buf: &mut Buffer) {
+        let lang = self.setup.lang;
         let Some(flow) = self.flow() else {
-            self.pane(area, "Ladder", self.focus == Focus::Ladder, buf);
+            self.pane(area, &lang.ladder_empty(), self.focus == Focus::Ladder, buf);
             return;
         };
-        let mut title = format!("Ladder {}: {} with {}", flow.id, flow.service, flow.peer);
+        let mut title = match flow.ours {
+            Ours::Read => lang.ladder_title(flow.id, flow.service, flow.peer),
+            Ours::Inferred => lang.ladder_of_capture(flow.id, flow.peer, flow.local),
+        };
         if self.is_frozen() {
             let newer = self.records.of(flow.id).map_or(0, |record| {
                 let all = record.len() as u64 + record.left_out;
@@ -231,16 +230,16 @@ impl App {
                     .map_or(0, |record| record.len() as u64 + record.left_out);
                 all - shown
             });
-            title += &format!(", FROZEN, {newer} newer");
+            title += &lang.also(lang.frozen(newer));
         } else if !self.follows() {
-            title += ", stays here; G goes on";
+            title += &lang.also(lang.stays());
         }
         let inside = self.pane(area, &title, self.focus == Focus::Ladder, buf);
         if self.record().is_none()
             && self.view.flow(flow.id).is_some()
             && flow.first_packet_at.is_some()
         {
-            let text = "the lines of this flow are no longer kept";
+            let text = lang.lines_gone();
             buf.set_stringn(
                 inside.x + 1,
                 inside.y,
@@ -254,13 +253,13 @@ impl App {
     }
 
     fn diagram(&self, area: Rect, buf: &mut Buffer) {
-        let look = self.setup.look;
+        let (look, lang) = (self.setup.look, self.setup.lang);
         let in_history = self.is_frozen() || !self.follows();
         let title = match in_history {
-            true => "States after the chosen line",
-            false => "States now",
+            true => lang.states_then(),
+            false => lang.states_now(),
         };
-        let inside = self.pane(area, title, false, buf);
+        let inside = self.pane(area, &title, false, buf);
         let flow = self.flow();
         let Some(flow) = flow.filter(|flow| flow.transport == Transport::Tcp) else {
             diagram::draw(inside, buf, None, look);
@@ -271,20 +270,31 @@ impl App {
             Some(line) => line.states,
             None => (flow.peer_end().0, flow.state),
         };
+        let names = text::ends(lang, flow);
         let lit = Lit {
             peer,
             local,
+            names: [names.0.clone(), names.1.clone(), lang.both_ends()],
             over: flow.first_packet_at.is_some(),
             visited: &|state| flow.visited(state),
         };
         diagram::draw(inside, buf, Some(lit), look);
         let how = match flow.peer_end().1 {
-            Basis::Asked => "its kernel says so",
-            _ if line.is_some() => "inferred",
-            Basis::Told => "inferred from what it sent",
-            Basis::Assumed => "inferred, if what we sent arrives",
+            Basis::Asked => lang.is_asked(),
+            _ if line.is_some() => lang.is_inferred(),
+            Basis::Told => lang.is_told(),
+            Basis::Assumed => lang.is_assumed(),
         };
-        let text = format!(" tcplab {local} (read), peer {peer} ({how})");
+        let text = match flow.ours {
+            Ours::Read => {
+                let local = lang.end_is(local, lang.is_read());
+                lang.states_of_ends(names.1, local, names.0, peer, how)
+            }
+            Ours::Inferred => {
+                lang.states_of_ends(names.1, local, names.0, peer, lang.is_inferred())
+            }
+        };
+        let text = format!(" {text}");
         if inside.height > diagram::HEIGHT {
             let row = inside.bottom() - 1;
             buf.set_stringn(inside.x, row, text, inside.width.into(), Style::new());
@@ -292,32 +302,8 @@ impl App {
     }
 
     fn detail(&self, area: Rect, buf: &mut Buffer) {
-        const NAME: usize = 9;
-        let look = self.setup.look;
-        let inside = self.pane(area, &detail::title(self.line()), false, buf);
-        let width = usize::from(inside.width).saturating_sub(NAME + 1).min(120);
-        let mut rows = Vec::new();
-        for (name, text) in detail::facts(self) {
-            let parts = match text.contains('<') {
-                true => text::wrap(&text, width, |char| matches!(char, ' ' | ',')),
-                false => text::wrap_sentence(&text, width),
-            };
-            for (index, part) in parts.into_iter().enumerate() {
-                let name = if index == 0 { name } else { "" };
-                let name = ladder::cut(name, NAME - 1, look);
-                rows.push(Row::from(vec![
-                    Span::styled(format!("{name:>8} "), look.faint()),
-                    Span::raw(part),
-                ]));
-            }
-        }
-        let room = usize::from(inside.height);
-        if rows.len() > room {
-            rows.truncate(room);
-            if let Some(last) = rows.last_mut() {
-                last.spans.push(Span::raw(look.sign(" …", " ~")));
-            }
-        }
+        let inside = self.pane(area, &detail::title(self), false, buf);
+        let rows = detail::rows(self, inside.width.into(), inside.height.into());
         for (y, row) in (inside.y..inside.bottom()).zip(&rows) {
             buf.set_line(inside.x, y, row, inside.width);
         }
@@ -326,17 +312,18 @@ impl App {
     /// Answers where the cursor of the program is.
     fn command_pane(&self, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let has_keys = self.focus == Focus::Command;
+        let lang = self.setup.lang;
         let title = match (&self.ended, self.setup.pane) {
             (Some(how), _) => how.clone(),
-            (None, Pane::Terminal) if has_keys => "Command, it gets the keys; Tab goes on".into(),
-            (None, Pane::Terminal) => "Command; Tab leads here".into(),
-            (None, Pane::Lines) => "Client".into(),
-            (None, _) => "Command".into(),
+            (None, Pane::Terminal) if has_keys => lang.command_gets_keys(),
+            (None, Pane::Terminal) => lang.command_by_tab(),
+            (None, Pane::Lines) => lang.client_pane(),
+            (None, _) => lang.command_pane(),
         };
         let scrolled = match self.scrolled {
             0 => String::new(),
-            1 => ", 1 row back".into(),
-            rows => format!(", {rows} rows back"),
+            1 => lang.also(lang.one_row_back()),
+            rows => lang.also(lang.rows_back(rows)),
         };
         let mut inside = self.pane(area, &(title + &scrolled), has_keys, buf);
         let takes_lines = self.setup.pane == Pane::Lines && self.ended.is_none();
@@ -362,49 +349,22 @@ impl App {
 
     /// The last row; answers where the cursor is if something is typed there.
     fn keys(&self, area: Rect, buf: &mut Buffer) -> Option<Position> {
-        let look = self.setup.look;
+        let (look, lang) = (self.setup.look, self.setup.lang);
         let width = usize::from(area.width);
         if self.filtering {
-            let text = format!(" filter: {}", self.filter);
+            let text = format!(" {}", lang.filter_typed(&self.filter));
             buf.set_stringn(area.x, area.y, &text, width, look.strong());
             let column = text.width().min(width - 1) as u16;
             return Some(Position::new(area.x + column, area.y));
         }
         let (text, style) = if self.leaving {
-            let text = "the command still runs: q again ends it, any other key goes on";
-            (text.to_owned(), look.bad().patch(look.strong()))
+            (lang.still_runs(), look.bad().patch(look.strong()))
         } else if let Some(how) = &self.ended {
-            (
-                format!("{how}: press q to leave, ? for help"),
-                look.strong(),
-            )
+            (lang.press_q(how), look.strong())
         } else if let Some(note) = &self.note {
             (note.clone(), look.warn())
         } else {
-            let arrows = look.sign("↑↓", "jk");
-            let text = match self.focus {
-                Focus::Connections => {
-                    format!(
-                        "? help  q quit  Tab pane  {arrows} connection  Enter ladder  / filter  f freeze"
-                    )
-                }
-                Focus::Ladder => {
-                    format!(
-                        "? help  q quit  Tab pane  {arrows} line  g first  G newest  f freeze  / filter"
-                    )
-                }
-                Focus::Command => match self.setup.pane {
-                    Pane::Terminal => {
-                        "Tab pane  PgUp PgDn scroll  all other keys go to the command".into()
-                    }
-                    Pane::Lines => {
-                        "Tab pane  PgUp PgDn scroll  Enter sends the line  Ctrl-D ends the input"
-                            .into()
-                    }
-                    _ => format!("? help  q quit  Tab pane  {arrows} PgUp PgDn scroll"),
-                },
-            };
-            (text, look.faint())
+            (help::row(self), look.faint())
         };
         buf.set_stringn(
             area.x + 1,

@@ -29,13 +29,14 @@ pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     };
     let (look, lang) = (app.setup.look, app.setup.lang);
     let width = usize::from(area.width).min(TIME + 2 * (STATE + 1) + LONGEST);
-    let peer = match (flow.transport, flow.asked) {
-        (Transport::Udp, _) => lang.peer_column(),
-        (Transport::Tcp, Some(_)) => lang.asked_column(),
-        (Transport::Tcp, None) => lang.inferred_column(),
-    };
+    let (peer, ours) = text::columns(lang, flow, flow.asked.is_some());
     let gap = width - TIME - STATE;
-    let heads = format!("{:>8} {}tcplab", "seconds", text::pad(&peer, gap));
+    let seconds = lang.seconds();
+    let margin = " ".repeat(TIME.saturating_sub(1 + seconds.width()));
+    // A long name on the right begins earlier.
+    let gap = gap.min((gap + STATE).saturating_sub(ours.width()));
+    let peer = cut(&peer, gap.saturating_sub(1), look);
+    let heads = format!("{margin}{seconds} {}{ours}", text::pad(&peer, gap));
     buf.set_stringn(area.x, area.y, heads, area.width.into(), look.faint());
 
     let rows = usize::from(area.height).saturating_sub(1);
@@ -50,7 +51,7 @@ pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         };
         let mut text = draw_line(app, flow, line, width);
         if record.gap() == Some(index) {
-            let gap = format!("{} lines above are left out", record.left_out);
+            let gap = lang.lines_above_left_out(record.left_out);
             text.spans.push(Span::styled(gap, look.faint()));
         }
         buf.set_line(area.x, y, &text, area.width);
@@ -103,9 +104,11 @@ fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> 
             let note = text::escape(note, look.unicode);
             say(&format!("{}: {note}", flow.service), Style::new())
         }
-        EventKind::Closed(_) if flow.transport == Transport::Udp => say("over", look.faint()),
+        EventKind::Closed(_) if flow.transport == Transport::Udp => {
+            say(&lang.flow_over(), look.faint())
+        }
         EventKind::Closed(_) => say(
-            &format!("over: {}", lang.was_closed(text::closed(lang, flow))),
+            &lang.over_how(lang.was_closed(text::closed(lang, flow))),
             look.faint(),
         ),
         _ => say("", Style::new()),

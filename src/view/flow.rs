@@ -70,7 +70,7 @@ pub struct Flow {
 /// What went one way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Segments or datagrams, those that were discarded included.
+    /// Segments or datagrams, those included that were discarded or dropped, and those that the link has made.
     pub packets: u64,
     /// Bytes of payload; what was sent more than once counts once.
     pub bytes: u64,
@@ -78,6 +78,8 @@ pub struct Traffic {
     pub retransmissions: u64,
     /// Segments or datagrams that the stack discarded.
     pub discarded: u64,
+    /// Segments or datagrams that the link has swallowed.
+    pub dropped: u64,
 }
 
 impl AddAssign for Traffic {
@@ -86,6 +88,7 @@ impl AddAssign for Traffic {
         self.bytes += more.bytes;
         self.retransmissions += more.retransmissions;
         self.discarded += more.discarded;
+        self.dropped += more.dropped;
     }
 }
 
@@ -233,6 +236,7 @@ impl Flow {
         let mut added = Traffic {
             packets: 1,
             retransmissions: packet.retransmission.into(),
+            dropped: is_dropped(packet).into(),
             ..Traffic::default()
         };
         match (&packet.fate, &packet.described.body) {
@@ -248,19 +252,30 @@ impl Flow {
             (_, Body::Udp(datagram)) => added.bytes = datagram.payload.len() as u64,
             _ => {}
         }
-        *match packet.direction {
-            Direction::In => &mut self.received,
-            Direction::Out => &mut self.sent,
-        } += added;
+        *self.traffic_mut(packet.direction) += added;
         added
     }
 
-    /// A packet that waited in the link goes on, or does not.
-    pub(super) fn released(&mut self, packet: &Packet) {
+    fn traffic_mut(&mut self, direction: Direction) -> &mut Traffic {
+        match direction {
+            Direction::In => &mut self.received,
+            Direction::Out => &mut self.sent,
+        }
+    }
+
+    /// A packet that waited in the link goes on, or does not. Answers with what that adds.
+    pub(super) fn released(&mut self, packet: &Packet) -> Traffic {
         self.asked = self.asked.filter(|asked| asked.state == TcpState::Closed);
         if packet.direction == Direction::Out {
             self.reaches_peer(packet);
         }
+        let added = Traffic {
+            discarded: matches!(packet.fate, Fate::Discarded(_)).into(),
+            dropped: is_dropped(packet).into(),
+            ..Traffic::default()
+        };
+        *self.traffic_mut(packet.direction) += added;
+        added
     }
 
     /// What the peer knows of: what it has sent itself, whatever became of that, and what came out of the link to it.
@@ -360,4 +375,8 @@ impl Flow {
             self.endings.push(Ending { by, means });
         }
     }
+}
+
+fn is_dropped(packet: &Packet) -> bool {
+    matches!(packet.fate, Fate::Dropped(_))
 }

@@ -1,8 +1,9 @@
 //! Events written by hand, for tests: what the engine would tell, with real packets.
 
 use crate::event::{
-    Cause, Closed, Direction, Discard, Event, EventKind, Fate, FlowId, Opened, Opening, Packet,
-    PacketId, PeerInfo, PeerView, Timer, Transition, Transport, UserCall,
+    Cause, Closed, Crossed, Direction, Discard, Event, EventKind, Fate, FlowId, Opened, Opening,
+    Packet, PacketId, PeerInfo, PeerView, Release, Released, Timer, Transition, Transport,
+    UserCall,
 };
 use crate::segment::describe;
 use crate::state::TcpState;
@@ -134,6 +135,50 @@ impl Script {
             packet.fate = Fate::Discarded(why);
         }
         self
+    }
+
+    /// What became of the packet before this call in the link.
+    pub(crate) fn fate(&mut self, fate: Fate) -> &mut Script {
+        if let Some(EventKind::Packet(packet)) = self.events.last_mut().map(|last| &mut last.kind) {
+            packet.fate = fate;
+        }
+        self
+    }
+
+    /// The segment before this call was rewritten: it has crossed with these control bits and numbers.
+    pub(crate) fn crossed_as(
+        &mut self,
+        fate: Fate,
+        flags: &str,
+        seq: u32,
+        ack: Option<u32>,
+    ) -> &mut Script {
+        let Some(EventKind::Packet(packet)) = self.events.last().map(|last| &last.kind) else {
+            return self;
+        };
+        let bytes = self.segment(packet.direction, flags, seq, ack, b"");
+        if let Some(EventKind::Packet(packet)) = self.events.last_mut().map(|last| &mut last.kind) {
+            packet.fate = fate;
+            packet.crossed = Some(Box::new(Crossed {
+                described: describe(&bytes),
+                bytes,
+            }));
+        }
+        self
+    }
+
+    /// The packet with this number goes on, with the fate that it then has.
+    pub(crate) fn released(&mut self, id: u64, fate: Fate, by: Release) -> &mut Script {
+        let waiting = self.events.iter().find_map(|event| match &event.kind {
+            EventKind::Packet(packet) if packet.id.0 == id => Some((event.at, packet.clone())),
+            _ => None,
+        });
+        let (since, packet) = waiting.expect("a packet that waits");
+        self.push(EventKind::Released(Released {
+            packet: Packet { fate, ..packet },
+            waited: self.now - since,
+            by,
+        }))
     }
 
     pub(crate) fn datagram(&mut self, direction: Direction, payload: &[u8]) -> &mut Script {

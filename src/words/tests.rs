@@ -12,10 +12,16 @@ pub(super) type Entry = (
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
+        fates::TABLE,
+        faults::TABLE,
         labels::TABLE,
         lessons::TABLE,
+        marks::TABLE,
+        reports::TABLE,
+        screen::TABLE,
         segments::TABLE,
         states::TABLE,
+        stepping::TABLE,
     ]
     .into_iter()
     .flatten()
@@ -136,6 +142,7 @@ fn english(text: &str) -> Option<String> {
     outside
         .split(|char: char| !char.is_ascii_alphabetic())
         .filter(|word| word.chars().all(|char| char.is_ascii_lowercase()))
-        .find(|word| !word.is_empty() && !WORDS.contains(word))
+        // One letter is a key.
+        .find(|word| word.len() > 1 && !WORDS.contains(word))
         .map(str::to_owned)
 }

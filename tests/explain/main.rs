@@ -15,6 +15,7 @@ use std::time::Duration;
 use support::{ACK, FIN, PSH, RST, SYN};
 use tcplab::capture::{Capture, CaptureError, Frame, Observer};
 use tcplab::event::{Cause, Event, EventKind};
+use tcplab::fault::RuleSet;
 use tcplab::sink::ladder::{Ladder, Options};
 use tcplab::sink::story::Depth;
 use tcplab::sink::{Screen, Sink, jsonl::JsonLines, pcapng::PcapNg, summary};
@@ -515,7 +516,7 @@ fn show(events: &[Event]) -> String {
         json.event(&view, event).unwrap();
     }
     ladder.flush(&mut out).unwrap();
-    summary::write(&view, Lang::En, screen, &mut out).unwrap();
+    summary::write(&view, &RuleSet::new(), Lang::En, screen, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -57,9 +57,10 @@ impl TcpFlow {
         let fin = self
             .orphaned
             .map(|since| (since + FIN_WAIT_2_TIMEOUT, Timer::FinWait2));
+        let lasts = self.time_wait.unwrap_or(shared.config.time_wait);
         let wait = self
             .time_wait_since
-            .map(|since| (since + shared.config.time_wait, Timer::TimeWait));
+            .map(|since| (since + lasts, Timer::TimeWait));
         [user, fin, wait]
             .into_iter()
             .flatten()

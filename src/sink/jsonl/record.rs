@@ -2,7 +2,7 @@
 
 use crate::event::{
     Cause, Closed, Event, EventKind, Fate, Opened, Opening, Packet, PeerInfo, PeerView, Reason,
-    Timer, Variables,
+    RuleId, Timer, Variables,
 };
 use crate::segment::{
     Body, Described, Flags, FragmentInfo, IpHeader, Origin, Segment, SeqNumber, TcpOption,
@@ -30,6 +30,7 @@ pub(super) struct Record<'a> {
 enum KindRecord<'a> {
     Opened(OpenedRecord),
     Packet(Box<PacketRecord<'a>>),
+    Released(Box<ReleasedRecord<'a>>),
     Transition(TransitionRecord),
     Asked(AskedRecord),
     Note { text: &'a str },
@@ -54,9 +55,26 @@ struct PacketRecord<'a> {
     #[serde(flatten)]
     body: BodyRecord<'a>,
     fate: FateRecord,
+    crossed: Option<CrossedRecord<'a>>,
     retransmission: bool,
     reason: Option<ReasonRecord>,
     variables: Option<VariablesRecord>,
+}
+
+#[derive(Serialize)]
+struct ReleasedRecord<'a> {
+    #[serde(flatten)]
+    packet: PacketRecord<'a>,
+    waited: f64,
+    by: &'static str,
+}
+
+#[derive(Serialize)]
+struct CrossedRecord<'a> {
+    length: usize,
+    ip: Option<IpRecord>,
+    #[serde(flatten)]
+    body: BodyRecord<'a>,
 }
 
 #[derive(Serialize)]
@@ -152,6 +170,12 @@ enum OptionRecord {
 enum FateRecord {
     Delivered,
     Discarded { why: &'static str },
+    Dropped { rule: u32 },
+    Delayed { rule: u32, delay: f64 },
+    Held { rule: u32 },
+    Duplicated { rule: u32, copies: u32 },
+    Rewritten { rule: u32 },
+    Injected { rule: u32 },
 }
 
 #[derive(Serialize)]
@@ -237,7 +261,11 @@ impl<'a> Record<'a> {
             }),
             EventKind::Released(released) => {
                 let origin = view.origin(event.flow, released.packet.direction);
-                KindRecord::Packet(Box::new(PacketRecord::new(&released.packet, origin)))
+                KindRecord::Released(Box::new(ReleasedRecord {
+                    packet: PacketRecord::new(&released.packet, origin),
+                    waited: seconds(released.waited),
+                    by: released.by.name(),
+                }))
             }
             EventKind::Asked(asked) => KindRecord::Asked(asked.into()),
             EventKind::Note(text) => KindRecord::Note { text },
@@ -277,6 +305,11 @@ impl<'a> PacketRecord<'a> {
             ip: packet.described.ip.map(IpRecord::from),
             body: BodyRecord::new(&packet.described, &packet.bytes, origin),
             fate: (&packet.fate).into(),
+            crossed: packet.crossed.as_deref().map(|crossed| CrossedRecord {
+                length: crossed.bytes.len(),
+                ip: crossed.described.ip.map(IpRecord::from),
+                body: BodyRecord::new(&crossed.described, &crossed.bytes, origin),
+            }),
             retransmission: packet.retransmission,
             reason: packet.reason.map(ReasonRecord::from),
             variables: packet.variables.as_deref().map(VariablesRecord::from),
@@ -391,10 +424,18 @@ impl From<&TcpOption> for OptionRecord {
 
 impl From<&Fate> for FateRecord {
     fn from(fate: &Fate) -> FateRecord {
-        match fate {
+        match *fate {
             Fate::Delivered => FateRecord::Delivered,
             Fate::Discarded(why) => FateRecord::Discarded { why: why.name() },
-            fate => FateRecord::Discarded { why: fate.name() },
+            Fate::Dropped(RuleId(rule)) => FateRecord::Dropped { rule },
+            Fate::Delayed(RuleId(rule), delay) => FateRecord::Delayed {
+                rule,
+                delay: seconds(delay),
+            },
+            Fate::Held(RuleId(rule)) => FateRecord::Held { rule },
+            Fate::Duplicated(RuleId(rule), copies) => FateRecord::Duplicated { rule, copies },
+            Fate::Rewritten(RuleId(rule)) => FateRecord::Rewritten { rule },
+            Fate::Injected(RuleId(rule)) => FateRecord::Injected { rule },
         }
     }
 }

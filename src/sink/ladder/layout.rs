@@ -33,6 +33,8 @@ pub(super) struct Glyphs {
     right: &'static str,
     left: &'static str,
     lost: &'static str,
+    waits_left: &'static str,
+    waits_right: &'static str,
     pub(super) becomes: &'static str,
     remark: &'static str,
 }
@@ -42,6 +44,8 @@ const UNICODE: Glyphs = Glyphs {
     right: "▶",
     left: "◀",
     lost: "✗",
+    waits_left: "├",
+    waits_right: "┤",
     becomes: "→",
     remark: "↳ ",
 };
@@ -51,6 +55,8 @@ const ASCII: Glyphs = Glyphs {
     right: ">",
     left: "<",
     lost: "x",
+    waits_left: "|",
+    waits_right: "|",
     becomes: "->",
     remark: "| ",
 };
@@ -68,10 +74,20 @@ pub(super) struct Rung {
     pub(super) items: Vec<String>,
     /// How the items are painted.
     pub(super) paint: Paint,
-    /// Whether it ends in a cross.
-    pub(super) discarded: bool,
+    pub(super) end: End,
     /// Small print that always stands below.
-    pub(super) below: Option<String>,
+    pub(super) below: Vec<String>,
+}
+
+/// How an arrow ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It arrives.
+    Head,
+    /// In a cross.
+    Lost,
+    /// At a bar: it waits.
+    Waits,
 }
 
 impl Layout {
@@ -143,7 +159,7 @@ impl Layout {
             self.paint(Paint::Bold, state(rung.local)),
         )];
         lines.extend(texts.map(|text| self.below(rung.paint, &text)));
-        if let Some(text) = &rung.below {
+        for text in &rung.below {
             let parts = wrap_sentence(text, self.below_width());
             lines.extend(parts.iter().map(|part| self.below(Paint::Dim, part)));
         }
@@ -156,19 +172,19 @@ impl Layout {
             right,
             left,
             lost,
+            waits_left,
+            waits_right,
             ..
         } = self.glyphs;
         let rest = dash.repeat(self.arrow_width() - ARROW + 1 - text.width());
-        let (start, end) = match (rung.direction, rung.discarded) {
-            (Direction::In, false) => (dash.repeat(2), format!("{rest}{right}")),
-            (Direction::In, true) => (dash.repeat(2), format!("{rest}{lost}")),
-            (Direction::Out, false) => (format!("{left}{dash}"), format!("{rest}{dash}")),
-            (Direction::Out, true) => (format!("{lost}{dash}"), format!("{rest}{dash}")),
+        let (head_left, head_right, line) = match rung.end {
+            End::Head => (left, right, Paint::Flow(rung.flow)),
+            End::Lost => (lost, lost, Paint::Red),
+            End::Waits => (waits_left, waits_right, Paint::Yellow),
         };
-        let line = if rung.discarded {
-            Paint::Red
-        } else {
-            Paint::Flow(rung.flow)
+        let (start, end) = match rung.direction {
+            Direction::In => (dash.repeat(2), format!("{rest}{head_right}")),
+            Direction::Out => (format!("{head_left}{dash}"), format!("{rest}{dash}")),
         };
         format!(
             "{} {} {}",

@@ -1,5 +1,6 @@
 use super::*;
-use crate::event::{Direction, Discard, Timer, UserCall};
+use crate::event::{Direction, Discard, Fate, Release, Timer, UserCall};
+use crate::fault::{Action, Knobs, Rule, Scope};
 use crate::view::script::Script;
 use unicode_width::UnicodeWidthStr;
 
@@ -323,4 +324,76 @@ fn a_flow_is_printed_whole() {
     // Three lines of heading and 3,000 arrows make 1,003 lines too many.
     assert_eq!(left_out.trim(), "#2 1003 lines left out");
     assert!(whole.lines().last().unwrap().starts_with("0.002999 #2"));
+}
+
+/// Everything that the link does to packets, and what TCP makes of it.
+#[test]
+fn the_link_interferes() {
+    let mut script = Script::new();
+    interfere(&mut script);
+    let mut rules = RuleSet::new();
+    for text in ["drop out SYN-ACK #1", "delay 4s out SYN-ACK"] {
+        rules.add(Rule {
+            text: text.into(),
+            scope: Scope::default(),
+            action: Action::Set(Knobs::default()),
+        });
+    }
+    for (lang, depth, name) in [
+        (Lang::En, Depth::Brief, "fates_brief_en"),
+        (Lang::En, Depth::Deep, "fates_deep_en"),
+        (Lang::Zh, Depth::Normal, "fates_normal_zh"),
+    ] {
+        let options = Options {
+            lang,
+            explain: depth,
+            ..at_width(100)
+        };
+        let mut view = View::new();
+        let mut ladder = Ladder::new(options).with_rules(rules.clone());
+        let mut out = Vec::new();
+        for event in &script.events {
+            view.event(event);
+            ladder.event(&view, event, &mut out).unwrap();
+        }
+        ladder.flush(&mut out).unwrap();
+        insta::assert_snapshot!(name, String::from_utf8(out).unwrap());
+    }
+    let mut screen = plain(60);
+    screen.screen.unicode = false;
+    let drawn = draw(screen, &script);
+    assert!(drawn.is_ascii(), "{drawn}");
+    for line in drawn.lines() {
+        assert!(line.width() <= 60, "{line}");
+    }
+}
+
+fn interfere(script: &mut Script) {
+    let second = 1_000_000;
+    script.passive();
+    script.get("S", 0, None, b"").to(TcpState::SynReceived);
+    script.wait(100).put("S", 0, Some(1), b"");
+    script.fate(Fate::Dropped(RuleId(1)));
+    script.wait(second).put("S", 0, Some(1), b"").again();
+    script.fate(Fate::Delayed(RuleId(2), Duration::from_secs(4)));
+    script.wait(second).get("S", 0, None, b"").again();
+    script.fate(Fate::Duplicated(RuleId(3), 1));
+    script.wait(3 * second);
+    script.released(3, Fate::Delivered, Release::Time);
+    script.wait(100).get("", 1, Some(1), b"");
+    script.fate(Fate::Held(RuleId::HAND));
+    script.wait(2 * second);
+    script.released(5, Fate::Delivered, Release::Hand);
+    script.to(TcpState::Established);
+    script.wait(100).put("P", 1, Some(1), b"hello");
+    script.crossed_as(Fate::Rewritten(RuleId(4)), "F", 1, Some(1));
+    script.wait(100).get("", 1, Some(6), b"");
+    script.fate(Fate::Dropped(RuleId(5)));
+    script.wait(100).get("P", 1, Some(6), b"bye");
+    script.fate(Fate::Held(RuleId::HAND));
+    script.wait(second);
+    script.released(8, Fate::Dropped(RuleId::HAND), Release::Hand);
+    script.wait(100).get("R", 1, None, b"");
+    script.fate(Fate::Injected(RuleId(6))).to(TcpState::Closed);
+    script.over(None);
 }

@@ -3,6 +3,7 @@
 use crate::event::{Direction, Fate, Packet, Reason};
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::sink::text;
+use crate::words::{Lang, Thing};
 use smoltcp::time::Duration;
 use std::collections::VecDeque;
 
@@ -75,7 +76,7 @@ struct RoundTrips {
 }
 
 /// A line of the table: what, in, out.
-pub(super) type Line = (&'static str, String, String);
+pub(super) type Line = (String, String, String);
 
 impl Figures {
     pub(super) fn packet(&mut self, time: Duration, packet: &Packet) {
@@ -101,77 +102,78 @@ impl Figures {
     }
 
     /// The table of a TCP connection.
-    pub(super) fn connection(&self) -> Vec<Line> {
+    pub(super) fn connection(&self, lang: Lang) -> Vec<Line> {
         let number = |pick: fn(&Way) -> u64| move |way: &Way| pick(way).to_string();
         let mut lines = Vec::new();
-        let mut line = |name, tell: &dyn Fn(&Way) -> String| {
+        let mut line = |name: String, tell: &dyn Fn(&Way) -> String| {
             lines.push((name, tell(&self.received), tell(&self.sent)));
         };
-        line("segments", &number(|way| way.packets));
-        line("with ACK", &number(|way| way.acks));
-        line("pure ACKs", &number(|way| way.pure_acks));
-        line("with SACK blocks", &number(|way| way.sacks));
-        line("with PSH", &number(|way| way.pushes));
-        line("SYN / FIN", &|way| format!("{} / {}", way.syns, way.fins));
-        line("RST", &number(|way| way.resets));
-        line("discarded", &number(|way| way.discarded));
-        line("data segments", &number(|way| way.data_packets));
-        line("data bytes", &number(|way| way.data_bytes));
-        line("unique bytes", &|way| {
+        line(lang.line_segments(), &number(|way| way.packets));
+        line(lang.line_acks(), &number(|way| way.acks));
+        line(lang.line_pure_acks(), &number(|way| way.pure_acks));
+        line(lang.line_sacks(), &number(|way| way.sacks));
+        line(lang.line_pushes(), &number(|way| way.pushes));
+        line("SYN / FIN".to_owned(), &|way| {
+            format!("{} / {}", way.syns, way.fins)
+        });
+        line("RST".to_owned(), &number(|way| way.resets));
+        line(lang.line_discarded(), &number(|way| way.discarded));
+        line(lang.line_data_segments(), &number(|way| way.data_packets));
+        line(lang.line_data_bytes(), &number(|way| way.data_bytes));
+        line(lang.line_unique_bytes(), &|way| {
             (way.data_bytes - way.resent_bytes).to_string()
         });
         line(
-            "data segments sent again",
+            lang.line_resent_segments(),
             &number(|way| way.resent_packets),
         );
-        line("bytes sent again", &number(|way| way.resent_bytes));
-        line(
-            "out of order or filling a hole",
-            &number(|way| way.out_of_order),
-        );
-        line("window probes", &number(|way| way.probes));
-        line("segment size, min / avg / max", &|way| way.sizes());
-        line("MSS option", &|way| {
-            or_none(way.mss.map(|mss| format!("{mss} bytes")))
+        line(lang.line_resent_bytes(), &number(|way| way.resent_bytes));
+        line(lang.line_out_of_order(), &number(|way| way.out_of_order));
+        line(lang.line_probes(), &number(|way| way.probes));
+        line(lang.line_segment_size(), &|way| way.sizes(lang));
+        line(lang.line_mss(), &|way| {
+            or_none(way.mss.map(|mss| lang.count(mss.into(), Thing::Byte)))
         });
-        line("window scale option", &|way| {
+        line(lang.line_scale(), &|way| {
             or_none(
                 way.scale
                     .map(|shift| format!("{shift} (× {})", 1u32 << shift.min(14))),
             )
         });
-        line("SACK permitted", &|way| yes(way.sack_permitted));
-        line("timestamps", &|way| yes(way.timestamps));
-        line("window, min / avg / max", &|way| way.windows.tell());
-        line("zero windows", &number(|way| way.zero_windows));
-        line("RTT samples", &number(|way| way.round_trips.count));
-        line("RTT, min / avg / max", &|way| way.round_trips.tell());
-        line("first packet", &|way| or_none(way.first.map(at)));
-        line("last packet", &|way| {
+        line(lang.line_sack_permitted(), &|way| {
+            yes(lang, way.sack_permitted)
+        });
+        line(lang.line_timestamps(), &|way| yes(lang, way.timestamps));
+        line(lang.line_window(), &|way| way.windows.tell(lang));
+        line(lang.line_zero_windows(), &number(|way| way.zero_windows));
+        line(lang.line_samples(), &number(|way| way.round_trips.count));
+        line(lang.line_rtt(), &|way| way.round_trips.tell());
+        line(lang.line_first(), &|way| or_none(way.first.map(at)));
+        line(lang.line_last(), &|way| {
             or_none(way.first.map(|_| at(way.last)))
         });
-        line("longest silence", &|way| {
+        line(lang.line_silence(), &|way| {
             or_none(way.first.map(|_| text::time(way.longest_idle)))
         });
-        line("time of sending data", &|way| {
+        line(lang.line_sending(), &|way| {
             or_none(way.sending().map(text::time))
         });
-        line("throughput", &|way| way.throughput());
+        line(lang.line_throughput(), &|way| way.throughput());
         lines
     }
 
     /// The table of an exchange of datagrams.
-    pub(super) fn exchange(&self) -> Vec<Line> {
+    pub(super) fn exchange(&self, lang: Lang) -> Vec<Line> {
         let mut lines = Vec::new();
-        let mut line = |name, tell: &dyn Fn(&Way) -> String| {
+        let mut line = |name: String, tell: &dyn Fn(&Way) -> String| {
             lines.push((name, tell(&self.received), tell(&self.sent)));
         };
-        line("packets", &|way| way.packets.to_string());
-        line("discarded", &|way| way.discarded.to_string());
-        line("bytes", &|way| way.data_bytes.to_string());
-        line("size, min / avg / max", &|way| way.sizes());
-        line("first packet", &|way| or_none(way.first.map(at)));
-        line("last packet", &|way| {
+        line(lang.line_packets(), &|way| way.packets.to_string());
+        line(lang.line_discarded(), &|way| way.discarded.to_string());
+        line(lang.line_bytes(), &|way| way.data_bytes.to_string());
+        line(lang.line_size(), &|way| way.sizes(lang));
+        line(lang.line_first(), &|way| or_none(way.first.map(at)));
+        line(lang.line_last(), &|way| {
             or_none(way.first.map(|_| at(way.last)))
         });
         lines
@@ -296,12 +298,12 @@ impl Way {
         }
     }
 
-    fn sizes(&self) -> String {
+    fn sizes(&self, lang: Lang) -> String {
         match self.smallest {
             None => "-".into(),
             Some(least) => {
                 let average = self.data_bytes / self.data_packets.max(1);
-                format!("{least} / {average} / {} bytes", self.largest)
+                lang.three_sizes(least, average, self.largest)
             }
         }
     }
@@ -335,15 +337,10 @@ impl Windows {
         self.sum += window;
     }
 
-    fn tell(&self) -> String {
+    fn tell(&self, lang: Lang) -> String {
         match self.count {
             0 => "-".into(),
-            count => format!(
-                "{} / {} / {} bytes",
-                self.least,
-                self.sum / count,
-                self.most
-            ),
+            count => lang.three_sizes(self.least, self.sum / count, self.most),
         }
     }
 }
@@ -386,8 +383,11 @@ fn at(time: Duration) -> String {
     format!("{}.{:06} s", micros / 1_000_000, micros % 1_000_000)
 }
 
-fn yes(is: bool) -> String {
-    if is { "yes" } else { "no" }.into()
+fn yes(lang: Lang, is: bool) -> String {
+    match is {
+        true => lang.yes(),
+        false => lang.no(),
+    }
 }
 
 fn or_none(text: Option<String>) -> String {
@@ -421,7 +421,7 @@ mod tests {
                 );
             }
         }
-        figures.connection()
+        figures.connection(Lang::En)
     }
 
     #[test]

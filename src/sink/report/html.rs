@@ -1,15 +1,14 @@
 //! The whole report as a page: no script, nothing fetched, for the screen by day and at night and for paper.
 
-use super::count;
 use super::figures::Line;
 use super::ladder_layout::clock;
 use super::record::{FlowRecord, Mark, Record, What};
 use super::svg::{self, Drawing, escape};
 use super::{FLOWS, ladder_svg, sequence_svg, states_svg};
-use crate::event::Transport;
+use crate::event::{Direction, Transport};
 use crate::sink::text;
-use crate::view::{Flow, View};
-use crate::words::Lang;
+use crate::view::{Flow, Ours, View};
+use crate::words::{Lang, Thing};
 use std::fmt::Write;
 
 /// So many lines has the overview at most.
@@ -17,32 +16,38 @@ pub(super) const OVERVIEW: usize = 500;
 
 /// The page.
 pub(super) fn page(view: &View, record: &Record) -> String {
+    let lang = record.lang;
+    let title = escape(&lang.report_title());
+    let code = match lang {
+        Lang::En => "en",
+        Lang::Zh => "zh",
+    };
     let mut out = format!(
-        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"{code}\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <meta name=\"color-scheme\" content=\"light dark\"/>\n<title>tcplab report</title>\n<style>{}{}</style>\n</head>\n<body>\n",
+         <meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{title}</title>\n<style>{}{}</style>\n</head>\n<body>\n",
         svg::style(),
         PAGE
     );
     let _ = write!(
         out,
-        "<header><h1>tcplab report</h1><p>{}</p></header>\n<main>\n",
-        escape(&sums(view))
+        "<header><h1>{title}</h1><p>{}</p></header>\n<main>\n",
+        escape(&sums(lang, view))
     );
     overview(view, record, &mut out);
     for (flow, kept) in record.flows(view) {
         section(view, flow, kept, &mut out);
     }
-    if record
+    if let Some((flow, _)) = record
         .flows(view)
-        .any(|(_, kept)| kept.transport == Transport::Tcp)
+        .find(|(flow, _)| flow.transport == Transport::Tcp)
     {
-        out.push_str(READING);
+        reading(lang, flow.ours, &mut out);
     }
     let _ = write!(
         out,
-        "</main>\n<footer>made by tcplab {}</footer>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
+        "</main>\n<footer>{}</footer>\n</body>\n</html>\n",
+        escape(&lang.report_made_by(env!("CARGO_PKG_VERSION")))
     );
     out
 }
@@ -51,9 +56,9 @@ pub(super) fn page(view: &View, record: &Record) -> String {
 pub(super) fn drawings(view: &View, record: &Record) -> Vec<Drawing> {
     let mut drawings = Vec::new();
     for (flow, kept) in record.flows(view) {
-        let id = flow.id;
+        let (id, lang) = (flow.id, record.lang);
         drawings.push(ladder_svg::whole(
-            &format!("{id} {}", text::who_flow(Lang::En, flow)),
+            &format!("{id} {}", text::who_flow(lang, flow)),
             kept,
         ));
         drawings.extend(states(flow, kept));
@@ -63,59 +68,74 @@ pub(super) fn drawings(view: &View, record: &Record) -> Vec<Drawing> {
 }
 
 fn states(flow: &Flow, kept: &FlowRecord) -> Option<Drawing> {
-    (kept.transport == Transport::Tcp)
-        .then(|| states_svg::diagram(&format!("{} states of our end", flow.id), &kept.path))
+    let title = kept.lang.states_drawn(flow.id, &kept.ends.1);
+    (kept.transport == Transport::Tcp).then(|| states_svg::diagram(kept.lang, &title, &kept.path))
 }
 
 fn graphs(flow: &Flow, kept: &FlowRecord) -> Vec<Drawing> {
     let ways = [
-        ("data from the peer", "in", &kept.points.received),
-        ("data from tcplab", "out", &kept.points.sent),
+        (way(flow, kept, Direction::In), "in", &kept.points.received),
+        (way(flow, kept, Direction::Out), "out", &kept.points.sent),
     ];
     ways.into_iter()
         .filter_map(|(way, class, points)| {
-            sequence_svg::graph(&format!("{} {way}", flow.id), class, points)
+            sequence_svg::graph(kept.lang, &format!("{} {way}", flow.id), class, points)
         })
         .collect()
 }
 
+/// What goes one way, in words.
+fn way(flow: &Flow, kept: &FlowRecord, direction: Direction) -> String {
+    kept.lang
+        .data_from(text::sender(kept.lang, flow, direction))
+}
+
 /// What happened altogether, in one sentence.
-pub(super) fn sums(view: &View) -> String {
+pub(super) fn sums(lang: Lang, view: &View) -> String {
     let totals = view.totals();
-    let connections = match totals.connections {
-        1 => "1 connection of TCP".to_owned(),
-        many => format!("{many} connections of TCP"),
-    };
-    let exchanges = match totals.exchanges {
-        1 => "1 exchange of datagrams".to_owned(),
-        many => format!("{many} exchanges of datagrams"),
-    };
-    let mut sums = format!(
-        "{connections} and {exchanges}, {} in, {} out",
-        count(totals.received.bytes, "byte"),
-        count(totals.sent.bytes, "byte"),
+    let mut sums = lang.report_sums(
+        lang.count(totals.connections, Thing::Connection),
+        lang.count(totals.exchanges, Thing::Exchange),
+        lang.count(totals.received.bytes, Thing::Byte),
+        lang.count(totals.sent.bytes, Thing::Byte),
     );
     let again = totals.received.retransmissions + totals.sent.retransmissions;
     if again > 0 {
-        let _ = write!(sums, ", {}", count(again, "retransmission"));
+        sums += &lang.also(lang.count(again, Thing::Retransmission));
     }
     sums
 }
 
+/// The heads of the overview.
+pub(super) fn overview_columns(lang: Lang) -> [String; 7] {
+    [
+        "#".into(),
+        lang.column_who(),
+        lang.column_closed_first(),
+        lang.column_received(),
+        lang.column_sent(),
+        lang.column_sent_again(),
+        lang.column_time(),
+    ]
+}
+
 /// The lines of the overview: number, who, how it ended, packets and bytes in and out, duration.
-pub(super) fn overview_lines(view: &View) -> impl Iterator<Item = (&Flow, [String; 6])> {
-    view.flows().take(OVERVIEW).map(|flow| {
+pub(super) fn overview_lines(
+    lang: Lang,
+    view: &View,
+) -> impl Iterator<Item = (&Flow, [String; 6])> {
+    view.flows().take(OVERVIEW).map(move |flow| {
         let start = flow.first_packet_at.unwrap_or(flow.opened_at);
         let end = flow.closed_at.unwrap_or(view.now());
         let ended = match flow.transport {
-            Transport::Tcp => text::closed_first(Lang::En, flow),
+            Transport::Tcp => text::closed_first(lang, flow),
             Transport::Udp => "-".into(),
         };
         let way =
             |traffic: &crate::view::Traffic| format!("{} / {}", traffic.packets, traffic.bytes);
         let again = flow.received.retransmissions + flow.sent.retransmissions;
         let columns = [
-            text::who_flow(Lang::En, flow),
+            text::who_flow(lang, flow),
             ended,
             way(&flow.received),
             way(&flow.sent),
@@ -128,40 +148,44 @@ pub(super) fn overview_lines(view: &View) -> impl Iterator<Item = (&Flow, [Strin
 
 /// What is not told in detail or not at all.
 pub(super) fn left_out(view: &View, record: &Record) -> Vec<String> {
+    let lang = record.lang;
     let known = view.flows().len();
     let forgotten = view.totals().forgotten;
     let mut remarks = Vec::new();
     if known > FLOWS || forgotten > 0 {
         let told = record.flows(view).count();
-        remarks.push(format!("The first {told} are told in detail."));
+        remarks.push(lang.first_told(told));
     }
     let missing = known.saturating_sub(OVERVIEW) as u64 + forgotten;
     if missing > 0 {
-        remarks.push(format!("{missing} more are not listed."));
+        remarks.push(lang.more_not_listed(missing));
     }
     let strays = view.strays();
     let discarded: u64 = strays.discarded.values().sum();
     let packets = strays.received + strays.sent + discarded;
     if packets > 0 {
-        let belong = if packets == 1 { "belongs" } else { "belong" };
-        remarks.push(format!(
-            "{} {belong} to no flow, {discarded} of them discarded.",
-            count(packets, "packet")
-        ));
+        let packets = lang.count(packets, Thing::Packet);
+        remarks.push(lang.without_flow_discarded(packets, discarded));
     }
     remarks
 }
 
 fn overview(view: &View, record: &Record, out: &mut String) {
-    out.push_str("<section id=\"overview\"><h2>Overview</h2>\n");
+    let lang = record.lang;
+    let _ = writeln!(
+        out,
+        "<section id=\"overview\"><h2>{}</h2>",
+        escape(&lang.overview())
+    );
     if view.flows().len() == 0 {
-        out.push_str("<p>Nothing happened.</p>\n");
+        let _ = writeln!(out, "<p>{}</p>", escape(&lang.nothing_happened()));
     } else {
-        out.push_str(
-            "<div class=\"wide\"><table class=\"overview\"><thead><tr><th>#</th><th>who</th><th>closed first</th>\
-             <th>packets / bytes in</th><th>packets / bytes out</th><th>sent again</th><th>time</th></tr></thead><tbody>\n",
-        );
-        for (flow, columns) in overview_lines(view) {
+        out.push_str("<div class=\"wide\"><table class=\"overview\"><thead><tr>");
+        for head in overview_columns(lang) {
+            let _ = write!(out, "<th>{}</th>", escape(&head));
+        }
+        out.push_str("</tr></thead><tbody>\n");
+        for (flow, columns) in overview_lines(lang, view) {
             let detailed = record.flows(view).any(|(known, _)| known.id == flow.id);
             let number = match detailed {
                 true => format!("<a href=\"#flow-{0}\">{0}</a>", flow.id.0),
@@ -182,49 +206,52 @@ fn overview(view: &View, record: &Record, out: &mut String) {
 }
 
 fn section(view: &View, flow: &Flow, kept: &FlowRecord, out: &mut String) {
+    let lang = kept.lang;
     let _ = write!(
         out,
         "<section id=\"flow-{}\" class=\"flow\"><h2>{} {}</h2>",
         flow.id.0,
         flow.id,
-        escape(&text::who_flow(Lang::En, flow))
+        escape(&text::who_flow(lang, flow))
     );
     if kept.transport == Transport::Tcp {
         let states: Vec<String> = flow
             .times(view.now())
             .map(|(state, time)| format!("{state} {}", text::time(time)))
             .collect();
-        let handshake = flow.handshake.map_or("not completed".into(), text::time);
+        let handshake = flow.handshake.map_or(lang.not_completed(), text::time);
         let _ = writeln!(
             out,
-            "<dl><dt>handshake</dt><dd>{handshake}</dd><dt>closed</dt><dd>{}</dd><dt>states</dt><dd>{}</dd></dl>",
-            escape(&text::closed(Lang::En, flow)),
-            states.join(", ")
+            "<dl><dt>{}</dt><dd>{handshake}</dd><dt>{}</dt><dd>{}</dd><dt>{}</dt><dd>{}</dd></dl>",
+            lang.handshake(),
+            lang.closed(),
+            escape(&text::closed(lang, flow)),
+            lang.states(),
+            lang.list(&states)
         );
     }
-    out.push_str("<h3>Ladder</h3>\n<div class=\"ladder\">");
-    for drawing in ladder_svg::pieces(&format!("{} ladder", flow.id), kept) {
+    let _ = writeln!(out, "<h3>{}</h3>", escape(&lang.ladder()));
+    out.push_str("<div class=\"ladder\">");
+    for drawing in ladder_svg::pieces(&lang.ladder_of(flow.id), kept) {
         out.push_str(&svg::element(&drawing));
     }
     out.push_str("</div>\n");
     if let Some(drawing) = states(flow, kept) {
-        figure("States of our end (RFC 9293, figure 5)", &[drawing], out);
+        let caption = match kept.ours {
+            Ours::Read => lang.states_of_our_end(),
+            Ours::Inferred => lang.states_of_the_server(),
+        };
+        figure(&caption, &[drawing], out);
     }
-    let graphs = graphs(flow, kept);
-    if !graphs.is_empty() {
-        for drawing in graphs {
-            let caption = format!(
-                "Time and sequence numbers: {}",
-                drawing.title.split_once(' ').map_or("", |(_, way)| way)
-            );
-            figure(&caption, &[drawing], out);
-        }
+    for drawing in graphs(flow, kept) {
+        let way = drawing.title.split_once(' ').map_or("", |(_, way)| way);
+        figure(&lang.sequence_caption(way), &[drawing], out);
     }
     let lines = match kept.transport {
-        Transport::Tcp => kept.figures.connection(),
-        Transport::Udp => kept.figures.exchange(),
+        Transport::Tcp => kept.figures.connection(lang),
+        Transport::Udp => kept.figures.exchange(lang),
     };
-    table(&lines, out);
+    table(flow, kept, &lines, out);
     story(kept, out);
     out.push_str("</section>\n");
 }
@@ -237,9 +264,15 @@ fn figure(caption: &str, drawings: &[Drawing], out: &mut String) {
     out.push_str("</figure>\n");
 }
 
-fn table(lines: &[Line], out: &mut String) {
-    out.push_str(
-        "<div class=\"figures\"><h3>Figures</h3>\n<table><thead><tr><th></th><th>in: from the peer</th><th>out: from tcplab</th></tr></thead><tbody>\n",
+fn table(flow: &Flow, kept: &FlowRecord, lines: &[Line], out: &mut String) {
+    let lang = kept.lang;
+    let from = |direction| text::sender(lang, flow, direction);
+    let _ = writeln!(
+        out,
+        "<div class=\"figures\"><h3>{}</h3>\n<table><thead><tr><th></th><th>{}</th><th>{}</th></tr></thead><tbody>",
+        escape(&lang.figures()),
+        escape(&lang.figures_in(from(Direction::In))),
+        escape(&lang.figures_out(from(Direction::Out)))
     );
     for (name, received, sent) in lines {
         let _ = writeln!(
@@ -255,24 +288,21 @@ fn table(lines: &[Line], out: &mut String) {
 
 /// Each row again, with all that there is to say about it.
 fn story(kept: &FlowRecord, out: &mut String) {
-    out.push_str("<h3>Event by event</h3>\n<ol class=\"story\">\n");
+    let lang = kept.lang;
+    let _ = writeln!(out, "<h3>{}</h3>", escape(&lang.event_by_event()));
+    out.push_str("<ol class=\"story\">\n");
     for row in kept.rows.iter() {
         let what = match &row.what {
             What::Packet(arrow) => {
-                let fate = match arrow.mark {
-                    Mark::Through => String::new(),
-                    Mark::Lost(why) => format!(", discarded: {why}"),
-                };
-                format!(
-                    "packet {} {}: {}{fate}",
-                    arrow.id,
-                    arrow.direction.name(),
-                    arrow.notation
-                )
+                let mut heading = arrow.heading(lang);
+                if let Mark::Lost(why) = &arrow.mark {
+                    heading += &lang.also(why);
+                }
+                heading
             }
             What::Change(cause) => cause.clone(),
             What::Remark(remark) => remark.clone(),
-            What::LeftOut(rows) => format!("{} not shown", count(*rows, "row")),
+            What::LeftOut(rows) => lang.rows_not_shown(rows),
         };
         let _ = write!(
             out,
@@ -283,9 +313,9 @@ fn story(kept: &FlowRecord, out: &mut String) {
         for words in &row.words {
             let _ = write!(out, "<p>{}</p>", escape(words));
         }
-        for (who, state) in [("peer", row.peer), ("tcplab", row.local)] {
+        for (who, state) in [(&kept.ends.0, row.peer), (&kept.ends.1, row.local)] {
             if let Some(state) = state {
-                let _ = write!(out, "<p>{who} enters <b>{state}</b></p>");
+                let _ = write!(out, "<p>{} <b>{state}</b></p>", escape(&lang.enters(who)));
             }
         }
         out.push_str("</li>\n");
@@ -293,14 +323,20 @@ fn story(kept: &FlowRecord, out: &mut String) {
     out.push_str("</ol>\n");
 }
 
-const READING: &str = "<section id=\"reading\"><h2>How to read this</h2>\n\
-<p>The times are those of tcplab's end. When a packet left the other end or arrived there is not known: each arrow \
-falls by the same amount, and is dotted there. Our states are read from the stack; the peer's, paler, are inferred from \
-the segments, unless its kernel was asked. A cross is a packet that was discarded.</p>\n\
-<p>The ruler on the left is to scale where it is solid, stretched where it is dotted, and cut short at a zigzag.</p>\n\
-<p>Numbers count from the initial sequence numbers. A round trip is measured from a segment sent once until the \
-acknowledgment that ends exactly where it ends: of what goes out, it is the round trip to the peer; of what comes in, \
-the time that our answer takes. Throughput is unique bytes by the time from the first packet that way to its last data.</p></section>\n";
+fn reading(lang: Lang, ours: Ours, out: &mut String) {
+    let times = match ours {
+        Ours::Read => lang.reading_times(),
+        Ours::Inferred => lang.reading_times_of_capture(),
+    };
+    let _ = write!(
+        out,
+        "<section id=\"reading\"><h2>{}</h2>\n<p>{}</p>\n<p>{}</p>\n<p>{}</p></section>\n",
+        escape(&lang.reading()),
+        escape(&times),
+        escape(&lang.reading_ruler()),
+        escape(&lang.reading_numbers())
+    );
+}
 
 const PAGE: &str = "\
 :root{color-scheme:light dark}\

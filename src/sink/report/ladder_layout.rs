@@ -12,13 +12,14 @@
 //! to it. Where that would lead too far, time is stretched (dotted); where nothing happens for long, it is cut short
 //! (zigzag), and the time that passes is written there.
 
-use super::count;
 use super::record::{Arrow, FlowRecord, Mark, Row, What};
 use super::svg::{self, Anchor, LINE, Label};
 use crate::event::{Direction, Transport};
 use crate::sink::text;
 use crate::state::TcpState;
+use crate::words::Lang;
 use smoltcp::time::Duration;
+use unicode_width::UnicodeWidthStr;
 
 /// The ruler, the times, and the outer edges of the two bands.
 pub(super) const RULER: f64 = 12.0;
@@ -48,6 +49,7 @@ const TOP: f64 = 52.0;
 /// A ladder laid out.
 #[derive(Debug)]
 pub(super) struct Layout<'a> {
+    pub(super) lang: Lang,
     pub(super) rows: Vec<Placed<'a>>,
     pub(super) ruler: Vec<Stretch>,
     /// The peer's and ours; none in an exchange of datagrams.
@@ -99,6 +101,7 @@ impl<'a> Layout<'a> {
         let rows: Vec<&Row> = record.rows.iter().collect();
         let scale = scale(&rows);
         let mut layout = Layout {
+            lang: record.lang,
             rows: Vec::new(),
             ruler: Vec::new(),
             bands: [Vec::new(), Vec::new()],
@@ -116,7 +119,7 @@ impl<'a> Layout<'a> {
             }
         }
         for row in rows {
-            layout.place(row, scale);
+            layout.place(record.lang, row, scale);
         }
         layout.height += 20.0;
         for band in &mut layout.bands {
@@ -127,8 +130,8 @@ impl<'a> Layout<'a> {
         layout
     }
 
-    fn place(&mut self, row: &'a Row, scale: f64) {
-        let (mut labels, above, below) = content(row);
+    fn place(&mut self, lang: Lang, row: &'a Row, scale: f64) {
+        let (mut labels, above, below) = content(lang, row);
         let free = self.height + GAP;
         let mut y = free + above;
         let mut top = free;
@@ -146,7 +149,7 @@ impl<'a> Layout<'a> {
                     y: free + BREAK / 2.0 + 4.0,
                     anchor: Anchor::Middle,
                     class: "t dim",
-                    text: format!("{} later", text::time(passed)),
+                    text: lang.later(text::time(passed)),
                 });
             } else {
                 let due = last.tick + length;
@@ -242,11 +245,7 @@ fn scale(rows: &[&Row]) -> f64 {
 }
 
 fn heads(record: &FlowRecord) -> Vec<Label> {
-    let peer = match (record.transport, record.asked) {
-        (Transport::Udp, _) => "peer",
-        (Transport::Tcp, false) => "peer (inferred)",
-        (Transport::Tcp, true) => "peer (asked)",
-    };
+    let (peer, ours) = &record.columns;
     let head = |x, anchor, text: &str| Label {
         x,
         y: 14.0,
@@ -255,9 +254,12 @@ fn heads(record: &FlowRecord) -> Vec<Label> {
         text: text.into(),
     };
     let mut heads = vec![
-        head(TIME, Anchor::Start, "seconds"),
+        head(TIME, Anchor::Start, &record.lang.seconds()),
         head(LEFT + BAND, Anchor::End, peer),
-        head(RIGHT, Anchor::Start, "tcplab"),
+        match ours.width() <= svg::columns(svg::WIDTH - RIGHT) {
+            true => head(RIGHT, Anchor::Start, ours),
+            false => head(svg::WIDTH - 2.0, Anchor::End, ours),
+        },
     ];
     if record.transport == Transport::Tcp {
         heads.push(state_label(0, record.initial[0], 32.0));
@@ -281,7 +283,7 @@ fn state_label(side: usize, state: TcpState, y: f64) -> Label {
 }
 
 /// What stands between the bands, with `y` counted from the row's place, and the room it needs above and below that.
-fn content(row: &Row) -> (Vec<Label>, f64, f64) {
+fn content(lang: Lang, row: &Row) -> (Vec<Label>, f64, f64) {
     let from = LEFT + BAND + INSET;
     let room = RIGHT - INSET - from;
     match &row.what {
@@ -290,7 +292,7 @@ fn content(row: &Row) -> (Vec<Label>, f64, f64) {
                 Direction::In => SLOPE,
                 Direction::Out => 0.0,
             };
-            let mut lines = arrow_lines(arrow, svg::columns(room - NUMBER));
+            let mut lines = arrow_lines(lang, arrow, svg::columns(room - NUMBER));
             let count = lines.len() as f64;
             let mut labels = Vec::new();
             for (at, (class, text)) in lines.drain(..).enumerate() {
@@ -321,11 +323,9 @@ fn content(row: &Row) -> (Vec<Label>, f64, f64) {
             };
             (vec![label], 9.0, 9.0)
         }
-        What::Remark(remark) => {
-            centred(&text::wrap(remark, svg::columns(room), |char| char == ' '))
-        }
+        What::Remark(remark) => centred(&text::wrap_sentence(remark, svg::columns(room))),
         What::LeftOut(rows) => {
-            let (labels, above, below) = centred(&[format!("{} not shown", count(*rows, "row"))]);
+            let (labels, above, below) = centred(&[lang.rows_not_shown(rows)]);
             (labels, above + 10.0, below + 10.0)
         }
     }
@@ -347,7 +347,7 @@ fn centred(lines: &[String]) -> (Vec<Label>, f64, f64) {
 }
 
 /// The text above an arrow, line by line, each with its class.
-fn arrow_lines(arrow: &Arrow, columns: usize) -> Vec<(&'static str, String)> {
+fn arrow_lines(lang: Lang, arrow: &Arrow, columns: usize) -> Vec<(&'static str, String)> {
     let wrapped = |class, text: &str| {
         text::wrap(text, columns, |char| char == ' ' || char == ',')
             .into_iter()
@@ -356,10 +356,10 @@ fn arrow_lines(arrow: &Arrow, columns: usize) -> Vec<(&'static str, String)> {
     };
     let mut lines = wrapped("t", &arrow.short);
     if arrow.retransmission {
-        lines.extend(wrapped("again", "retransmission"));
+        lines.extend(wrapped("again", &lang.retransmission()));
     }
-    if let Mark::Lost(why) = arrow.mark {
-        lines.extend(wrapped("lost", &format!("discarded: {why}")));
+    if let Mark::Lost(why) = &arrow.mark {
+        lines.extend(wrapped("lost", why));
     }
     if let Some(preview) = &arrow.preview {
         lines.extend(wrapped("t dim", preview));

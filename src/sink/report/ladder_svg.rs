@@ -4,6 +4,7 @@ use super::ladder_layout::{BAND, Kind, LEFT, Layout, Placed, RIGHT, RULER, SLOPE
 use super::record::{Arrow, FlowRecord, Mark, What};
 use super::svg::{self, Drawing, escape};
 use crate::event::Direction;
+use crate::words::Lang;
 
 /// No piece is higher, in CSS pixels; the first one shares its page with the heading of its flow.
 const PIECES: (f64, f64) = (900.0, 1_200.0);
@@ -33,7 +34,7 @@ pub(super) fn pieces(title: &str, record: &FlowRecord) -> Vec<Drawing> {
         .map(|(at, (&from, to))| Drawing {
             title: match count {
                 1 => title.into(),
-                _ => format!("{title}, part {} of {count}", at + 1),
+                _ => record.lang.part_of(title, at + 1, count),
             },
             top: from,
             height: to - from,
@@ -83,7 +84,7 @@ fn piece(layout: &Layout<'_>, asked: bool, from: f64, to: f64) -> String {
         ];
         svg::path(&mut out, "line thin", &leader);
         if (from..to).contains(&placed.y) {
-            row(placed, &mut out);
+            row(layout, placed, &mut out);
         }
     }
     out
@@ -110,13 +111,13 @@ fn bands(layout: &Layout<'_>, asked: bool, from: f64, to: f64, out: &mut String)
     }
 }
 
-fn row(placed: &Placed<'_>, out: &mut String) {
+fn row(layout: &Layout<'_>, placed: &Placed<'_>, out: &mut String) {
     out.push_str("\n<g>");
     match &placed.row.what {
         What::Packet(arrow) => {
             out.push_str(&format!(
                 "<title>{}</title>",
-                escape(&tooltip(placed, arrow))
+                escape(&tooltip(layout.lang, placed, arrow))
             ));
             draw_arrow(arrow, placed.y, out);
         }
@@ -138,13 +139,8 @@ fn row(placed: &Placed<'_>, out: &mut String) {
     out.push_str("</g>");
 }
 
-fn tooltip(placed: &Placed<'_>, arrow: &Arrow) -> String {
-    let mut text = format!(
-        "packet {}, {}: {}",
-        arrow.id,
-        arrow.direction.name(),
-        arrow.notation
-    );
+fn tooltip(lang: Lang, placed: &Placed<'_>, arrow: &Arrow) -> String {
+    let mut text = arrow.heading(lang);
     for words in &placed.row.words {
         text.push('\n');
         text.push_str(words);
@@ -154,7 +150,7 @@ fn tooltip(placed: &Placed<'_>, arrow: &Arrow) -> String {
 
 /// The slope is the same everywhere: we see our own end only, and there the time is true.
 fn draw_arrow(arrow: &Arrow, y: f64, out: &mut String) {
-    let class = match (arrow.mark, arrow.retransmission, arrow.direction) {
+    let class = match (&arrow.mark, arrow.retransmission, arrow.direction) {
         (Mark::Lost(_), ..) => "lost",
         (_, true, _) => "again",
         (.., Direction::In) => "in",
@@ -168,9 +164,9 @@ fn draw_arrow(arrow: &Arrow, y: f64, out: &mut String) {
     let point = |x: f64| (x, drop(x));
     let unknown = format!("{class} unknown");
     let middle = (left + right) / 2.0;
-    match (arrow.direction, arrow.mark) {
+    match (arrow.direction, &arrow.mark) {
         (Direction::In, mark) => {
-            let end = if mark == Mark::Through {
+            let end = if *mark == Mark::Through {
                 right
             } else {
                 right - 16.0

@@ -1,7 +1,7 @@
 //! The report for an issue: tables, the ladder as text, and a Mermaid diagram.
 
 use super::figures::Line;
-use super::html::{left_out, overview_lines, sums};
+use super::html::{left_out, overview_columns, overview_lines, sums};
 use super::mermaid;
 use super::record::Record;
 use crate::event::Transport;
@@ -12,11 +12,22 @@ use std::fmt::Write;
 
 /// The text.
 pub(super) fn text(view: &View, record: &Record) -> String {
-    let mut out = format!("# tcplab report\n\n{}\n", escape(&sums(view)));
+    let lang = record.lang;
+    let mut out = format!(
+        "# {}\n\n{}\n",
+        lang.report_title(),
+        escape(&sums(lang, view))
+    );
     if view.flows().len() > 0 {
-        out.push_str("\n| # | who | closed first | packets / bytes in | packets / bytes out | sent again | time |\n");
+        let _ = writeln!(
+            out,
+            "\n| {} |",
+            overview_columns(lang)
+                .map(|head| if head == "#" { head } else { escape(&head) })
+                .join(" | ")
+        );
         out.push_str("|--:|---|---|--:|--:|--:|--:|\n");
-        for (flow, columns) in overview_lines(view) {
+        for (flow, columns) in overview_lines(lang, view) {
             let columns = columns.map(|column| escape(&column));
             let _ = writeln!(out, "| {} | {} |", flow.id.0, columns.join(" | "));
         }
@@ -30,7 +41,7 @@ pub(super) fn text(view: &View, record: &Record) -> String {
             out,
             "\n## {} {}\n\n",
             flow.id.0,
-            escape(&text::who_flow(Lang::En, flow))
+            escape(&text::who_flow(lang, flow))
         );
         let mut ladder = Vec::new();
         // Writing into memory does not fail.
@@ -40,18 +51,29 @@ pub(super) fn text(view: &View, record: &Record) -> String {
         fenced("mermaid", &mermaid::flow(flow, kept), &mut out);
         out.push('\n');
         let lines = match kept.transport {
-            Transport::Tcp => kept.figures.connection(),
-            Transport::Udp => kept.figures.exchange(),
+            Transport::Tcp => kept.figures.connection(lang),
+            Transport::Udp => kept.figures.exchange(lang),
         };
-        table(&lines, &mut out);
+        table(lang, &lines, &mut out);
     }
     out
 }
 
-fn table(lines: &[Line], out: &mut String) {
-    out.push_str("| | in | out |\n|---|--:|--:|\n");
+fn table(lang: Lang, lines: &[Line], out: &mut String) {
+    let _ = write!(
+        out,
+        "| | {} | {} |\n|---|--:|--:|\n",
+        lang.received(),
+        lang.sent()
+    );
     for (name, received, sent) in lines {
-        let _ = writeln!(out, "| {name} | {} | {} |", escape(received), escape(sent));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            escape(name),
+            escape(received),
+            escape(sent)
+        );
     }
 }
 

@@ -1,6 +1,5 @@
 //! Ladders as a `sequenceDiagram` of Mermaid, which GitHub and GitLab draw.
 
-use super::count;
 use super::ladder_layout::clock;
 use super::record::{Arrow, FlowRecord, Mark, Record, What};
 use crate::event::Direction;
@@ -15,25 +14,32 @@ const MOST: usize = 45_000;
 /// All flows told in detail, one after the other.
 pub(super) fn diagram(view: &View, record: &Record) -> String {
     let flows: Vec<(&Flow, &FlowRecord)> = record.flows(view).collect();
-    sequence(&flows)
+    sequence(record.lang, &flows)
 }
 
 /// One flow.
 pub(super) fn flow(flow: &Flow, kept: &FlowRecord) -> String {
-    sequence(&[(flow, kept)])
+    sequence(kept.lang, &[(flow, kept)])
 }
 
-fn sequence(flows: &[(&Flow, &FlowRecord)]) -> String {
+fn sequence(lang: Lang, flows: &[(&Flow, &FlowRecord)]) -> String {
     let mut out = String::from("sequenceDiagram\n");
-    out.push_str("    participant P as peer\n    participant T as tcplab\n");
+    let (peer, ours) = match flows.first() {
+        Some((flow, _)) => text::ends(lang, flow),
+        None => (lang.peer(), lang.tcplab()),
+    };
+    let _ = write!(
+        out,
+        "    participant P as {peer}\n    participant T as {ours}\n"
+    );
     let mut left_out = 0u64;
     for (flow, kept) in flows {
-        let who = format!("{} {}", flow.id, text::who_flow(Lang::En, flow));
+        let who = format!("{} {}", flow.id, text::who_flow(lang, flow));
         let mut lines = vec![format!("Note over P,T: {}", escape(&who))];
         for row in kept.rows.iter() {
             let time = clock(row.time);
             match &row.what {
-                What::Packet(packet) => lines.push(arrow(packet, &time)),
+                What::Packet(packet) => lines.push(arrow(lang, packet, &time)),
                 What::Change(cause) => {
                     lines.push(format!("Note right of T: {time} {}", escape(cause)))
                 }
@@ -41,7 +47,7 @@ fn sequence(flows: &[(&Flow, &FlowRecord)]) -> String {
                     lines.push(format!("Note over P,T: {time} {}", escape(remark)))
                 }
                 What::LeftOut(rows) => {
-                    lines.push(format!("Note over P,T: {} not shown", count(*rows, "row")));
+                    lines.push(format!("Note over P,T: {}", lang.rows_not_shown(rows)));
                 }
             }
             for (side, state) in [("left of P", row.peer), ("right of T", row.local)] {
@@ -59,22 +65,18 @@ fn sequence(flows: &[(&Flow, &FlowRecord)]) -> String {
         }
     }
     if left_out > 0 {
-        let _ = writeln!(
-            out,
-            "    Note over P,T: {} not shown",
-            count(left_out, "line")
-        );
+        let _ = writeln!(out, "    Note over P,T: {}", lang.lines_not_shown(left_out));
     }
     out
 }
 
-fn arrow(packet: &Arrow, time: &str) -> String {
+fn arrow(lang: Lang, packet: &Arrow, time: &str) -> String {
     let mut text = format!("{time} {}", packet.short);
     if packet.retransmission {
-        text += ", retransmission";
+        text += &lang.also(lang.retransmission());
     }
-    if let Mark::Lost(why) = packet.mark {
-        text += &format!(", discarded: {why}");
+    if let Mark::Lost(why) = &packet.mark {
+        text += &lang.also(why);
     }
     if let Some(preview) = &packet.preview {
         text += &format!(" {preview}");
@@ -83,7 +85,7 @@ fn arrow(packet: &Arrow, time: &str) -> String {
         Direction::In => ('P', 'T'),
         Direction::Out => ('T', 'P'),
     };
-    let line = match packet.mark {
+    let line = match &packet.mark {
         Mark::Through => "->>",
         Mark::Lost(_) => "-x",
     };

@@ -1,7 +1,7 @@
 //! The points of the time-sequence graphs: what was sent, what was acknowledged, how far the window reached.
 
 use crate::event::{Direction, Packet};
-use crate::segment::{Flags, SeqNumber};
+use crate::segment::{Flags, SeqNumber, TcpOption};
 use crate::view::Flow;
 use smoltcp::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct Graph {
     pub(super) again: Thinned<Sent>,
     /// When, the acknowledgment number, the first number beyond the window.
     pub(super) acks: Thinned<(Duration, u64, u64)>,
+    /// What the receiver has beyond that, block by block (RFC 2018), when it said so.
+    pub(super) blocks: Thinned<Sent>,
     /// The shift count of the receiver's windows, where both offer one.
     shift: Option<u8>,
     pub(super) bytes: u64,
@@ -59,7 +61,7 @@ impl<T> Default for Thinned<T> {
 }
 
 impl<T> Thinned<T> {
-    fn push(&mut self, item: T) {
+    pub(super) fn push(&mut self, item: T) {
         if self.seen.is_multiple_of(self.every) {
             if self.items.len() == KEPT {
                 let mut at = 0;
@@ -131,6 +133,17 @@ impl Points {
             };
             let edge = position + (u64::from(segment.window) << shift);
             back.acks.push((time, position, edge));
+            for option in &segment.options {
+                if let TcpOption::Sack(blocks) = option {
+                    for (left, right) in blocks.as_slice() {
+                        let edges = back.position(*left).zip(back.position(*right));
+                        // A duplicate that is reported lies below what is acknowledged (RFC 2883).
+                        if let Some((from, to)) = edges.filter(|(from, to)| from < to) {
+                            back.blocks.push(Sent { time, from, to });
+                        }
+                    }
+                }
+            }
         }
     }
 }

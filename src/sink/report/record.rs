@@ -1,6 +1,5 @@
 //! What is kept of a run until its report is written: rows of the ladder, the path through the states, numbers.
 
-use super::count;
 use super::figures::Figures;
 use super::points::Points;
 use super::{FLOWS, HALF};
@@ -12,8 +11,8 @@ use crate::sink::ladder::{Ladder, Options};
 use crate::sink::story::{Depth, Story};
 use crate::sink::{Screen, text};
 use crate::state::TcpState;
-use crate::view::{Flow, View};
-use crate::words::Lang;
+use crate::view::{Flow, Ours, Traffic, View};
+use crate::words::{Lang, Thing};
 use smoltcp::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -27,6 +26,7 @@ const STEPS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Record {
     flows: BTreeMap<FlowId, FlowRecord>,
+    pub(super) lang: Lang,
     /// The same flows as text.
     pub(super) ladder: Ladder,
     /// What is said about each event.
@@ -36,6 +36,11 @@ pub(super) struct Record {
 /// One flow.
 #[derive(Debug)]
 pub(super) struct FlowRecord {
+    pub(super) lang: Lang,
+    /// From where our states are known, what the two ends are called, and how their columns are headed.
+    pub(super) ours: Ours,
+    pub(super) ends: (String, String),
+    pub(super) columns: (String, String),
     pub(super) transport: Transport,
     /// The states in which the peer and we begin.
     pub(super) initial: [TcpState; 2],
@@ -103,12 +108,12 @@ pub(super) struct Arrow {
 }
 
 /// How an arrow ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     /// Where it should.
     Through,
-    /// In a cross: why.
-    Lost(&'static str),
+    /// In a cross: what became of it, in words.
+    Lost(String),
 }
 
 impl Record {
@@ -120,6 +125,7 @@ impl Record {
         };
         Record {
             flows: BTreeMap::new(),
+            lang,
             ladder: Ladder::new(Options {
                 screen,
                 verbose: 0,
@@ -142,7 +148,7 @@ impl Record {
             return;
         };
         if matches!(event.kind, EventKind::Opened(_)) && self.flows.len() < FLOWS {
-            self.flows.insert(flow.id, FlowRecord::new(flow));
+            self.flows.insert(flow.id, FlowRecord::new(self.lang, flow));
         }
         let Some(record) = self.flows.get_mut(&flow.id) else {
             return;
@@ -173,10 +179,14 @@ impl Record {
 }
 
 impl FlowRecord {
-    fn new(flow: &Flow) -> FlowRecord {
+    fn new(lang: Lang, flow: &Flow) -> FlowRecord {
         let peer = flow.peer_state.state();
         FlowRecord {
+            lang,
             transport: flow.transport,
+            ours: flow.ours,
+            ends: text::ends(lang, flow),
+            columns: text::columns(lang, flow, false),
             initial: [peer, flow.state],
             rows: Rows::default(),
             path: Vec::new(),
@@ -196,22 +206,23 @@ impl FlowRecord {
             EventKind::Packet(packet) => self.packet(view, flow, time, packet),
             EventKind::Transition(transition) => self.transition(time, transition),
             EventKind::Asked(asked) => {
-                self.asked = true;
+                if !std::mem::replace(&mut self.asked, true) {
+                    self.columns = text::columns(self.lang, flow, true);
+                }
                 self.rows.peer_is(asked.state, self.initial[0]);
                 self.peer = asked.state;
             }
             EventKind::Note(note) => {
-                let note = format!("{}: {}", flow.service, text::escape(note, true));
+                let note = self.lang.noted(flow.service, text::escape(note, true));
                 self.rows.push(Row::new(time, What::Remark(note)));
             }
             EventKind::Closed(closed) => {
-                let mut over = format!(
-                    "over: {} in, {} out",
-                    count(flow.received.bytes, "byte"),
-                    count(flow.sent.bytes, "byte"),
-                );
+                let lang = self.lang;
+                let bytes = |traffic: &Traffic| lang.count(traffic.bytes, Thing::Byte);
+                let mut over = lang.over(bytes(&flow.received), bytes(&flow.sent));
                 if let Some(Err(why)) = &closed.result {
-                    over += &format!("; {}: {}", flow.service, text::escape(why, true));
+                    let why = text::escape(&lang.told(why), true);
+                    over = lang.noted_result(over, flow.service, why);
                 }
                 self.rows.push(Row::new(time, What::Remark(over)));
                 self.over = Some(Box::new(flow.clone()));
@@ -225,31 +236,35 @@ impl FlowRecord {
             .notation(view.origin(Some(flow.id), packet.direction));
         let mark = match packet.fate {
             Fate::Delivered => Mark::Through,
-            Fate::Discarded(why) => Mark::Lost(why.reason()),
-            ref fate => Mark::Lost(fate.name()),
+            Fate::Discarded(why) => {
+                Mark::Lost(self.lang.discarded_because(text::discard(self.lang, why)))
+            }
+            ref fate => Mark::Lost(fate.name().into()),
         };
+        let is_through = mark == Mark::Through;
         let preview = packet
             .described
             .payload()
             .and_then(|range| packet.bytes.get(range))
             .filter(|payload| !payload.is_empty())
             .filter(|_| matches!(packet.described.body, Body::Tcp(_) | Body::Udp(_)))
-            .map(|payload| text::preview(Lang::En, payload, PREVIEW, true));
+            .map(|payload| text::preview(self.lang, payload, PREVIEW, true));
         let has = |flag| {
             let segment = packet.described.tcp();
             segment.is_some_and(|segment| segment.flags.contains(flag))
         };
         self.newest = Some((packet.id, has(Flags::RST)));
+        let whole = text::notation(self.lang, &packet.described, notation);
         let arrow = Arrow {
             id: packet.id,
             direction: packet.direction,
-            notation: notation.to_string(),
-            short: if has(Flags::SYN) {
-                // The window of a SYN is news.
-                notation.to_string()
-            } else {
-                format!("{notation:#}")
+            // The window of a SYN is news.
+            short: match packet.described.body {
+                Body::Tcp(_) if !has(Flags::SYN) => format!("{notation:#}"),
+                Body::Malformed(_) | Body::Tcp(_) => whole.clone(),
+                _ => format!("{notation:#}"),
             },
+            notation: whole,
             preview,
             retransmission: packet.retransmission,
             mark,
@@ -265,7 +280,7 @@ impl FlowRecord {
         }
         self.rows.push(row);
         self.figures.packet(time, packet);
-        if mark == Mark::Through {
+        if is_through {
             self.points.packet(flow, time, packet);
         }
     }
@@ -286,9 +301,19 @@ impl FlowRecord {
         {
             return;
         }
-        let mut row = Row::new(time, What::Change(text::cause(Lang::En, cause)));
+        let mut row = Row::new(time, What::Change(text::cause(self.lang, cause)));
         row.local = Some(to);
         self.rows.push(row);
+    }
+}
+
+impl Arrow {
+    /// Number, direction, and all of it.
+    pub(super) fn heading(&self, lang: Lang) -> String {
+        match self.direction {
+            Direction::In => lang.packet_in(self.id, &self.notation),
+            Direction::Out => lang.packet_out(self.id, &self.notation),
+        }
     }
 }
 

@@ -2,42 +2,61 @@
 //! acknowledged and the edge of the window.
 
 use super::points::{Graph, Sent};
-use super::svg::{self, Anchor, Drawing, Label, WIDTH};
+use super::svg::{self, Anchor, Drawing, LINE, Label, WIDTH};
+use crate::words::Lang;
 use smoltcp::time::Duration;
+use unicode_width::UnicodeWidthStr;
 
 /// The inner edges of the graph.
 const LEFT: f64 = 96.0;
 const RIGHT: f64 = WIDTH - 24.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 280.0;
+/// With a legend of one line.
 const HEIGHT: f64 = 346.0;
+/// The room of a sample in the legend.
+const SAMPLE: f64 = 24.0;
 /// So many ticks at most.
 const TICKS: (f64, f64) = (8.0, 6.0);
 /// Where the window is larger than the data this many times, its edge is left outside.
 const ROOM: u64 = 3;
 
 /// The graph, or nothing where no data went that way; `class` gives its segments their colour.
-pub(super) fn graph(title: &str, class: &str, graph: &Graph) -> Option<Drawing> {
+pub(super) fn graph(
+    lang: Lang,
+    title: &str,
+    class: &'static str,
+    graph: &Graph,
+) -> Option<Drawing> {
     if graph.bytes == 0 {
         return None;
     }
     let axes = Axes::new(graph);
     let mut body = String::new();
-    axes.draw(&mut body);
-    thinned(graph, &mut body);
+    axes.draw(lang, &mut body);
+    thinned(lang, graph, &mut body);
     let outside = axes.window(graph, &mut body);
     axes.acknowledged(graph, &mut body);
+    for block in graph.blocks.items() {
+        axes.block(block, &mut body);
+    }
     for sent in graph.segments.items() {
         axes.bar(class, sent, &mut body);
     }
     for sent in graph.again.items() {
         axes.bar("again", sent, &mut body);
     }
-    legend(graph, class, outside, &mut body);
+    let mut height = HEIGHT;
+    for (class, label) in legend(lang, graph, class, outside) {
+        let (start, y) = (label.x - SAMPLE, label.y - 4.0);
+        svg::path(&mut body, class, &[(start, y), (start + 18.0, y)]);
+        label.draw(&mut body);
+        height = label.y + 10.0;
+    }
     Some(Drawing {
         title: title.into(),
         top: 0.0,
-        height: HEIGHT,
+        height,
         body,
     })
 }
@@ -91,7 +110,7 @@ impl Axes {
         BOTTOM - position / self.sequence * (BOTTOM - TOP)
     }
 
-    fn draw(&self, out: &mut String) {
+    fn draw(&self, lang: Lang, out: &mut String) {
         let (unit, name) = match self.time {
             time if time >= 2e6 => (1e6, "s"),
             time if time >= 2e3 => (1e3, "ms"),
@@ -108,15 +127,8 @@ impl Axes {
             label(out, LEFT - 6.0, y + 4.0, Anchor::End, "t dim", &text);
         }
         svg::path(out, "line", &[(LEFT, TOP), (LEFT, BOTTOM), (RIGHT, BOTTOM)]);
-        label(
-            out,
-            8.0,
-            14.0,
-            Anchor::Start,
-            "t",
-            "sequence number (bytes from the initial one)",
-        );
-        let time = format!("time since the first packet ({name})");
+        label(out, 8.0, 14.0, Anchor::Start, "t", &lang.axis_sequence());
+        let time = lang.axis_time(name);
         label(out, RIGHT, BOTTOM + 34.0, Anchor::End, "t", &time);
     }
 
@@ -129,6 +141,13 @@ impl Axes {
         for y in [low, high] {
             svg::path(out, class, &[(x - 2.5, y), (x + 2.5, y)]);
         }
+    }
+
+    /// A broad bar without ends: what the receiver holds although something before it is missing.
+    fn block(&self, block: &Sent, out: &mut String) {
+        let x = self.x(block.time);
+        let (low, high) = (self.y(block.from), self.y(block.to).max(TOP));
+        svg::path(out, "sack", &[(x, low), (x, high.min(low - 2.0))]);
     }
 
     fn acknowledged(&self, graph: &Graph, out: &mut String) {
@@ -175,36 +194,52 @@ impl Axes {
 }
 
 /// Says so where not all is shown.
-fn thinned(graph: &Graph, out: &mut String) {
+fn thinned(lang: Lang, graph: &Graph, out: &mut String) {
     let every = graph.segments.every().max(graph.acks.every());
     if every > 1 {
-        let text = format!("one segment of {every} is shown");
+        let text = lang.one_of(every);
         label(out, RIGHT, 14.0, Anchor::End, "t dim", &text);
     }
 }
 
-fn legend(graph: &Graph, class: &str, outside: Option<(u64, u64)>, out: &mut String) {
-    let y = HEIGHT - 10.0;
-    let mut x = LEFT;
+/// A sample and its name for everything that is drawn, in as many lines as it takes.
+fn legend(
+    lang: Lang,
+    graph: &Graph,
+    class: &'static str,
+    outside: Option<(u64, u64)>,
+) -> Vec<(&'static str, Label)> {
     let edge = match outside {
-        None => "window edge".into(),
-        Some((least, most)) => format!(
-            "window edge outside: {} to {}",
-            grouped(least),
-            grouped(most)
-        ),
+        None => lang.legend_edge(),
+        Some((least, most)) => lang.legend_edge_outside(grouped(least), grouped(most)),
     };
-    let mut entry = |class: &str, text: &str| {
-        svg::path(out, class, &[(x, y - 4.0), (x + 18.0, y - 4.0)]);
-        label(out, x + 24.0, y, Anchor::Start, "t", text);
-        x += 24.0 + text.chars().count() as f64 * 7.4 + 22.0;
-    };
-    entry(class, "segment");
+    let mut entries = vec![(class, lang.legend_segment())];
     if !graph.again.items().is_empty() {
-        entry("again", "sent again");
+        entries.push(("again", lang.legend_again()));
     }
-    entry("ack", "acknowledged");
-    entry("edge", &edge);
+    entries.push(("ack", lang.legend_acknowledged()));
+    if !graph.blocks.items().is_empty() {
+        entries.push(("sack", lang.legend_blocks()));
+    }
+    entries.push(("edge", edge));
+    let (mut x, mut y) = (LEFT, HEIGHT - 10.0);
+    let mut labels = Vec::new();
+    for (class, text) in entries {
+        let width = SAMPLE + text.width() as f64 * 7.4;
+        if x + width > WIDTH && x > LEFT {
+            (x, y) = (LEFT, y + LINE);
+        }
+        let label = Label {
+            x: x + SAMPLE,
+            y,
+            anchor: Anchor::Start,
+            class: "t",
+            text,
+        };
+        labels.push((class, label));
+        x += width + 22.0;
+    }
+    labels
 }
 
 fn label(out: &mut String, x: f64, y: f64, anchor: Anchor, class: &'static str, text: &str) {
@@ -263,6 +298,31 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_legend_is_never_cut_off() {
+        let mut graph = Graph::default();
+        let sent = Sent {
+            time: Duration::ZERO,
+            from: 0,
+            to: 1,
+        };
+        graph.again.push(sent);
+        graph.blocks.push(sent);
+        for lang in [Lang::En, Lang::Zh] {
+            for outside in [None, Some((65_536, 1 << 30)), Some((1 << 40, 1 << 41))] {
+                let labels = legend(lang, &graph, "in", outside);
+                assert_eq!(labels.len(), 5);
+                for (at, (_, label)) in labels.iter().enumerate() {
+                    let [left, top, right, _] = label.area();
+                    assert!(left >= LEFT && right <= WIDTH, "{label:?}");
+                    let before = labels[..at].iter().map(|(_, label)| label.area());
+                    let apart = |area: [f64; 4]| area[2] < left - SAMPLE || area[3] <= top;
+                    assert!(before.into_iter().all(apart), "{label:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn ticks_are_round_and_few() {

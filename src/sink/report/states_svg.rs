@@ -1,5 +1,6 @@
 //! The state diagram of RFC 9293 (figure 5) with the way that one connection took through it.
 
+use self::Words::*;
 use super::ladder_layout::clock;
 use super::record::Step;
 use super::svg::{self, Anchor, Drawing, LINE, Label};
@@ -29,13 +30,28 @@ const NODES: [(TcpState, f64, f64); 12] = [
     (Closed, 680.0, 650.0),
 ];
 
+/// What stands beside an edge. Calls, segments and the TCB are named as the RFC names them.
+#[derive(Clone, Copy)]
+enum Words {
+    PassiveOpen,
+    ActiveOpen,
+    Call(&'static str),
+    Receive(&'static str),
+    ReceiveAckOf(&'static str),
+    Send(&'static str),
+    Create,
+    CreateAndSend(&'static str),
+    Delete,
+    Lifetimes,
+}
+
 /// An edge of the figure.
 struct Edge {
     from: TcpState,
     to: TcpState,
     points: &'static [(f64, f64)],
     /// What happens, and what is done.
-    words: &'static [&'static str],
+    words: &'static [Words],
     /// Where the words stand, and how.
     at: (f64, f64, Anchor),
     /// Where the number of the step stands.
@@ -45,52 +61,52 @@ struct Edge {
 #[rustfmt::skip]
 const EDGES: [Edge; 20] = [
     edge(Closed, Listen, &[(360.0, 82.0), (360.0, 133.0)],
-        &["passive OPEN", "create TCB"], (346.0, 104.0, Anchor::End), (360.0, 102.0)),
+        &[PassiveOpen, Create], (346.0, 104.0, Anchor::End), (360.0, 102.0)),
     edge(Listen, Closed, &[(440.0, 133.0), (440.0, 82.0)],
-        &["CLOSE", "delete TCB"], (454.0, 104.0, Anchor::Start), (440.0, 112.0)),
+        &[Call("CLOSE"), Delete], (454.0, 104.0, Anchor::Start), (440.0, 112.0)),
     edge(Closed, SynSent, &[(465.0, 52.0), (760.0, 52.0), (760.0, 240.0), (745.0, 240.0)],
-        &["active OPEN", "create TCB, snd SYN"], (540.0, 26.0, Anchor::Start), (760.0, 140.0)),
+        &[ActiveOpen, CreateAndSend("SYN")], (540.0, 26.0, Anchor::Start), (760.0, 140.0)),
     edge(SynSent, Closed, &[(640.0, 228.0), (640.0, 72.0), (465.0, 72.0)],
-        &["CLOSE", "delete TCB"], (654.0, 150.0, Anchor::Start), (640.0, 140.0)),
+        &[Call("CLOSE"), Delete], (654.0, 150.0, Anchor::Start), (640.0, 140.0)),
     edge(SynReceived, Listen, &[(120.0, 228.0), (120.0, 155.0), (335.0, 155.0)],
-        &["rcv RST"], (134.0, 147.0, Anchor::Start), (260.0, 155.0)),
+        &[Receive("RST")], (134.0, 147.0, Anchor::Start), (260.0, 155.0)),
     edge(Listen, SynReceived, &[(350.0, 177.0), (350.0, 236.0), (185.0, 236.0)],
-        &["rcv SYN", "snd SYN,ACK"], (336.0, 206.0, Anchor::End), (350.0, 208.0)),
+        &[Receive("SYN"), Send("SYN,ACK")], (336.0, 206.0, Anchor::End), (350.0, 208.0)),
     edge(Listen, SynSent, &[(450.0, 177.0), (450.0, 236.0), (615.0, 236.0)],
-        &["SEND", "snd SYN"], (464.0, 206.0, Anchor::Start), (450.0, 208.0)),
+        &[Call("SEND"), Send("SYN")], (464.0, 206.0, Anchor::Start), (450.0, 208.0)),
     edge(SynSent, SynReceived, &[(615.0, 250.0), (185.0, 250.0)],
-        &["rcv SYN", "snd SYN,ACK"], (400.0, 276.0, Anchor::Middle), (400.0, 250.0)),
+        &[Receive("SYN"), Send("SYN,ACK")], (400.0, 276.0, Anchor::Middle), (400.0, 250.0)),
     edge(SynReceived, Established, &[(185.0, 264.0), (350.0, 264.0), (350.0, 328.0)],
-        &["rcv ACK of SYN"], (336.0, 300.0, Anchor::End), (268.0, 264.0)),
+        &[ReceiveAckOf("SYN")], (336.0, 300.0, Anchor::End), (268.0, 264.0)),
     edge(SynSent, Established, &[(615.0, 264.0), (450.0, 264.0), (450.0, 328.0)],
-        &["rcv SYN,ACK", "snd ACK"], (464.0, 294.0, Anchor::Start), (532.0, 264.0)),
+        &[Receive("SYN,ACK"), Send("ACK")], (464.0, 294.0, Anchor::Start), (532.0, 264.0)),
     edge(SynReceived, FinWait1, &[(90.0, 272.0), (90.0, 418.0)],
-        &["CLOSE", "snd FIN"], (104.0, 340.0, Anchor::Start), (90.0, 344.0)),
+        &[Call("CLOSE"), Send("FIN")], (104.0, 340.0, Anchor::Start), (90.0, 344.0)),
     edge(Established, FinWait1, &[(350.0, 372.0), (350.0, 430.0), (185.0, 430.0)],
-        &["CLOSE", "snd FIN"], (336.0, 398.0, Anchor::End), (350.0, 402.0)),
+        &[Call("CLOSE"), Send("FIN")], (336.0, 398.0, Anchor::End), (350.0, 402.0)),
     edge(Established, CloseWait, &[(450.0, 372.0), (450.0, 440.0), (615.0, 440.0)],
-        &["rcv FIN", "snd ACK"], (464.0, 402.0, Anchor::Start), (450.0, 406.0)),
+        &[Receive("FIN"), Send("ACK")], (464.0, 402.0, Anchor::Start), (450.0, 406.0)),
     edge(FinWait1, FinWait2, &[(90.0, 462.0), (90.0, 523.0)],
-        &["rcv ACK of FIN"], (104.0, 496.0, Anchor::Start), (90.0, 490.0)),
+        &[ReceiveAckOf("FIN")], (104.0, 496.0, Anchor::Start), (90.0, 490.0)),
     edge(FinWait1, Closing, &[(185.0, 450.0), (400.0, 450.0), (400.0, 523.0)],
-        &["rcv FIN", "snd ACK"], (386.0, 480.0, Anchor::End), (400.0, 486.0)),
+        &[Receive("FIN"), Send("ACK")], (386.0, 480.0, Anchor::End), (400.0, 486.0)),
     edge(FinWait2, TimeWait, &[(90.0, 567.0), (90.0, 650.0), (335.0, 650.0)],
-        &["rcv FIN", "snd ACK"], (104.0, 604.0, Anchor::Start), (90.0, 606.0)),
+        &[Receive("FIN"), Send("ACK")], (104.0, 604.0, Anchor::Start), (90.0, 606.0)),
     edge(Closing, TimeWait, &[(400.0, 567.0), (400.0, 628.0)],
-        &["rcv ACK of FIN"], (414.0, 600.0, Anchor::Start), (400.0, 594.0)),
+        &[ReceiveAckOf("FIN")], (414.0, 600.0, Anchor::Start), (400.0, 594.0)),
     edge(CloseWait, LastAck, &[(680.0, 462.0), (680.0, 523.0)],
-        &["CLOSE", "snd FIN"], (694.0, 488.0, Anchor::Start), (680.0, 490.0)),
+        &[Call("CLOSE"), Send("FIN")], (694.0, 488.0, Anchor::Start), (680.0, 490.0)),
     edge(LastAck, Closed, &[(680.0, 567.0), (680.0, 628.0)],
-        &["rcv ACK of FIN"], (694.0, 600.0, Anchor::Start), (680.0, 594.0)),
+        &[ReceiveAckOf("FIN")], (694.0, 600.0, Anchor::Start), (680.0, 594.0)),
     edge(TimeWait, Closed, &[(465.0, 650.0), (615.0, 650.0)],
-        &["Timeout=2MSL", "delete TCB"], (540.0, 674.0, Anchor::Middle), (540.0, 650.0)),
+        &[Lifetimes, Delete], (540.0, 674.0, Anchor::Middle), (540.0, 650.0)),
 ];
 
 const fn edge(
     from: TcpState,
     to: TcpState,
     points: &'static [(f64, f64)],
-    words: &'static [&'static str],
+    words: &'static [Words],
     at: (f64, f64, Anchor),
     badge: (f64, f64),
 ) -> Edge {
@@ -105,7 +121,7 @@ const fn edge(
 }
 
 /// The figure, and below it the steps with their causes.
-pub(super) fn diagram(title: &str, path: &[Step]) -> Drawing {
+pub(super) fn diagram(lang: Lang, title: &str, path: &[Step]) -> Drawing {
     let mut body = String::new();
     // What was taken lies on top.
     for taken in [false, true] {
@@ -121,12 +137,12 @@ pub(super) fn diagram(title: &str, path: &[Step]) -> Drawing {
     }
     for edge in EDGES {
         draw_badge(edge.badge, &steps(&edge, path), &mut body);
-        for label in labels(&edge) {
+        for label in labels(lang, &edge) {
             label.draw(&mut body);
         }
     }
     let mut y = BOTTOM + LINE;
-    for label in list(path) {
+    for label in list(lang, path) {
         label.draw(&mut body);
         y = label.y;
     }
@@ -228,33 +244,50 @@ fn draw_badge((x, y): (f64, f64), steps: &[usize], out: &mut String) {
     label.draw(out);
 }
 
-fn labels(edge: &Edge) -> impl Iterator<Item = Label> {
+fn labels(lang: Lang, edge: &Edge) -> impl Iterator<Item = Label> {
     let (x, y, anchor) = edge.at;
     edge.words.iter().enumerate().map(move |(at, words)| Label {
         x,
         y: y + at as f64 * (LINE - 1.0),
         anchor,
         class: "t dim",
-        text: (*words).into(),
+        text: words.tell(lang),
     })
 }
 
-fn list(path: &[Step]) -> impl Iterator<Item = Label> {
-    path.iter().enumerate().map(|(at, step)| {
-        let mut text = format!(
-            "{:>3}  {:>10} s  {} → {}: {}",
-            at + 1,
-            clock(step.time),
-            step.from,
-            step.to,
-            text::cause(Lang::En, step.cause)
-        );
+impl Words {
+    fn tell(self, lang: Lang) -> String {
+        match self {
+            PassiveOpen => lang.passive_call(),
+            ActiveOpen => lang.active_call(),
+            Call(name) => name.into(),
+            Receive(what) => lang.receives(what),
+            ReceiveAckOf(what) => lang.receives(lang.ack_of(what)),
+            Send(what) => lang.sends(what),
+            Create => lang.makes_block(),
+            CreateAndSend(what) => lang.makes_block_and_sends(what),
+            Delete => lang.deletes_block(),
+            Lifetimes => lang.two_lifetimes(),
+        }
+    }
+}
+
+fn list(lang: Lang, path: &[Step]) -> impl Iterator<Item = Label> {
+    path.iter().enumerate().map(move |(at, step)| {
+        let mut cause = text::cause(lang, step.cause);
         if step.reset {
-            text += ", a RST";
+            cause = lang.by_reset(cause);
         }
         if !in_figure(step) {
-            text += " (not in figure 5)";
+            cause = lang.not_in_figure(cause);
         }
+        let change = format!("{} → {}", step.from, step.to);
+        let text = format!(
+            "{:>3}  {:>10} {}",
+            at + 1,
+            clock(step.time),
+            lang.step(change, cause)
+        );
         Label {
             x: 30.0,
             y: BOTTOM + LINE * (at + 1) as f64,
@@ -334,17 +367,18 @@ mod tests {
     fn no_words_overlap_anything() {
         let apart =
             |a: [f64; 4], b: [f64; 4]| a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
+        for lang in [Lang::En, Lang::Zh] {
+            check_words(lang, apart);
+        }
+    }
+
+    fn check_words(lang: Lang, apart: impl Fn([f64; 4], [f64; 4]) -> bool) {
         let words: Vec<(String, [f64; 4])> = EDGES
             .iter()
-            .flat_map(|edge| {
-                labels(edge)
-                    .map(|label| {
-                        (
-                            format!("{} → {}: {}", edge.from, edge.to, label.text),
-                            label.area(),
-                        )
-                    })
-                    .collect::<Vec<_>>()
+            .flat_map(|edge| labels(lang, edge).map(move |label| (edge, label)))
+            .map(|(edge, label)| {
+                let name = format!("{} → {}: {}", edge.from, edge.to, label.text);
+                (name, label.area())
             })
             .collect();
         let mut things = words.clone();

@@ -129,12 +129,13 @@ pub(super) fn element(drawing: &Drawing) -> String {
     )
 }
 
-/// All drawings as one file, one below the other.
-pub(super) fn file(drawings: &[Drawing]) -> String {
+/// All drawings as one file called `title`, one below the other.
+pub(super) fn file(title: &str, drawings: &[Drawing]) -> String {
+    let title = escape(title);
     let mut body = String::new();
     let mut y = SPACE;
     for drawing in drawings {
-        for text in text::wrap(&drawing.title, columns(WIDTH - 24.0), |char| char == ' ') {
+        for text in text::wrap_sentence(&drawing.title, columns(WIDTH - 24.0)) {
             let heading = Label {
                 x: 12.0,
                 y: y + SIZE,
@@ -156,14 +157,14 @@ pub(super) fn file(drawings: &[Drawing]) -> String {
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {y:.1}\" width=\"{WIDTH}\" height=\"{y:.1}\" \
-         role=\"img\" aria-label=\"tcplab report\"><title>tcplab report</title><style>{}</style>\
+         role=\"img\" aria-label=\"{title}\"><title>{title}</title><style>{}</style>\
          <rect class=\"paper\" x=\"0\" y=\"0\" width=\"{WIDTH}\" height=\"{y:.1}\"/>{body}\n</svg>\n",
         style()
     )
 }
 
 /// Text as it stands in XML, in an element or an attribute. What XML 1.0 can't hold at all becomes U+FFFD.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
@@ -219,10 +220,10 @@ text{font:12px/1.25 ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,'Noto Sans Mo
 .middle{text-anchor:middle}.end{text-anchor:end}.name{font-weight:bold}.remark{font-style:italic}\
 path,circle,line{fill:none;stroke-width:1.5}.head{stroke-width:0.5}.thin{stroke-width:1}\
 .unknown{stroke-dasharray:2 3}.stretched{stroke-dasharray:1 4;stroke-width:2}.ruler{stroke-width:2}\
-.inferred{fill-opacity:.5}.taken{stroke-width:3}.last{stroke-width:3}.edge{stroke-dasharray:6 3}";
+.inferred{fill-opacity:.5}.taken{stroke-width:3}.last{stroke-width:3}.edge{stroke-dasharray:6 3}.sack{stroke-width:5;stroke-opacity:.55}";
 
 /// Selector, property, by day, at night.
-const COLOURS: [(&str, &str, &str, &str); 36] = [
+const COLOURS: [(&str, &str, &str, &str); 37] = [
     (".paper", "fill", "#ffffff", "#14171a"),
     (".t", "fill", "#1b1f24", "#e4e7ea"),
     (".dim", "fill", "#59636e", "#9da7b1"),
@@ -242,6 +243,7 @@ const COLOURS: [(&str, &str, &str, &str); 36] = [
     ("text.lost", "fill", "#b31d24", "#ff7b72"),
     ("text.lost", "stroke", "none", "none"),
     (".ack", "stroke", "#7a3fb5", "#c99bff"),
+    (".sack", "stroke", "#b8860b", "#e3c04f"),
     (".edge", "stroke", "#8a94a0", "#8a94a0"),
     (".taken", "stroke", "#c4242b", "#ff9d5c"),
     (".taken.head", "fill", "#c4242b", "#ff9d5c"),

@@ -1,10 +1,12 @@
 //! What is said of a packet: a segment's story, and what there is to say of everything else.
 
 use super::course::Lesson;
+use super::relative;
 use super::segment::Telling;
 use super::{Depth, Story};
-use crate::event::{Direction, Discard, Event, Fate, Packet};
+use crate::event::{Direction, Discard, Event, Fate, Packet, Released};
 use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment};
+use crate::sink::text;
 use crate::state::TcpState;
 use crate::view::{Flow, View};
 use crate::words::{Lang, Sentence, Thing};
@@ -17,23 +19,97 @@ impl Story {
                 _ => vec![discarded(self.lang, why)],
             };
         }
+        let mut said = match packet.fate {
+            // No end has sent it, so there is no reason for what it says.
+            Fate::Injected(_) => Vec::new(),
+            _ => self.content(view, event, packet),
+        };
+        if self.tells_fate(&packet.fate) {
+            let flow = event.flow.and_then(|id| view.flow(id));
+            said.extend(self.fate(flow, packet));
+        }
+        said
+    }
+
+    /// A packet that waited in the link goes on, or does not.
+    pub(super) fn released(&mut self, flow: Option<&Flow>, released: &Released) -> Vec<Sentence> {
+        let (lang, waited) = (self.lang, text::time(released.waited));
+        let is_first = self.lessons.is_new(Lesson::Fate("released"));
+        if self.depth == Depth::Brief && !is_first {
+            return Vec::new();
+        }
+        let packet = &released.packet;
+        match packet.fate {
+            Fate::Dropped(_) => vec![lang.lost_late(waited)],
+            Fate::Discarded(why) => vec![lang.goes_on(waited), discarded(lang, why)],
+            _ => [lang.goes_on(waited)]
+                .into_iter()
+                .chain(self.fate(flow, packet))
+                .collect(),
+        }
+    }
+
+    /// Whether there is something to say on what the link does: in brief, only once of each kind.
+    fn tells_fate(&mut self, fate: &Fate) -> bool {
+        let is_first = self.lessons.is_new(Lesson::Fate(fate.name()));
+        self.depth > Depth::Brief || is_first
+    }
+
+    /// What it does to TCP, or to UDP, that the link lets a packet not simply cross.
+    fn fate(&self, flow: Option<&Flow>, packet: &Packet) -> Option<Sentence> {
+        let lang = self.lang;
+        Some(match packet.fate {
+            Fate::Delivered | Fate::Discarded(_) => return None,
+            Fate::Dropped(_) => match &packet.described.body {
+                Body::Tcp(segment) if segment.flags.contains(Flags::RST) => lang.lost_reset(),
+                Body::Tcp(segment) if segment.sequence_len() == 0 => lang.lost_ack(),
+                Body::Udp(_) => lang.lost_datagram(),
+                Body::Tcp(_) if packet.direction == Direction::In => lang.lost_in(),
+                Body::Tcp(_) => lang.lost_out(),
+                _ => return None,
+            },
+            Fate::Delayed(_, time) => lang.late(text::span(time)),
+            Fate::Held(_) => lang.waits(),
+            Fate::Duplicated(..) => lang.doubled(packet.fate.crossings()),
+            Fate::Rewritten(_) => lang.rewritten_here(),
+            Fate::Injected(_) => lang.made_up(who(lang, flow, packet.direction)),
+        })
+    }
+
+    /// What a packet says, as whoever sent it meant it.
+    fn content(&mut self, view: &View, event: &Event, packet: &Packet) -> Vec<Sentence> {
         let flow = event.flow.and_then(|id| view.flow(id));
         match (&packet.described.body, flow) {
-            (Body::Tcp(segment), Some(flow)) => {
-                let mut said = self.segment(flow, packet, segment);
-                self.end_of_time_wait(event, flow, packet, segment, &mut said);
-                said
+            (Body::Tcp(_), Some(flow)) if self.is_relative => {
+                let (flow, packet) = relative::counted(flow, packet);
+                self.told(event, &flow, &packet)
             }
+            (Body::Tcp(_), Some(flow)) => self.told(event, flow, packet),
             _ if self.depth == Depth::Brief => Vec::new(),
             (Body::Tcp(segment), None) => vec![match packet.direction {
                 Direction::In => self.lang.segment_for_nobody(),
                 Direction::Out => self.lang.reset_for_nobody(segment.seq),
             }],
-            (Body::Udp(datagram), _) => self.datagram(packet.direction, datagram),
-            (Body::Icmp(icmp), _) => self.icmp(packet.direction, icmp).into_iter().collect(),
+            (Body::Udp(datagram), _) => {
+                self.datagram(who(self.lang, flow, packet.direction), datagram)
+            }
+            (Body::Icmp(icmp), _) => {
+                let who = who(self.lang, flow, packet.direction);
+                self.icmp(who, icmp).into_iter().collect()
+            }
             (Body::Fragment { .. }, _) => fragment(self.lang, &packet.described),
             (Body::Other { .. } | Body::Malformed(_), _) => Vec::new(),
         }
+    }
+
+    /// All about a segment of a connection, which `packet` is.
+    fn told(&mut self, event: &Event, flow: &Flow, packet: &Packet) -> Vec<Sentence> {
+        let Body::Tcp(segment) = &packet.described.body else {
+            return Vec::new();
+        };
+        let mut said = self.segment(flow, packet, segment);
+        self.end_of_time_wait(event, flow, packet, segment, &mut said);
+        said
     }
 
     fn segment(&mut self, flow: &Flow, packet: &Packet, segment: &Segment) -> Vec<Sentence> {
@@ -51,7 +127,7 @@ impl Story {
             flow,
             packet,
             segment,
-            who: who(lang, packet.direction),
+            who: text::sender(lang, flow, packet.direction),
             seen: past.seen,
             variables: packet.variables.as_deref(),
         };
@@ -90,7 +166,8 @@ impl Story {
         segment: &Segment,
         said: &mut Vec<Sentence>,
     ) {
-        if flow.state != TcpState::TimeWait || self.depth < Depth::Normal {
+        let crosses = packet.fate.crossings() > 0;
+        if flow.state != TcpState::TimeWait || self.depth < Depth::Normal || !crosses {
             return;
         }
         let past = self.flows.entry(flow.id).or_default();
@@ -106,19 +183,18 @@ impl Story {
         }
     }
 
-    fn datagram(&mut self, direction: Direction, datagram: &Datagram) -> Vec<Sentence> {
+    fn datagram(&mut self, who: String, datagram: &Datagram) -> Vec<Sentence> {
         let lang = self.lang;
         let bytes = lang.count(datagram.payload.len() as u64, Thing::Byte);
-        let mut said = vec![lang.datagram(who(lang, direction), bytes)];
+        let mut said = vec![lang.datagram(who, bytes)];
         if self.lessons.is_new(Lesson::Datagrams) {
             said.push(lang.datagrams_promise_nothing());
         }
         said
     }
 
-    fn icmp(&self, direction: Direction, icmp: &Icmp) -> Option<Sentence> {
+    fn icmp(&self, who: String, icmp: &Icmp) -> Option<Sentence> {
         let lang = self.lang;
-        let who = who(lang, direction);
         let bytes = lang.count(icmp.payload.len() as u64, Thing::Byte);
         match icmp.name {
             "echo request" => Some(lang.ping(who, bytes)),
@@ -129,10 +205,11 @@ impl Story {
     }
 }
 
-fn who(lang: Lang, direction: Direction) -> String {
-    match direction {
-        Direction::In => lang.the_peer(),
-        Direction::Out => lang.tcplab(),
+fn who(lang: Lang, flow: Option<&Flow>, direction: Direction) -> String {
+    match (flow, direction) {
+        (Some(flow), _) => text::sender(lang, flow, direction),
+        (None, Direction::In) => lang.the_peer(),
+        (None, Direction::Out) => lang.tcplab(),
     }
 }
 

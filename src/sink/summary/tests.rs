@@ -1,5 +1,6 @@
 use super::*;
-use crate::event::{Discard, Fate, Timer, UserCall};
+use crate::event::{Direction, Discard, Fate, Release, Timer, UserCall};
+use crate::fault::{Kind, Knobs, Pattern, Rule, Scope, Verdict};
 use crate::view::script::Script;
 
 fn summary(width: usize, script: &Script) -> String {
@@ -7,6 +8,10 @@ fn summary(width: usize, script: &Script) -> String {
 }
 
 fn summary_in(lang: Lang, width: usize, script: &Script) -> String {
+    summary_with(&RuleSet::new(), lang, width, script)
+}
+
+fn summary_with(rules: &RuleSet, lang: Lang, width: usize, script: &Script) -> String {
     let mut view = View::new();
     for event in &script.events {
         view.event(event);
@@ -17,7 +22,7 @@ fn summary_in(lang: Lang, width: usize, script: &Script) -> String {
         unicode: true,
     };
     let mut out = Vec::new();
-    write(&view, lang, screen, &mut out).unwrap();
+    write(&view, rules, lang, screen, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -135,4 +140,54 @@ fn many_flows() {
     script.password();
     insta::assert_snapshot!(summary(80, &script));
     insta::assert_snapshot!("many_flows_in_chinese", summary_in(Lang::Zh, 80, &script));
+}
+
+#[test]
+fn rules_are_listed_with_what_they_decided() {
+    let mut rules = RuleSet::new();
+    for (text, action) in [
+        ("drop out SYN-ACK #1..2", drops(Kind::SynAck)),
+        ("set time-wait=0", Action::Set(Knobs::default())),
+        ("drop in FIN", drops(Kind::Fin)),
+    ] {
+        rules.add(Rule {
+            text: text.into(),
+            scope: Scope::default(),
+            action,
+        });
+    }
+    let mut script = Script::new();
+    let rule = Fate::Dropped(RuleId(1));
+    script
+        .passive()
+        .get("S", 0, None, b"")
+        .to(TcpState::SynReceived);
+    script.put("S", 0, Some(1), b"").fate(rule.clone());
+    script.put("S", 0, Some(1), b"").again().fate(rule);
+    script.put("S", 0, Some(1), b"").again();
+    script.get("", 1, Some(1), b"").to(TcpState::Established);
+    script
+        .get("P", 1, Some(1), b"x")
+        .fate(Fate::Held(RuleId::HAND));
+    script.released(6, Fate::Dropped(RuleId::HAND), Release::Hand);
+    for lang in [Lang::En, Lang::Zh] {
+        let name = format!("rules_{lang:?}").to_lowercase();
+        insta::assert_snapshot!(name, summary_with(&rules, lang, 80, &script));
+    }
+    let many = (0..30).fold(rules, |mut rules, _| {
+        rules.add(rules.rule(RuleId(3)).unwrap().clone());
+        rules
+    });
+    let listed = summary_with(&many, Lang::En, 80, &script);
+    assert!(listed.contains("2 packets  rule 1:"), "{listed}");
+    assert!(!listed.contains("rule 3:"), "{listed}");
+}
+
+fn drops(kind: Kind) -> Action {
+    let pattern = Pattern {
+        direction: Some(Direction::Out),
+        kind,
+        ..Pattern::default()
+    };
+    Action::Judge(Verdict::Drop, pattern)
 }
