@@ -447,12 +447,7 @@ pub(super) struct Stack {
     pub(super) step: bool,
     /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
     /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Stepping",
-        conflicts_with = "tui"
-    )]
+    #[arg(long, value_name = "FILE", help_heading = "Stepping")]
     pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,
