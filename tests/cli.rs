@@ -42,6 +42,7 @@ fn help() {
         &["connect"],
         &["explain"],
         &["faults"],
+        &["audit"],
         &["rules"],
         &["doctor"],
     ];
