@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         name: "tcplab0".into(),
         addresses: vec!["192.0.2.1/24".parse().expect("an address and a prefix")],
         mtu: 1500,
+        offload: false,
     })?;
     let own = "192.0.2.2/24".parse().expect("an address and a prefix");
     let mut engine = Engine::new(Config {

@@ -11,6 +11,7 @@
 
 mod args;
 mod asker;
+mod audit;
 mod connect;
 mod demo;
 mod doctor;
@@ -53,6 +54,8 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(run),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Connect(connect) => connect::connect(connect),
+        Command::Audit(audit) => audit::audit(&audit),
+        Command::AuditInside => audit::inside::run(),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Doctor => doctor::doctor(),
     };

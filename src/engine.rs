@@ -36,6 +36,7 @@ mod standard;
 mod tcp_flow;
 mod udp_flow;
 
+pub use crate::link::Offload;
 pub use interfere::{Break, Disposal, Stepping};
 pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
@@ -51,7 +52,7 @@ use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
-use crate::stack::tcp::Tcp;
+use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers};
 use crate::state::TcpState;
@@ -74,6 +75,10 @@ pub struct Config {
     pub addresses: Vec<IpCidr>,
     /// The MTU of the wire in bytes, IP header included: 1,280 to 65,535.
     pub mtu: usize,
+    /// Whether the wire begins with a device that takes TCP packets of up to 65,535 bytes, cuts them into segments that fit
+    /// the MTU and fills in their checksums, and that may bring such packets too. They are told as they cross to and
+    /// from that device.
+    pub offload: bool,
     /// Decides every choice that is a matter of chance: initial sequence numbers, ports, hashes.
     pub seed: u64,
     /// The wall-clock time at [`Instant::ZERO`], counted from 1970-01-01 00:00:00 UTC.
@@ -104,6 +109,7 @@ impl Config {
         Config {
             addresses: addresses.into_iter().collect(),
             mtu: 1500,
+            offload: false,
             seed: 0,
             epoch: Duration::ZERO,
             watch: Watch::default(),
@@ -113,6 +119,13 @@ impl Config {
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
             rules: RuleSet::new(),
+        }
+    }
+
+    fn wire(&self) -> Wire {
+        Wire {
+            mtu: self.mtu,
+            offload: self.offload,
         }
     }
 }
@@ -152,7 +165,7 @@ struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Driven {
     /// A packet of so many bytes leaves.
-    Packet(usize),
+    Packet(Transmit),
     /// A packet was made that does not leave at once.
     Stopped,
     /// There is nothing to do for now.
@@ -222,6 +235,8 @@ pub enum Command {
 pub struct Transmit {
     /// Its length in bytes.
     pub len: usize,
+    /// What is left to the device that sends it; nothing without [`Config::offload`].
+    pub offload: Offload,
 }
 
 impl Engine {
@@ -246,19 +261,20 @@ impl Engine {
             "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
+        let wire = config.wire();
         let mut config = config;
         let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
         Engine {
             shared: Shared {
-                tcp: Tcp::new(config.mtu, &config.addresses, config.seed),
+                tcp: Tcp::new(wire, &config.addresses, config.seed),
                 link: Link::default(),
                 journal: Journal::new(config.watch),
                 timers: Timers::default(),
                 pool: Pool::new(config.buffer),
                 iss,
                 interference: Interference::new(rules, config.seed),
-                room: vec![0; config.mtu],
+                room: vec![0; wire.largest()],
                 fragment_id: 0,
                 config,
             },
@@ -377,20 +393,21 @@ impl Engine {
         }
     }
 
-    /// Writes the next packet that is to leave into `buf`, which must have room for the MTU. To be called again until
+    /// Writes the next packet that is to leave into `buf`, which must have room for the MTU, or for 65,535 bytes with
+    /// [`Config::offload`]. To be called again until
     /// it gives `None`; then the engine has nothing to do before the next `handle_*`.
     ///
     /// # Panics
-    /// If `buf` is shorter than the MTU.
+    /// If `buf` is shorter than that.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         assert!(
-            buf.len() >= self.shared.config.mtu,
-            "a buffer shorter than the MTU"
+            buf.len() >= self.shared.config.wire().largest(),
+            "a buffer shorter than the largest packet"
         );
         let (wall, now) = (now, self.stack_time(now));
-        let len = self.next_packet(now, buf);
+        let transmit = self.next_packet(now, buf);
         self.set_clock(wall);
-        len.map(|len| Transmit { len })
+        transmit
     }
 
     /// The next thing that has happened.
@@ -435,18 +452,18 @@ impl Engine {
     }
 
     /// Writes the next packet to `buf`.
-    fn next_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+    fn next_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         loop {
             self.enter(now);
-            if let Some(len) = self.shared.link.next_kept(buf) {
-                return Some(len);
+            if let Some((len, offload)) = self.shared.link.next_kept(buf) {
+                return Some(Transmit { len, offload });
             }
             let place = *self.line.front()?;
             match self.drive(now, place, buf) {
                 // Flows take turns, one packet each.
-                Driven::Packet(len) => {
+                Driven::Packet(transmit) => {
                     self.line.rotate_left(1);
-                    return Some(len);
+                    return Some(transmit);
                 }
                 Driven::Stopped => self.line.rotate_left(1),
                 Driven::Nothing => {

@@ -27,6 +27,7 @@
 //! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
 //! it in a [`Crossing`].
 
+pub mod catalogue;
 pub(crate) mod edit;
 mod judge;
 mod knobs;
@@ -91,6 +92,11 @@ impl RuleSet {
     /// A rule; `None` for [`RuleId::HAND`] and numbers that were not given out.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// Whether any is asked about packets of connections to `local`.
+    pub(crate) fn concern(&self, local: IpAddr) -> bool {
+        !self.general.is_empty() || self.of_address.contains_key(&local)
     }
 
     /// Those that are asked about packets of connections to `local`, first to last.

@@ -16,10 +16,11 @@ use crate::event::{
     Release, Released, RuleId, Variables,
 };
 use crate::fault::{Crossing, Judgment, Pattern};
-use crate::segment::{Described, describe};
+use crate::segment::{Checksum, Described, describe, describe_offloaded};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU16;
 
 /// A packet that waits for later ones goes on after so long where those do not come.
 const REORDER_LIMIT: Duration = Duration::from_secs(1);
@@ -29,14 +30,23 @@ const REORDER_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) struct Link {
     crossed: u64,
     /// To the wire.
-    leaving: VecDeque<Vec<u8>>,
+    leaving: VecDeque<(Vec<u8>, Offload)>,
     /// To the stack: packets that were told already.
-    entering: VecDeque<(PacketId, Vec<u8>)>,
+    entering: VecDeque<(PacketId, Vec<u8>, Checksum)>,
     waiting: BTreeMap<PacketId, Waiting>,
     /// Those of `waiting` that wait for a time.
     due: BTreeSet<(Instant, PacketId)>,
     /// Those of `waiting` that wait for anything but a time.
     conditional: Vec<PacketId>,
+}
+
+/// What is left to a device, such as a TUN with offload. The default is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// What is in the checksum field of the transport header: [`Checksum::Partial`] leaves the rest to the device.
+    pub checksum: Checksum,
+    /// Where the device has to cut the packet into TCP segments, the payload of each of them but the last, in bytes.
+    pub segment_size: Option<NonZeroU16>,
 }
 
 /// A packet that comes in.
@@ -63,9 +73,10 @@ pub(crate) struct Stopped<'a> {
     pub(crate) flow: Option<FlowId>,
     pub(crate) direction: Direction,
     pub(crate) bytes: &'a [u8],
+    pub(crate) offload: Offload,
     pub(crate) described: Described,
     pub(crate) fate: Fate,
-    /// What comes out of the link in its place, where it is rewritten.
+    /// What comes out of the link in its place, where it is rewritten: nothing of it is left to a device.
     pub(crate) crossed: Option<Vec<u8>>,
     pub(crate) remarks: Remarks,
 }
@@ -96,6 +107,7 @@ struct Waiting {
     flow: Option<FlowId>,
     direction: Direction,
     bytes: Vec<u8>,
+    offload: Offload,
     since: Instant,
     /// How much later it was than that: the stack's clock may stand still while it waits.
     ahead: Duration,
@@ -145,6 +157,7 @@ impl Link {
         now: Instant,
         flow: Option<FlowId>,
         bytes: &[u8],
+        checksum: Checksum,
         remarks: Remarks,
     ) {
         let id = self.next_id();
@@ -152,7 +165,7 @@ impl Link {
             let packet = Packet {
                 id,
                 direction: Direction::Out,
-                described: describe(bytes),
+                described: describe_offloaded(bytes, checksum),
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
                 crossed: None,
@@ -178,14 +191,18 @@ impl Link {
             flow,
             direction,
             bytes,
+            offload,
             described,
             fate,
             crossed,
             remarks,
         } = stopped;
-        let outcome = crossed.as_deref().unwrap_or(bytes);
+        let (outcome, left) = match &crossed {
+            Some(crossed) => (&crossed[..], Offload::default()),
+            None => (bytes, offload),
+        };
         for _ in 0..fate.crossings() {
-            self.hand_over(direction, id, outcome.to_vec());
+            self.hand_over(direction, id, outcome.to_vec(), left);
         }
         let stepped = matches!(fate, Fate::Held(RuleId::HAND));
         let packet = journal.wants_packets().then(|| Packet {
@@ -214,6 +231,7 @@ impl Link {
                 flow,
                 direction,
                 bytes: bytes.to_vec(),
+                offload,
                 since: now,
                 ahead: journal.ahead,
                 wait,
@@ -229,25 +247,25 @@ impl Link {
     }
 
     /// Keeps a packet that has departed until the caller brings a buffer.
-    pub(crate) fn keep(&mut self, bytes: Vec<u8>) {
-        self.leaving.push_back(bytes);
+    pub(crate) fn keep(&mut self, bytes: Vec<u8>, offload: Offload) {
+        self.leaving.push_back((bytes, offload));
     }
 
-    /// The next packet kept, written into `buf`; its length.
+    /// The next packet kept, written into `buf`; its length, and what is left to the device.
     ///
     /// A rule may have made one longer than `buf`: the wire carries no such packet, and it is lost.
-    pub(crate) fn next_kept(&mut self, buf: &mut [u8]) -> Option<usize> {
+    pub(crate) fn next_kept(&mut self, buf: &mut [u8]) -> Option<(usize, Offload)> {
         loop {
-            let bytes = self.leaving.pop_front()?;
+            let (bytes, offload) = self.leaving.pop_front()?;
             if let Some(room) = buf.get_mut(..bytes.len()) {
                 room.copy_from_slice(&bytes);
-                return Some(bytes.len());
+                return Some((bytes.len(), offload));
             }
         }
     }
 
     /// The next packet that goes on to the stack, told already.
-    pub(crate) fn next_entering(&mut self) -> Option<(PacketId, Vec<u8>)> {
+    pub(crate) fn next_entering(&mut self) -> Option<(PacketId, Vec<u8>, Checksum)> {
         self.entering.pop_front()
     }
 
@@ -330,9 +348,12 @@ impl Link {
             Outcome::Duplicate(copies) => (Fate::Duplicated(RuleId::HAND, copies), None),
             Outcome::Rewrite(bytes) => (Fate::Rewritten(RuleId::HAND), Some(bytes)),
         };
-        let bytes = crossed.as_deref().unwrap_or(&waiting.bytes);
+        let (bytes, offload) = match &crossed {
+            Some(crossed) => (crossed, Offload::default()),
+            None => (&waiting.bytes, waiting.offload),
+        };
         for _ in 0..fate.crossings() {
-            self.hand_over(waiting.direction, id, bytes.to_vec());
+            self.hand_over(waiting.direction, id, bytes.to_vec(), offload);
         }
         if let Some(packet) = waiting.told {
             let packet = Packet {
@@ -349,9 +370,10 @@ impl Link {
         }
     }
 
-    /// The bytes of a packet that waits.
-    pub(crate) fn waiting(&self, id: PacketId) -> Option<&[u8]> {
-        Some(&self.waiting.get(&id)?.bytes)
+    /// The bytes of a packet that waits, and what is left to a device.
+    pub(crate) fn waiting(&self, id: PacketId) -> Option<(&[u8], Offload)> {
+        let waiting = self.waiting.get(&id)?;
+        Some((&waiting.bytes, waiting.offload))
     }
 
     /// The oldest packet that is held because everything is.
@@ -383,10 +405,10 @@ impl Link {
         }
     }
 
-    fn hand_over(&mut self, direction: Direction, id: PacketId, bytes: Vec<u8>) {
+    fn hand_over(&mut self, direction: Direction, id: PacketId, bytes: Vec<u8>, offload: Offload) {
         match direction {
-            Direction::In => self.entering.push_back((id, bytes)),
-            Direction::Out => self.leaving.push_back(bytes),
+            Direction::In => self.entering.push_back((id, bytes, offload.checksum)),
+            Direction::Out => self.leaving.push_back((bytes, offload)),
         }
     }
 

@@ -24,7 +24,7 @@ mod seq;
 mod tests;
 
 pub use notation::{Notation, Origin};
-pub use parse::{describe, describe_captured};
+pub use parse::{describe, describe_captured, describe_offloaded};
 pub use seq::SeqNumber;
 
 use std::net::{IpAddr, SocketAddr};
@@ -151,7 +151,8 @@ pub struct Segment {
     pub options: Vec<TcpOption>,
     /// Where in the packet the payload lies; in a first fragment, the part of it that is there.
     pub payload: Range<usize>,
-    /// Whether the checksum is right; true also where it can't be judged, as in a first fragment.
+    /// Whether the checksum is right; true also where it can't be judged, as in a first fragment, and where a device
+    /// was yet to fill it in ([`Checksum::Partial`]).
     pub checksum_ok: bool,
 }
 
@@ -286,6 +287,22 @@ impl Segment {
     pub fn sack_permitted(&self) -> bool {
         self.options.contains(&TcpOption::SackPermitted)
     }
+}
+
+/// What stands in the checksum field of TCP or UDP, where a device that takes the work over carries the packet.
+///
+/// The names are those of the virtio specification (version 1.2, section 5.1.6): a packet of Linux that has never left
+/// the machine has its checksum filled in by nobody, as nothing could damage it on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Checksum {
+    /// The checksum of all it covers: whether it is right has to be found out.
+    #[default]
+    Whole,
+    /// The sum of the pseudo-header, to which the device would add the rest (`VIRTIO_NET_HDR_F_NEEDS_CSUM`). Any other
+    /// value is wrong.
+    Partial,
+    /// A checksum that was found right before (`VIRTIO_NET_HDR_F_DATA_VALID`).
+    Verified,
 }
 
 /// A UDP datagram (RFC 768).

@@ -25,7 +25,7 @@
 
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::segment::{Described, describe};
+use crate::segment::{Checksum, Described, describe_offloaded};
 use smoltcp::time::{Duration, Instant};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -63,8 +63,8 @@ pub struct Crossing<'a> {
     pub number: u64,
 }
 
-/// A packet on the wire: when it arrives, its number, where it arrives, its bytes.
-type UnderWay = (Instant, u64, Side, Vec<u8>);
+/// A packet on the wire: when it arrives, its number, where it arrives, its bytes, and what its checksum is.
+type UnderWay = (Instant, u64, Side, Vec<u8>, Checksum);
 
 /// Two engines and the wire between them.
 pub struct Sim {
@@ -123,8 +123,9 @@ impl Sim {
     /// Puts a packet on the wire towards `to` as if somebody else had sent it.
     pub fn inject(&mut self, to: Side, packet: Vec<u8>) {
         self.crossed += 1;
+        let due = self.now + self.latency;
         self.under_way
-            .push(Reverse((self.now + self.latency, self.crossed, to, packet)));
+            .push(Reverse((due, self.crossed, to, packet, Checksum::Whole)));
     }
 
     /// The next thing that has happened, and on which side.
@@ -152,11 +153,11 @@ impl Sim {
             if *due > self.now {
                 break;
             }
-            let Some(Reverse((_, _, to, mut packet))) = self.under_way.pop() else {
+            let Some(Reverse((_, _, to, mut packet, checksum))) = self.under_way.pop() else {
                 break;
             };
             let now = self.now;
-            self.engine(to).handle_packet(now, &mut packet);
+            self.engine(to).handle_offloaded(now, &mut packet, checksum);
             self.drain();
         }
         for side in [Side::Left, Side::Right] {
@@ -185,7 +186,7 @@ impl Sim {
             {
                 let packet = self.buf[..transmit.len].to_vec();
                 self.crossed += 1;
-                let described = describe(&packet);
+                let described = describe_offloaded(&packet, transmit.offload.checksum);
                 let crossing = Crossing {
                     from: side,
                     described: &described,
@@ -196,8 +197,13 @@ impl Sim {
                     continue;
                 }
                 let due = self.now + self.latency;
-                self.under_way
-                    .push(Reverse((due, self.crossed, side.other(), packet)));
+                self.under_way.push(Reverse((
+                    due,
+                    self.crossed,
+                    side.other(),
+                    packet,
+                    transmit.offload.checksum,
+                )));
             }
             while let Some(event) = self.engines[side as usize].poll_event() {
                 self.events.push_back((side, event));

@@ -12,6 +12,7 @@
 //! to the next. smoltcp only ever sees TCP segments of one connection at a time, each connection in a
 //! socket set of its own, so the cost of a packet does not grow with the number of connections.
 
+pub(crate) mod checksum;
 pub(crate) mod fragments;
 pub(crate) mod iss;
 pub(crate) mod pool;

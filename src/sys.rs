@@ -14,6 +14,8 @@ pub mod lab;
 
 pub mod child;
 
+pub mod jobs;
+
 pub mod wait;
 
 pub mod driver;

@@ -2,7 +2,7 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
+    limit, listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
 };
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
@@ -55,6 +55,18 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
+    /// Run a command once per fault, all at the same time, and say what it did in each
+    ///
+    /// Everything happens in one private lab (see `tcplab run`), in which each fault has an address of its own. {host} in the
+    /// command becomes the name of the server, {port} its port. First the command runs twice without any fault: it must
+    /// succeed, and what it prints then is what it is to print under a fault that a client survives.
+    ///
+    /// The exit code is 0 when the client did in every run what a good client does (or, with --expect, what it did before),
+    /// 1 when it did not, 2 when the audit was not possible.
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit(Audit),
+    #[command(hide = true)]
+    AuditInside,
     /// Show the ladder of a capture that somebody else has made
     ///
     /// Reads pcap and pcapng: raw IP, Ethernet, Linux cooked and loopback; IPv4 and IPv6. The states of both ends are inferred
@@ -108,6 +120,59 @@ pub(super) struct Run {
     pub(super) cmd: Vec<OsString>,
     #[command(flatten)]
     pub(super) show: Show,
+    #[command(flatten)]
+    pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Audit {
+    /// The command and its arguments; {host} and {port} are filled in
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(super) cmd: Vec<OsString>,
+    /// How long each run may take, in seconds; a command that is still there then hangs
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = limit)]
+    pub(super) limit: std::time::Duration,
+    /// Only these faults; repeatable, or with commas between them
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "sweep"
+    )]
+    pub(super) only: Vec<String>,
+    /// Instead of the catalogue: record one good run, then drop, delay past a retransmission and duplicate each of its
+    /// segments, one in each run, and end its last data too early
+    #[arg(long)]
+    pub(super) sweep: bool,
+    /// How many commands may run at once; all unless given
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(super) jobs: Option<usize>,
+    /// What {port} becomes
+    #[arg(long, value_name = "PORT", default_value = "80")]
+    pub(super) port: u16,
+    /// Show nothing but errors
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Write the findings as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write them as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Write them as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
+    /// Write them as an HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Keep what the client does today, for --expect
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: Option<PathBuf>,
+    /// Judge by a file of --save instead of by what a good client does
+    #[arg(long, value_name = "FILE")]
+    pub(super) expect: Option<PathBuf>,
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
@@ -253,6 +318,14 @@ pub(super) struct Stack {
     /// The MTU in bytes, 1280 to 65535
     #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u16).range(1280..))]
     pub(super) mtu: u16,
+    /// Let packets of up to 64 KiB cross the TUN and leave checksums to the kernel: much faster, and what is shown is then
+    /// as large as tcpdump would show it on the TUN, not what a wire would carry. Best with --buffer 1M
+    #[arg(long)]
+    pub(super) offload: bool,
+    /// Keep a processor busy looking for the next packet for up to so many microseconds after each; it answers sooner,
+    /// where the processor is otherwise idle
+    #[arg(long, value_name = "MICROS", num_args = 0..=1, require_equals = true, default_missing_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) busy_poll: Option<u32>,
     /// The size of each connection's buffers, one each way: bytes, or with K or M
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,
@@ -340,6 +413,16 @@ Examples:
 Services at lab.test and every other address of the lab's networks:
   password tcp 1111, hello udp 1111, echo tcp and udp 7, discard tcp 9, daytime tcp 13,
   chargen tcp 19, http tcp 80";
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  tcplab audit -- curl -sS --max-time 10 http://{host}/
+  tcplab audit --port 1111 -- nc -w 5 {host} {port}
+  tcplab audit --sweep -- ./client {host}
+  tcplab audit --save today.json -- ./client {host}       then, in CI:
+  tcplab audit --expect today.json --junit audit.xml -- ./client {host}
+
+The faults are those of `tcplab faults`.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:

@@ -53,7 +53,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     watcher.step_by(Stepper::open(&connect.stack, &connect.show)?);
     let peer = resolve(&connect.peer, &connect.tun)?;
     if connect.cmd.is_empty() {
-        let tun = open_tun(&connect.tun, connect.stack.mtu)?;
+        let tun = open_tun(&connect.tun, &connect.stack)?;
         let session = begin(&connect, None, &tun, &waiter, clock, watcher)?;
         return talk(session, &connect, peer, None);
     }
@@ -76,6 +76,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
         name: LAB_TUN.to_owned(),
         addresses,
         mtu: connect.stack.mtu,
+        offload: connect.stack.offload,
     };
     let mut lab = Lab::open(
         &LabConfig {
@@ -118,13 +119,9 @@ fn begin<'a>(
         server,
         Some(clock),
     )?;
-    Ok(Session::new(
-        Engine::new(config),
-        tun,
-        waiter,
-        clock,
-        watcher,
-    ))
+    let mut session = Session::new(Engine::new(config), tun, waiter, clock, watcher);
+    session.busy_poll(connect.stack.busy_poll);
+    Ok(session)
 }
 
 /// Everything from the server's start to its end.

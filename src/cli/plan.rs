@@ -27,6 +27,7 @@ pub(super) fn engine_config(
     let defaults = Config::new(addresses);
     Ok(Config {
         mtu: usize::from(mtu),
+        offload: stack.offload,
         seed,
         epoch: clock.wall_at_start().into(),
         watch,
@@ -67,6 +68,27 @@ pub(super) fn hosts_v6(network: Ipv6Cidr) -> (IpCidr, IpCidr) {
         )
     };
     (host(1), host(2))
+}
+
+/// A host of the network in which `own` is, by its number; `None` where the network has no such host.
+pub(super) fn nth_host(own: IpCidr, number: u32) -> Option<IpAddr> {
+    let last = u128::MAX
+        .checked_shr(128 - u32::from(room(own)))
+        .unwrap_or(0);
+    // The last address of an IPv4 network is its broadcast address.
+    if u128::from(number) + u128::from(matches!(own, IpCidr::Ipv4(_))) > last {
+        return None;
+    }
+    let host = match own {
+        IpCidr::Ipv4(own) => Ipv4Addr::from(u32::from(own.network().address()) + number).into(),
+        IpCidr::Ipv6(own) => {
+            let bits = 128 - u32::from(own.prefix_len());
+            let network = u128::from(own.address()).checked_shr(bits).unwrap_or(0);
+            let network = network.checked_shl(bits).unwrap_or(0);
+            Ipv6Addr::from(network + u128::from(number)).into()
+        }
+    };
+    Some(host)
 }
 
 /// The kernel's address in a network in which `own` is ours: its first host that is not `own`.
@@ -122,6 +144,15 @@ pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("expected more than 0 seconds".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+/// The same, for a limit of at most an hour.
+pub(super) fn limit(text: &str) -> Result<std::time::Duration, String> {
+    let limit: std::time::Duration = some_seconds(text)?.into();
+    match limit <= std::time::Duration::from_secs(3600) {
+        true => Ok(limit),
+        false => Err("expected at most 3600 seconds".to_owned()),
     }
 }
 
@@ -287,6 +318,27 @@ mod tests {
             kernel_side(prefix("192.0.2.1/24").unwrap()).to_string(),
             "192.0.2.2/24"
         );
+    }
+
+    #[test]
+    fn hosts_by_number() {
+        #[track_caller]
+        fn check(own: &str, number: u32, expected: Option<&str>) {
+            let host = nth_host(prefix(own).unwrap(), number);
+            assert_eq!(
+                host.map(|host| host.to_string()).as_deref(),
+                expected,
+                "{own} {number}"
+            );
+        }
+        check("192.0.2.2/24", 10, Some("192.0.2.10"));
+        check("192.0.2.2/24", 254, Some("192.0.2.254"));
+        check("192.0.2.2/24", 255, None);
+        check("192.0.2.2/28", 15, None);
+        check("10.1.2.3/8", 256, Some("10.0.1.0"));
+        check("2001:db8::2/64", 255, Some("2001:db8::ff"));
+        check("2001:db8::2/120", 255, Some("2001:db8::ff"));
+        check("2001:db8::2/120", 256, None);
     }
 
     #[test]

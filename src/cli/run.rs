@@ -57,12 +57,13 @@ impl Addresses {
     }
 
     /// The lab with these addresses.
-    pub(super) fn lab_config(&self, mtu: u16) -> LabConfig {
+    pub(super) fn lab_config(&self, stack: &Stack) -> LabConfig {
         LabConfig {
             tun: TunConfig {
                 name: LAB_TUN.to_owned(),
                 addresses: self.kernel.clone(),
-                mtu,
+                mtu: stack.mtu,
+                offload: stack.offload,
             },
             hosts: self
                 .own
@@ -117,7 +118,7 @@ pub(super) fn in_lab(
         true => Some(Pty::attach(&mut command, is_typed()).map_err(no_pty)?),
         false => None,
     };
-    let mut lab = Lab::open(&addresses.lab_config(stack.mtu), command)?;
+    let mut lab = Lab::open(&addresses.lab_config(stack), command)?;
     for shortfall in &lab.shortfalls {
         log::warn!("{shortfall}");
     }
@@ -130,6 +131,7 @@ pub(super) fn in_lab(
 
     let lang = show.lang();
     let mut session = Session::new(engine, &lab.tun, &waiter, clock, watcher);
+    session.busy_poll(stack.busy_poll);
     if let Some(diag) = &lab.diag {
         session.ask(diag);
     }

@@ -24,7 +24,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
         Some(serve.stack.time_wait),
     )?;
     watcher.step_by(Stepper::open(&serve.stack, &serve.show)?);
-    let tun = open_tun(&serve.tun, serve.stack.mtu)?;
+    let tun = open_tun(&serve.tun, &serve.stack)?;
     let own = serve.tun.addr.clone();
     let mut engine = Engine::new(engine_config(
         &serve.stack,
@@ -46,6 +46,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     if serve.stack.steps() {
         session.begin_stepping();
     }
+    session.busy_poll(serve.stack.busy_poll);
     loop {
         let ready = session.step(None, false, None)?;
         let wants_to_leave = ready.screen && !session.requests()?.is_empty();
@@ -63,12 +64,13 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
 }
 
 /// The TUN that the options ask for: attached to, or created.
-pub(super) fn open_tun(options: &args::Tun, mtu: u16) -> anyhow::Result<Tun> {
+pub(super) fn open_tun(options: &args::Tun, stack: &args::Stack) -> anyhow::Result<Tun> {
     let addresses = options.addr.iter().map(|own| kernel_side(*own)).collect();
     Ok(Tun::open(&TunConfig {
         name: options.tun.clone(),
         addresses,
-        mtu,
+        mtu: stack.mtu,
+        offload: stack.offload,
     })?)
 }
 

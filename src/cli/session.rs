@@ -53,6 +53,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// From now on it looks for packets without a pause for up to so many microseconds, if it is to.
+    pub(super) fn busy_poll(&mut self, limit: Option<u32>) {
+        if let Some(limit) = limit {
+            let limit = std::time::Duration::from_micros(limit.into());
+            self.driver.busy_poll(limit);
+        }
+    }
+
     /// From now on the peers' kernel is asked about its end after each segment, if somebody looks at that end.
     pub(super) fn ask(&mut self, diag: &'a Diag) {
         let Audience { watcher, asker, .. } = &mut self.audience;

@@ -450,6 +450,15 @@ pub(super) fn screen() -> Screen {
     }
 }
 
+/// Sets the log up where nothing is watched.
+pub(super) fn start_plain_log(quiet: bool) {
+    let default = if quiet { "error" } else { "warn" };
+    let env = env_logger::Env::default().default_filter_or(default);
+    env_logger::Builder::from_env(env)
+        .format_timestamp_micros()
+        .init();
+}
+
 /// Sets the log up: `RUST_LOG` decides, and where it is not set, warnings are shown; quiet runs only show errors.
 pub(super) fn start_log(show: &Show) {
     let default = match (show.quiet, show.verbose) {

@@ -87,6 +87,11 @@ impl Account {
         self.max.since(self.iss) > 1
     }
 
+    /// How many numbers have left and are not acknowledged.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.max.since(self.una)
+    }
+
     /// Whether a segment from the peer repeats numbers that it has sent before.
     pub(super) fn repeats(&self, segment: &Segment) -> bool {
         segment.sequence_len() > 0 && self.irs.is_some() && segment.seq.before(self.rcv_max)

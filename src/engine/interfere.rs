@@ -6,7 +6,8 @@
 //!                               └──▶ link ── released ──▶ accept / wire ◀── link ◀────┘
 //! ```
 //!
-//! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens.
+//! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens; nor does it for connections to
+//! an address that no rule is about.
 
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
@@ -15,15 +16,15 @@ use crate::event::{
 use crate::fault::{
     Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
 };
-use crate::link::{Incoming, Outcome, Remarks, Stopped, Wait};
-use crate::segment::{Body, Described, Segment, SeqNumber, describe};
-use crate::stack::reply;
+use crate::link::{Incoming, Offload, Outcome, Remarks, Stopped, Wait};
+use crate::segment::{Body, Checksum, Described, Segment, SeqNumber, describe, describe_offloaded};
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict as TimeWaitVerdict;
+use crate::stack::{checksum, reply};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// No more connections than these wait for a first packet that rules let through.
 const MAX_UNHEARD: usize = 4096;
@@ -77,6 +78,8 @@ pub(super) struct Interference {
     acts: BTreeMap<(Instant, u64), Act>,
     acts_so_far: u64,
     unheard: usize,
+    /// Somebody has stepped: everything is watched from then on.
+    stepped: bool,
 }
 
 #[derive(Debug)]
@@ -132,6 +135,7 @@ impl Interference {
             acts: BTreeMap::new(),
             acts_so_far: 0,
             unheard: 0,
+            stepped: false,
         }
     }
 
@@ -166,35 +170,45 @@ impl Interference {
 }
 
 impl Shared {
+    /// Whether anybody may interfere with packets from and to this address of ours.
+    pub(super) fn interferes(&self, local: Option<IpAddr>) -> bool {
+        let concerns = |judge: &Judge| local.is_some_and(|local| judge.concerns(local));
+        self.interference
+            .as_ref()
+            .is_some_and(|interference| interference.stepped || concerns(&interference.judge))
+    }
+
     /// A packet of ours is about to leave. Returns whether it does so at once, in the caller's buffer.
     pub(super) fn cross(
         &mut self,
         now: Instant,
         flow: Option<FlowId>,
         packet: &[u8],
+        offload: Offload,
         mut remarks: Remarks,
     ) -> bool {
-        if self.interference.is_none() {
+        let checksum = offload.checksum;
+        if !self.interferes(source(packet)) {
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
             return true;
         }
-        let described = describe(packet);
+        let described = describe_offloaded(packet, checksum);
         let Some(crossing) = crossing(now, flow, Direction::Out, &described, packet.len()) else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
             return true;
         };
         let judgment = self.judge(&crossing);
         let Some((rule, verdict)) = judgment.decided.clone() else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, remarks);
+                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
             self.link
                 .passed(&mut self.journal, &crossing, &judgment, true);
             return true;
         };
         remarks.retransmission |= judgment.retransmission();
-        self.stop(&crossing, packet, rule, verdict, remarks);
+        self.stop(&crossing, packet, offload, rule, verdict, remarks);
         self.link
             .passed(&mut self.journal, &crossing, &judgment, false);
         false
@@ -202,6 +216,9 @@ impl Shared {
 
     /// Our end of a connection has entered a state.
     pub(super) fn entered(&mut self, now: Instant, flow: FlowId, key: FlowKey, state: TcpState) {
+        if !self.interferes(Some(key.local.ip())) {
+            return;
+        }
         let Some(interference) = &mut self.interference else {
             return;
         };
@@ -267,6 +284,7 @@ impl Shared {
         &mut self,
         crossing: &Crossing<'_>,
         packet: &[u8],
+        offload: Offload,
         rule: RuleId,
         verdict: Verdict,
         remarks: Remarks,
@@ -298,7 +316,7 @@ impl Shared {
             }
             Verdict::Duplicate(copies) => Fate::Duplicated(rule, *copies),
             Verdict::Edit(assignments) => {
-                crossed = Some(edit::edit(packet, assignments));
+                crossed = Some(edited(packet, offload, assignments));
                 Fate::Rewritten(rule)
             }
             Verdict::Replace(bytes) => {
@@ -310,6 +328,7 @@ impl Shared {
             flow: crossing.flow,
             direction: crossing.direction,
             bytes: packet,
+            offload,
             described: crossing.described.clone(),
             fate,
             crossed,
@@ -396,6 +415,7 @@ impl Shared {
             flow,
             direction,
             bytes,
+            offload: Offload::default(),
             described: describe(bytes),
             fate: Fate::Injected(rule),
             crossed: None,
@@ -407,7 +427,13 @@ impl Shared {
 
 impl Engine {
     /// A packet that would reach a flow has come in, and there are rules or somebody steps.
-    pub(super) fn interfere_in(&mut self, now: Instant, packet: &mut [u8], described: &Described) {
+    pub(super) fn interfere_in(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        checksum: Checksum,
+        described: &Described,
+    ) {
         let flow = self.expected_flow(now, described);
         let crossing = crossing(now, flow, Direction::In, described, packet.len());
         let judged = crossing.map(|crossing| (self.shared.judge(&crossing), crossing));
@@ -421,7 +447,12 @@ impl Engine {
                     retransmission: judgment.retransmission(),
                     ..Remarks::default()
                 };
-                self.shared.stop(&crossing, packet, rule, verdict, remarks);
+                let offload = Offload {
+                    checksum,
+                    segment_size: None,
+                };
+                self.shared
+                    .stop(&crossing, packet, offload, rule, verdict, remarks);
             }
         }
         self.keep_unheard(now, described);
@@ -432,8 +463,8 @@ impl Engine {
 
     /// Hands packets to the stack that the link has kept back so far.
     pub(super) fn enter(&mut self, now: Instant) {
-        while let Some((id, mut packet)) = self.shared.link.next_entering() {
-            let described = describe(&packet);
+        while let Some((id, mut packet, checksum)) = self.shared.link.next_entering() {
+            let described = describe_offloaded(&packet, checksum);
             self.admit(now, &mut packet, &described, Some(id));
         }
     }
@@ -541,7 +572,7 @@ impl Engine {
             Disposal::Drop => Outcome::Drop,
             Disposal::Duplicate(copies) => Outcome::Duplicate(copies),
             Disposal::Edit(assignments) => match link.waiting(id) {
-                Some(bytes) => Outcome::Rewrite(edit::edit(bytes, &assignments)),
+                Some((bytes, offload)) => Outcome::Rewrite(edited(bytes, offload, &assignments)),
                 None => return,
             },
         };
@@ -568,6 +599,7 @@ impl Engine {
             link.release(journal, now, id, Release::Hand, Outcome::Pass);
         }
         interference.stepping = stepping;
+        interference.stepped = true;
     }
 
     /// The stack's time stands still while stepping holds something, and goes on otherwise.
@@ -575,6 +607,30 @@ impl Engine {
         let stands =
             self.shared.interference.is_some() && self.shared.link.first_stepped().is_some();
         self.clock.stand(now, stands);
+    }
+}
+
+/// A packet changed. Nothing of it is left to a device, which would put right what shall be wrong.
+fn edited(packet: &[u8], offload: Offload, assignments: &[Assignment]) -> Vec<u8> {
+    let place = checksum::place(packet).filter(|_| offload.checksum == Checksum::Partial);
+    let Some(place) = place else {
+        return edit::edit(packet, assignments);
+    };
+    let mut whole = packet.to_vec();
+    checksum::complete(&mut whole, place);
+    edit::edit(&whole, assignments)
+}
+
+/// Where a packet of ours comes from.
+fn source(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => <[u8; 4]>::try_from(packet.get(12..16)?)
+            .ok()
+            .map(IpAddr::from),
+        6 => <[u8; 16]>::try_from(packet.get(8..24)?)
+            .ok()
+            .map(IpAddr::from),
+        _ => None,
     }
 }
 

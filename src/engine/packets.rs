@@ -5,7 +5,10 @@ use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
 use crate::fault::BacklogFull;
 use crate::link::{Incoming, Remarks};
-use crate::segment::{Body, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe};
+use crate::segment::{
+    Body, Checksum, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe,
+    describe_offloaded,
+};
 use crate::stack::fragments::Added;
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
@@ -22,11 +25,17 @@ const REOPEN_GAP: u32 = 128_000;
 impl Engine {
     /// Takes one IP packet from the wire. Its bytes may be changed: what is left in `packet` means nothing.
     pub fn handle_packet(&mut self, now: Instant, packet: &mut [u8]) {
+        self.handle_offloaded(now, packet, Checksum::Whole);
+    }
+
+    /// The same for a packet from a device that does a part of the work: it may be larger than the MTU, where it would
+    /// have been cut else, and `checksum` is what the device says of it.
+    pub fn handle_offloaded(&mut self, now: Instant, packet: &mut [u8], checksum: Checksum) {
         let (wall, now) = (now, self.stack_time(now));
-        let described = describe(packet);
+        let described = describe_offloaded(packet, checksum);
         let discard = self.discard(&described);
-        if self.shared.interference.is_some() && discard.is_none() {
-            self.interfere_in(now, packet, &described);
+        if discard.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
+            self.interfere_in(now, packet, checksum, &described);
             self.enter(now);
             return self.set_clock(wall);
         }

@@ -4,16 +4,17 @@ mod knobs;
 mod timers;
 
 use super::account::Account;
-use super::{Driven, Shared};
+use super::{Driven, Shared, Transmit};
 use crate::event::{
     Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
     UserCall, Variables,
 };
 use crate::fault::Closing;
-use crate::link::{Incoming, Remarks};
-use crate::segment::{Described, Flags, Segment, SeqNumber, describe};
+use crate::link::{Incoming, Offload, Remarks};
+use crate::segment::{Checksum, Described, Flags, Segment, SeqNumber, describe_offloaded};
 use crate::service::connection::{Conduct, Endpoint};
 use crate::service::{Connection, Program, Task};
+use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -55,6 +56,8 @@ pub(super) struct TcpFlow {
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
     account: Account,
+    /// The MSS that the peer has announced.
+    peer_mss: Option<u16>,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -139,6 +142,7 @@ impl TcpFlow {
             half_open: opening == Opening::Passive,
             shift: None,
             account: Account::new(iss, buffer),
+            peer_mss: None,
             owed: None,
             excused: false,
             orphaned: None,
@@ -228,6 +232,7 @@ impl TcpFlow {
         }
         if segment.flags.contains(Flags::SYN) && before != self.state() {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
+            self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
         }
         if let Some(stranded) = &stranded {
@@ -269,16 +274,15 @@ impl TcpFlow {
         self.woken = true;
         if let Some(len) = answer {
             let mut room = std::mem::take(&mut shared.room);
-            if self.depart(shared, now, &mut room[..len]) {
-                shared.link.keep(room[..len].to_vec());
+            if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
+                shared.link.keep(room[..len].to_vec(), transmit.offload);
             }
             shared.room = room;
         }
         id
     }
 
-    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`; its length is
-    /// returned.
+    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`.
     pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, room: &mut [u8]) -> Driven {
         self.check_timers(shared, now);
         loop {
@@ -301,8 +305,8 @@ impl TcpFlow {
             );
             if let Some(len) = len {
                 return match self.depart(shared, now, &mut room[..len]) {
-                    true => Driven::Packet(len),
-                    false => Driven::Stopped,
+                    Some(transmit) => Driven::Packet(transmit),
+                    None => Driven::Stopped,
                 };
             }
             if !self.run_program(shared, now) {
@@ -468,8 +472,8 @@ impl TcpFlow {
     }
 
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
-    /// Returns whether it is to be sent at once.
-    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> bool {
+    /// Returns how it is to be sent, if it is at once.
+    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -487,10 +491,24 @@ impl TcpFlow {
             }
             IpAddr::V6(_) => 40,
         };
-        TcpPacket::new_unchecked(&mut packet[header_len..]).fill_checksum(&src.into(), &dst.into());
-        let described = describe(packet);
-        let Some(segment) = described.tcp() else {
-            return false;
+        let len = packet.len();
+        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        let checksum = match shared.config.offload {
+            true => {
+                tcp.set_checksum(pseudo_header(src, dst, len - header_len));
+                Checksum::Partial
+            }
+            false => {
+                tcp.fill_checksum(&src.into(), &dst.into());
+                Checksum::Whole
+            }
+        };
+        let described = describe_offloaded(packet, checksum);
+        let segment = described.tcp()?;
+        let wire = shared.config.wire();
+        let offload = Offload {
+            checksum,
+            segment_size: wire.segment_size(dst, self.peer_mss, segment.payload.len()),
         };
         self.excused &= segment.sequence_len() == 0;
         let (reason, retransmission) = self.account.sent(now, segment);
@@ -499,9 +517,9 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        let leaves = shared.cross(now, Some(self.id), packet, remarks);
+        let leaves = shared.cross(now, Some(self.id), packet, offload, remarks);
         self.observe(now, Direction::Out, || described.clone());
-        leaves
+        leaves.then_some(Transmit { len, offload })
     }
 
     fn tell_arrived(

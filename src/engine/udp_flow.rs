@@ -2,7 +2,7 @@
 
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Opening, UserCall};
-use crate::link::{Incoming, Remarks};
+use crate::link::{Incoming, Offload, Remarks};
 use crate::segment::Datagram;
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
@@ -156,8 +156,9 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
-            if self.cross(now, flow, &piece, Remarks::default()) {
-                self.link.keep(piece);
+            let whole = Offload::default();
+            if self.cross(now, flow, &piece, whole, Remarks::default()) {
+                self.link.keep(piece, whole);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::segment::Described;
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A packet on the link, and all that rules may know about it.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,11 @@ impl Judge {
         self.tallies.remove(&flow);
     }
 
+    /// Whether any rule is about connections to this address of ours.
+    pub(crate) fn concerns(&self, local: IpAddr) -> bool {
+        self.rules.concern(local)
+    }
+
     /// The knobs of a connection that begins.
     pub(crate) fn knobs(&self, flow: FlowId, local: SocketAddr, peer: SocketAddr) -> Knobs {
         self.rules.knobs(flow.0, local, peer)
@@ -133,7 +138,9 @@ fn decide(
         };
         if !rule.scope.contains(number, crossing.local, crossing.peer)
             || !matches(pattern, crossing, tally.state, counted)
-            || pattern.times.is_some_and(|times| tally.fired(id) >= times)
+            || pattern
+                .times
+                .is_some_and(|times| crossing.flow.is_none() || tally.fired(id) >= times)
             || pattern
                 .chance
                 .is_some_and(|chances| draw(chance) >= chances)
@@ -182,7 +189,7 @@ fn matches(
         && counted.is(*kind)
         && ordinal
             .as_ref()
-            .is_none_or(|range| range.contains(&counted.ordinal(*kind)))
+            .is_none_or(|range| crossing.flow.is_some() && range.contains(&counted.ordinal(*kind)))
         && retransmission.is_none_or(|expected| expected == counted.retransmission)
         && state.is_none_or(|state| Some(state) == our_state)
         && after_data.is_none_or(|after| data_before >= after || data_before + counted.data > after)

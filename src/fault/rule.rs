@@ -140,7 +140,8 @@ pub struct Pattern {
     pub direction: Option<Direction>,
     /// What they are.
     pub kind: Kind,
-    /// Which of those: the first packet of this kind and direction in the connection is 1, retransmissions counted.
+    /// Which of those: the first packet of this kind and direction in the connection is 1, retransmissions counted. Packets
+    /// of no connection are not counted and are none of those.
     pub ordinal: Option<RangeInclusive<u64>>,
     /// Whether they occupy sequence numbers that were sent before.
     pub retransmission: Option<bool>,
@@ -157,7 +158,7 @@ pub struct Pattern {
     pub size: Option<(Comparison, usize)>,
     /// In how many of a million cases.
     pub chance: Option<u32>,
-    /// How often at most in a connection.
+    /// How often at most in a connection; never to packets of none.
     pub times: Option<u64>,
 }
 

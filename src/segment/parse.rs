@@ -13,7 +13,7 @@ mod udp;
 
 pub(super) use icmp::UNKNOWN as UNKNOWN_ICMP;
 
-use super::{Body, Described, IpHeader, Layer, Malformed};
+use super::{Body, Checksum, Described, IpHeader, Layer, Malformed};
 use smoltcp::wire::{IpProtocol, checksum};
 use std::net::IpAddr;
 use std::ops::Range;
@@ -37,7 +37,12 @@ use std::ops::Range;
 /// assert_eq!(notation(&packet[..9]), "malformed ip: header length 20 exceeds the 9 bytes present");
 /// ```
 pub fn describe(packet: &[u8]) -> Described {
-    describe_as(packet, None)
+    describe_as(packet, None, Checksum::Whole)
+}
+
+/// As [`describe`], for a packet of whose TCP or UDP checksum the device that brought it says more than its bytes do.
+pub fn describe_offloaded(packet: &[u8], checksum: Checksum) -> Described {
+    describe_as(packet, None, checksum)
 }
 
 /// Says what a packet is of which a capture has kept the bytes `kept`; `whole_len` bytes crossed the wire.
@@ -47,7 +52,7 @@ pub fn describe(packet: &[u8]) -> Described {
 /// only the pseudo-header is there, as in packets whose checksum was left to the network card when they were captured.
 pub fn describe_captured(kept: &[u8], whole_len: usize) -> Described {
     if whole_len <= kept.len() {
-        return describe_as(kept, Some(kept.len()));
+        return describe_as(kept, Some(kept.len()), Checksum::Whole);
     }
     // The fixed headers of IPv4 and IPv6.
     if kept.len()
@@ -64,14 +69,14 @@ pub fn describe_captured(kept: &[u8], whole_len: usize) -> Described {
     }
     let mut whole = kept.to_vec();
     whole.resize(whole_len.min(MAX_LEN), 0);
-    describe_as(&whole, Some(kept.len()))
+    describe_as(&whole, Some(kept.len()), Checksum::Whole)
 }
 
 /// The longest packet without jumbo payload option: that of IPv6, whose length leaves the header out.
 const MAX_LEN: usize = 40 + 65_535;
 
 /// `kept` is how many bytes of the packet a capture has kept.
-fn describe_as(packet: &[u8], kept: Option<usize>) -> Described {
+fn describe_as(packet: &[u8], kept: Option<usize>, checksum: Checksum) -> Described {
     let ip = match ip::read(packet) {
         Ok(ip) => ip,
         Err(ip::Unreadable { header, why }) => {
@@ -83,11 +88,11 @@ fn describe_as(packet: &[u8], kept: Option<usize>) -> Described {
     };
     Described {
         ip: Some(ip.header),
-        body: body(packet, &ip, kept),
+        body: body(packet, &ip, kept, checksum),
     }
 }
 
-fn body(packet: &[u8], ip: &ip::Ip, kept: Option<usize>) -> Body {
+fn body(packet: &[u8], ip: &ip::Ip, kept: Option<usize>, checksum: Checksum) -> Body {
     let Some(start) = ip.transport else {
         return Body::Fragment {
             payload: ip.carried.clone(),
@@ -101,6 +106,7 @@ fn body(packet: &[u8], ip: &ip::Ip, kept: Option<usize>) -> Body {
         present: present.saturating_sub(start),
         captured: kept.is_some(),
         checksum_covered: ip.checksum_covered && present >= ip.carried.end,
+        checksum,
     };
     let v4 = ip.header.src.is_ipv4();
     let (layer, read) = match (IpProtocol::from(ip.header.protocol), v4) {
@@ -153,6 +159,8 @@ struct Upper<'a> {
     captured: bool,
     /// Whether all that the checksum covers is here and known.
     checksum_covered: bool,
+    /// What is in its field.
+    checksum: Checksum,
 }
 
 /// Why a transport layer can't be read.
@@ -196,9 +204,16 @@ impl<'a> Upper<'a> {
             }
             _ => unreachable!("both addresses come from one header"),
         };
-        !self.checksum_covered
-            || checksum::combine(&[pseudo, checksum::data(data)]) == !0
-            || (self.captured && stated == pseudo)
+        let is_partial = stated == pseudo;
+        match self.checksum {
+            _ if !self.checksum_covered => true,
+            Checksum::Verified => true,
+            Checksum::Partial => is_partial,
+            Checksum::Whole => {
+                (self.captured && is_partial)
+                    || checksum::combine(&[pseudo, checksum::data(data)]) == !0
+            }
+        }
     }
 }
 

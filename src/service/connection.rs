@@ -130,8 +130,8 @@ impl Connection {
             if let Some(kind) = endpoint.end {
                 return Poll::Ready(Err(kind.into()));
             }
-            let socket = endpoint.socket_mut();
-            if !socket.may_send() {
+            let socket = endpoint.socket();
+            if !socket.may_send() || endpoint.conduct.is_written {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
             if !socket.can_send() {
@@ -244,6 +244,8 @@ pub(crate) struct Conduct {
     pub(crate) closes: Closes,
     pub(crate) reads: Reads,
     pub(crate) drips: Option<Drips>,
+    /// SEND takes nothing any more: a CLOSE is to follow.
+    pub(crate) is_written: bool,
 }
 
 /// What CLOSE does.

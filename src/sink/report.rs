@@ -22,6 +22,8 @@ mod sequence_svg;
 mod states_svg;
 mod svg;
 
+pub(crate) use svg::escape;
+
 use super::Sink;
 use crate::event::Event;
 use crate::view::View;

@@ -3,29 +3,83 @@
 //! One [`Interface`] serves all connections: its `poll_*` functions take the socket set as an argument, and
 //! each connection brings its own. Checksums are not smoltcp's business here: they are verified before a
 //! segment gets this far, and filled in after its sequence numbers were translated.
+//!
+//! With offload a device cuts large packets into segments. smoltcp 0.14 can leave that to a device, but throws such packets
+//! away in IPv6 because they are longer than the MTU. So it is told of a wire that takes packets of any length, the MSS that
+//! it therefore announces is put right, and what is to be cut to which size is [decided here](Wire::segment_size).
 
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketHandle, SocketSet};
 use smoltcp::phy::{
-    ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken,
+    ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken,
+    SegmentationCapabilities, TxToken,
 };
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{HardwareAddress, IpCidr};
-use std::net::SocketAddr;
+use smoltcp::wire::{
+    HardwareAddress, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpCidr, TCP_HEADER_LEN, TcpPacket,
+};
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroUsize};
+
+/// The largest packet that is made where a device cuts it: more an IPv4 header can't tell of.
+const LARGEST: usize = 65_535;
+/// What a peer takes in one segment that doesn't say (RFC 9293, section 3.7.1), in both versions of IP, as smoltcp has it.
+const DEFAULT_MSS: u16 = 536;
+/// A peer that says less is not believed, likewise.
+const MIN_MSS: u16 = 48;
 
 /// The shared part of all connections.
 pub(crate) struct Tcp {
     iface: Interface,
-    mtu: usize,
+    wire: Wire,
+}
+
+/// What packets are made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wire {
+    /// The MTU in bytes, IP header included.
+    pub(crate) mtu: usize,
+    /// Whether packets may be larger, because a device cuts them.
+    pub(crate) offload: bool,
+}
+
+impl Wire {
+    /// Bytes of the largest packet that is made.
+    pub(crate) fn largest(self) -> usize {
+        if self.offload { LARGEST } else { self.mtu }
+    }
+
+    /// The MSS to announce.
+    fn mss(self, ip_header_len: usize) -> u16 {
+        // An MTU has 16 bits.
+        (self.mtu - ip_header_len - TCP_HEADER_LEN) as u16
+    }
+
+    /// To what payload a device has to cut a segment that carries `payload` bytes to `peer`, who has announced the MSS
+    /// `announced`; `None` where it fits as it is.
+    pub(crate) fn segment_size(
+        self,
+        peer: IpAddr,
+        announced: Option<u16>,
+        payload: usize,
+    ) -> Option<NonZeroU16> {
+        let ip_header_len = match peer {
+            IpAddr::V4(_) => IPV4_HEADER_LEN,
+            IpAddr::V6(_) => IPV6_HEADER_LEN,
+        };
+        let announced = announced.filter(|&mss| mss != 0).unwrap_or(DEFAULT_MSS);
+        let mss = announced.max(MIN_MSS).min(self.mss(ip_header_len));
+        NonZeroU16::new(mss).filter(|mss| self.offload && payload > usize::from(mss.get()))
+    }
 }
 
 impl Tcp {
-    /// `mtu` in bytes, IP header included. `addresses` are those an active open may come from.
-    pub(crate) fn new(mtu: usize, addresses: &[IpCidr], seed: u64) -> Tcp {
+    /// `addresses` are those an active open may come from.
+    pub(crate) fn new(wire: Wire, addresses: &[IpCidr], seed: u64) -> Tcp {
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut port = Port {
-            mtu,
+            wire,
             arrived: None,
             room: &mut [],
             filled: None,
@@ -39,7 +93,7 @@ impl Tcp {
                 let _ = list.push(*address);
             }
         });
-        Tcp { iface, mtu }
+        Tcp { iface, wire }
     }
 
     /// Hands one segment to the connection in `sockets`. The answer that it may make at once is written to
@@ -52,7 +106,7 @@ impl Tcp {
         room: &mut [u8],
     ) -> Option<usize> {
         let mut port = Port {
-            mtu: self.mtu,
+            wire: self.wire,
             arrived: Some(packet),
             room,
             filled: None,
@@ -63,7 +117,7 @@ impl Tcp {
     }
 
     /// Lets the connection in `sockets` send at most one packet, or notice that a timer went off. The packet
-    /// is written to `room`, which must have space for one; its length is returned.
+    /// is written to `room`, which must have space for [the largest](Wire::largest); its length is returned.
     pub(crate) fn egress(
         &mut self,
         now: Instant,
@@ -71,13 +125,17 @@ impl Tcp {
         room: &mut [u8],
     ) -> Option<usize> {
         let mut port = Port {
-            mtu: self.mtu,
+            wire: self.wire,
             arrived: None,
             room,
             filled: None,
         };
         self.iface.poll_egress(now, &mut port, sockets);
-        port.filled
+        let len = port.filled?;
+        if self.wire.offload {
+            announce(&mut room[..len], self.wire);
+        }
+        Some(len)
     }
 
     /// When the connection in `sockets` wants [`egress`](Tcp::egress) next, if nothing arrives before.
@@ -105,7 +163,7 @@ impl Tcp {
 
 /// A device that carries one packet each way.
 struct Port<'a> {
-    mtu: usize,
+    wire: Wire,
     arrived: Option<&'a [u8]>,
     room: &'a mut [u8],
     filled: Option<usize>,
@@ -145,8 +203,14 @@ impl Device for Port<'_> {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = self.mtu;
+        capabilities.max_transmission_unit = self.wire.largest();
         capabilities.checksum = ChecksumCapabilities::ignored();
+        if self.wire.offload {
+            let mut segmentation = SegmentationCapabilities::default();
+            segmentation.tcpv4 = NonZeroUsize::new(LARGEST);
+            segmentation.tcpv6 = NonZeroUsize::new(LARGEST);
+            capabilities.segmentation = segmentation;
+        }
         capabilities
     }
 }
@@ -171,4 +235,21 @@ impl TxToken for Room<'_> {
     }
 
     fn set_meta(&mut self, _: PacketMeta) {}
+}
+
+/// Puts the MSS option of a SYN right.
+fn announce(packet: &mut [u8], wire: Wire) {
+    const MAX_SEGMENT_SIZE: u8 = 2;
+    // smoltcp makes headers without IP options.
+    let ip_header_len = match packet[0] >> 4 {
+        4 => IPV4_HEADER_LEN,
+        _ => IPV6_HEADER_LEN,
+    };
+    let mut tcp = TcpPacket::new_unchecked(&mut packet[ip_header_len..]);
+    // It is the first of smoltcp's options.
+    if tcp.syn()
+        && let Some([MAX_SEGMENT_SIZE, 4, mss @ ..]) = tcp.options_mut().first_chunk_mut::<4>()
+    {
+        mss.copy_from_slice(&wire.mss(ip_header_len).to_be_bytes());
+    }
 }

@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, fork};
 use super::capability::{NET_ADMIN, SYS_ADMIN, holds};
 use super::child::Child;
 use super::lab::{Lab, LabConfig, LabError, Limits, Shortfall, Step};
-use super::tun::{DEVICE, TunError, probe_device};
+use super::tun::{DEVICE, TunError, knows_offload, probe_device};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug)]
@@ -46,6 +46,7 @@ pub fn examine() -> Vec<Finding> {
     let mut findings = vec![
         tun_device(),
         tun_creation(),
+        offload(),
         user_namespaces(&limits),
         namespace_limit(&limits),
         apparmor(&limits),
@@ -85,6 +86,18 @@ fn tun_creation() -> Finding {
         detail,
         TunError::interface("tcplab0", Errno::EPERM).mend(),
     )
+}
+
+fn offload() -> Finding {
+    let what = "large segments for `--offload`";
+    match knows_offload() {
+        Ok(true) => good(
+            what,
+            "the TUN driver takes them and gives them (IFF_VNET_HDR)",
+        ),
+        Ok(false) => limited(what, "the TUN driver knows none (IFF_VNET_HDR)", None),
+        Err(error) => limited(what, error.what(), None),
+    }
 }
 
 fn user_namespaces(limits: &Limits) -> Finding {

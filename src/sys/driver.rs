@@ -1,5 +1,6 @@
 //! An engine at work on a TUN: the loop between the two, one turn at a time.
 
+use std::hint;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -9,15 +10,18 @@ use smoltcp::time::Instant;
 
 use super::child::Child;
 use super::clock::Clock;
-use super::tun::Tun;
+use super::tun::{Received, Tun};
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
 use crate::event::{Direction, Event, EventKind};
+use crate::segment::Checksum;
 
-/// So many packets are taken from the TUN before anything else is looked at.
+/// At most so many packets are taken from the TUN before anything else is looked at.
 const BATCH: usize = 64;
-/// Room for any packet.
-const MAX_PACKET: usize = 65_535;
+/// Room for any packet: IPv6 does not count its header.
+const MAX_PACKET: usize = 40 + 65_535;
+/// While packets keep coming, whatever else there is to see is looked at so often.
+const LOOK_UP: Duration = Duration::from_millis(1);
 
 /// Carries packets between an [`Engine`] and a [`Tun`], and waits in between.
 ///
@@ -38,6 +42,7 @@ const MAX_PACKET: usize = 65_535;
 ///     name: "tcplab0".into(),
 ///     addresses: vec!["192.0.2.1/24".parse().unwrap()],
 ///     mtu: 1500,
+///     offload: false,
 /// })?;
 /// let mut engine = Engine::new(Config::new(["192.0.2.2/24".parse().unwrap()]));
 /// engine.serve_tcp(7, "echo", echo);
@@ -57,6 +62,10 @@ pub struct Driver<'a> {
     waiter: &'a Waiter,
     clock: Clock,
     packet: Vec<u8>,
+    ahead: Ahead,
+    busy: Option<Busy>,
+    /// When everything was looked at last.
+    looked_up: Instant,
     /// How many packets have left whose events were not told yet.
     untold: usize,
 }
@@ -82,8 +91,17 @@ impl<'a> Driver<'a> {
             waiter,
             clock,
             packet: vec![0; MAX_PACKET],
+            ahead: Ahead::default(),
+            busy: None,
+            looked_up: clock.now(),
             untold: 0,
         }
+    }
+
+    /// From now on [`step`](Driver::step) looks for a packet again and again, for up to `limit`, before it lets the processor
+    /// do something else. Where that doesn't help, it is tried less and less often.
+    pub fn busy_poll(&mut self, limit: Duration) {
+        self.busy = Some(Busy::new(limit));
     }
 
     /// The time, for the engine's `handle_*` and `connect_*`.
@@ -102,19 +120,30 @@ impl<'a> Driver<'a> {
         until: Until<'_>,
         mut tell: impl FnMut(&mut Engine, Event),
     ) -> io::Result<Ready> {
-        self.drain(engine, &mut tell)?;
+        let now = self.clock.now();
+        self.drain_at(engine, now, &mut tell)?;
         let wake_at = [engine.poll_timeout(), until.deadline];
-        let timeout = wake_at.into_iter().flatten().min().map(|at| {
-            // The difference of two instants has no sign.
+        // The difference of two instants has no sign.
+        let wake_at = wake_at.into_iter().flatten().min().map(|at| at.max(now));
+        if let Some(received) = self.spin(now, wake_at)? {
             let now = self.clock.now();
-            (at.max(now) - now).into()
-        });
-        let ready = self.wait(until, timeout)?;
+            engine.handle_timeout(now);
+            self.drain_at(engine, now, &mut tell)?;
+            self.receive(engine, now, Some(received), &mut tell)?;
+            if now < self.looked_up + LOOK_UP.into() {
+                return Ok(Ready::default());
+            }
+            self.looked_up = now;
+            return self.wait(until, Some(Duration::ZERO));
+        }
+        let ready = self.wait(until, wake_at.map(|at| (at - now).into()))?;
 
-        engine.handle_timeout(self.clock.now());
-        self.drain(engine, &mut tell)?;
+        let now = self.clock.now();
+        self.looked_up = now;
+        engine.handle_timeout(now);
+        self.drain_at(engine, now, &mut tell)?;
         if ready.tun {
-            self.receive(engine, &mut tell)?;
+            self.receive(engine, now, None, &mut tell)?;
         }
         Ok(ready)
     }
@@ -133,18 +162,24 @@ impl<'a> Driver<'a> {
         engine: &mut Engine,
         mut tell: impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
-        let now = self.clock.now();
+        self.drain_at(engine, self.clock.now(), &mut tell)
+    }
+
+    fn drain_at(
+        &mut self,
+        engine: &mut Engine,
+        now: Instant,
+        tell: &mut impl FnMut(&mut Engine, Event),
+    ) -> io::Result<()> {
         loop {
-            let mut event = engine.poll_event();
-            if event.is_none() {
-                if self.transmit(engine, now)? {
-                    continue;
-                }
-                // What does not leave, as a rule has it, is told all the same.
-                event = engine.poll_event();
-            }
-            let Some(event) = event else {
-                return Ok(());
+            let event = match engine.poll_event() {
+                Some(event) => event,
+                None if self.transmit(engine, now)? => continue,
+                // The end of a flow comes to light where there is nothing more to send.
+                None => match engine.poll_event() {
+                    Some(event) => event,
+                    None => return Ok(()),
+                },
             };
             let leaving = leaving(&event);
             // An answer that was made while its cause arrived is told before it leaves.
@@ -160,7 +195,12 @@ impl<'a> Driver<'a> {
             return Ok(false);
         };
         self.untold += 1;
-        match self.tun.send(&self.packet[..transmit.len]) {
+        let packet = &self.packet[..transmit.len];
+        let sent = match transmit.offload.checksum {
+            Checksum::Partial => self.tun.send_partial(packet, transmit.offload.segment_size),
+            Checksum::Whole | Checksum::Verified => self.tun.send(packet),
+        };
+        match sent {
             Ok(()) => {}
             // As on any wire, the packet is lost.
             Err(error) if is_loss(&error) => log::debug!("packet lost at the TUN: {error}"),
@@ -181,27 +221,151 @@ impl<'a> Driver<'a> {
             .map_err(|error| io::Error::new(error.kind(), format!("cannot wait: {error}")))
     }
 
+    /// Looks for a packet until one is there, where that is worth it: for no longer than the limit, and not beyond
+    /// `until`.
+    fn spin(&mut self, now: Instant, until: Option<Instant>) -> io::Result<Option<Received>> {
+        let Some(limit) = self.busy.as_mut().and_then(Busy::attempt) else {
+            return Ok(None);
+        };
+        let end = now + limit.into();
+        let end = until.map_or(end, |until| until.min(end));
+        let received = loop {
+            let received = self.read()?;
+            if received.is_some() || self.clock.now() >= end {
+                break received;
+            }
+            hint::spin_loop();
+        };
+        if let Some(busy) = &mut self.busy {
+            busy.found(received.is_some());
+        }
+        Ok(received)
+    }
+
+    /// Takes in what has come, `first` if it was read before.
     fn receive(
         &mut self,
         engine: &mut Engine,
+        mut now: Instant,
+        first: Option<Received>,
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
-        for _ in 0..BATCH {
-            let len = match self.tun.recv(&mut self.packet) {
-                Ok(len) => len,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if is_loss(&error) => break,
-                Err(error) => return Err(self.lost_tun(error)),
+        let mut next = first;
+        for taken in 0..self.ahead.count() {
+            let Some(received) = next
+                .take()
+                .map_or_else(|| self.read(), |next| Ok(Some(next)))?
+            else {
+                self.ahead.was_too_many(taken);
+                return Ok(());
             };
-            engine.handle_packet(self.clock.now(), &mut self.packet[..len]);
-            self.drain(engine, &mut *tell)?;
+            if taken > 0 {
+                now = self.clock.now();
+            }
+            let packet = &mut self.packet[..received.len];
+            engine.handle_offloaded(now, packet, received.checksum);
+            self.drain_at(engine, now, tell)?;
         }
+        self.ahead.was_enough();
         Ok(())
+    }
+
+    /// Reads a packet, if one is there.
+    fn read(&mut self) -> io::Result<Option<Received>> {
+        loop {
+            match self.tun.recv(&mut self.packet) {
+                Ok(received) => return Ok(Some(received)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_loss(&error) => return Ok(None),
+                Err(error) => return Err(self.lost_tun(error)),
+            }
+        }
     }
 
     fn lost_tun(&self, error: io::Error) -> io::Error {
         let what = format!("the TUN {} was taken away: {error}", self.tun.name());
         io::Error::new(error.kind(), what)
+    }
+}
+
+/// How many packets to read before the next wait, without a vain attempt at each end.
+///
+/// Where question and answer alternate, there is one packet each time, and to look for a second costs a system call.
+/// Under load many are there, and to wait before each costs one too. So the count follows what was found: it doubles
+/// as long as all of them were there, and falls back for a while when one was not.
+#[derive(Debug)]
+struct Ahead {
+    count: usize,
+    /// After so many more rounds a larger count is tried.
+    holds: u8,
+}
+
+impl Ahead {
+    /// Rounds before a count is raised that was too large.
+    const HOLD: u8 = 16;
+
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn was_enough(&mut self) {
+        match self.holds {
+            0 => self.count = (self.count * 2).min(BATCH),
+            _ => self.holds -= 1,
+        }
+    }
+
+    fn was_too_many(&mut self, found: usize) {
+        self.count = found.max(1);
+        self.holds = Ahead::HOLD;
+    }
+}
+
+impl Default for Ahead {
+    fn default() -> Ahead {
+        Ahead { count: 1, holds: 0 }
+    }
+}
+
+/// Busy polling: when it is worth to look for the next packet without a pause.
+///
+/// Each time in vain doubles the number of times that it is left out, up to [`Busy::MOST`]. So a peer that answers late
+/// costs little, and so does one that needs this very processor in order to answer.
+#[derive(Debug)]
+struct Busy {
+    limit: Duration,
+    /// How often it is left out after it was in vain.
+    pause: u16,
+    /// How often it still is.
+    left_out: u16,
+}
+
+impl Busy {
+    const MOST: u16 = 256;
+
+    fn new(limit: Duration) -> Busy {
+        Busy {
+            limit,
+            pause: 0,
+            left_out: 0,
+        }
+    }
+
+    /// For how long to look this time.
+    fn attempt(&mut self) -> Option<Duration> {
+        if self.left_out > 0 {
+            self.left_out -= 1;
+            return None;
+        }
+        Some(self.limit)
+    }
+
+    fn found(&mut self, a_packet: bool) {
+        self.pause = match a_packet {
+            true => 0,
+            false => (self.pause * 2).clamp(1, Busy::MOST),
+        };
+        self.left_out = self.pause;
     }
 }
 

@@ -37,7 +37,7 @@ use smoltcp::wire::IpCidr;
 
 use super::child::{Child, exit_code};
 use super::diag::Diag;
-use super::tun::{Tun, TunConfig, check_name};
+use super::tun::{Tun, TunConfig, check_name, check_offload};
 
 mod error;
 mod hosts;
@@ -70,6 +70,7 @@ impl Default for LabConfig {
                 name: "tun0".into(),
                 addresses,
                 mtu: 1500,
+                offload: false,
             },
             hosts: Vec::new(),
         }
@@ -104,6 +105,7 @@ impl Lab {
     /// not from several threads at once.
     pub fn open(config: &LabConfig, command: Command) -> Result<Lab, LabError> {
         check_name(&config.tun.name)?;
+        check_offload(&config.tun)?;
         let plan = Plan::new(config);
         let name = command.get_program().to_string_lossy().into_owned();
         let (ours, theirs) = Socket::pair().map_err(LabError::os("make a socket pair"))?;

@@ -1,11 +1,13 @@
 //! The TUN: the kernel hands us the IP packets it routes there, and takes ours as if from a wire.
 //!
 //! It is opened through the `tun-tap` crate, without packet information (each read or write is one IP
-//! packet and nothing else) and then made non-blocking.
+//! packet and nothing else) and then made non-blocking. With offload it is opened here, and a header before each packet
+//! says what is left to the device ([`vnet`]).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem;
+use std::num::NonZeroU16;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -18,9 +20,11 @@ use tun_tap::{Iface, Mode};
 
 use super::capability::{NET_ADMIN, holds};
 use super::netlink::{Link, Route};
+use crate::segment::Checksum;
 
 mod error;
 mod overlap;
+mod vnet;
 
 pub use error::TunError;
 
@@ -36,6 +40,8 @@ pub struct TunConfig {
     pub addresses: Vec<IpCidr>,
     /// Octets of the largest packet. IPv6 needs 1280 or more (RFC 8200, section 5).
     pub mtu: u16,
+    /// Whether TCP packets larger than the MTU and partial checksums cross it: faster, and not what a wire would carry.
+    pub offload: bool,
 }
 
 /// An open TUN. A TUN that we made is gone when this is dropped.
@@ -45,6 +51,16 @@ pub struct Tun {
     name: String,
     mtu: u16,
     existed: bool,
+    offload: bool,
+}
+
+/// A packet that [`Tun::recv`] has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its length in octets.
+    pub len: usize,
+    /// What the kernel says of its checksum; without offload nothing.
+    pub checksum: Checksum,
 }
 
 impl Tun {
@@ -55,11 +71,13 @@ impl Tun {
         let name = config.name.as_str();
         check_name(name)?;
         probe_device()?;
+        check_offload(config)?;
         // Whoever may not make a TUN takes nothing away from others.
         if holds(NET_ADMIN) && if_nametoindex(name).is_err() {
             overlap::check(&config.addresses)?;
         }
-        let file = open_interface(name).map_err(|errno| TunError::interface(name, errno))?;
+        let file = open_interface(name, config.offload)
+            .map_err(|errno| TunError::interface(name, errno))?;
         let existed = is_persistent(&file).map_err(os(name, "ask about"))?;
 
         let route = Route::open().map_err(os(name, "configure"))?;
@@ -83,6 +101,7 @@ impl Tun {
             name: name.into(),
             mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
             existed,
+            offload: config.offload,
         })
     }
 
@@ -93,6 +112,7 @@ impl Tun {
             name: config.name.clone(),
             mtu: config.mtu,
             existed: false,
+            offload: config.offload,
         }
     }
 
@@ -111,16 +131,48 @@ impl Tun {
         self.existed
     }
 
-    /// Reads one IP packet; what doesn't fit is cut off, so give MTU octets or more. Fails with
+    /// Whether packets larger than the MTU and partial checksums cross it.
+    pub fn offload(&self) -> bool {
+        self.offload
+    }
+
+    /// Reads one IP packet; what doesn't fit is cut off, so give MTU octets or more, with offload 65,575. Fails with
     /// [`io::ErrorKind::WouldBlock`] when none is there.
-    pub fn recv(&self, packet: &mut [u8]) -> io::Result<usize> {
-        (&self.file).read(packet)
+    pub fn recv(&self, packet: &mut [u8]) -> io::Result<Received> {
+        if !self.offload {
+            let len = (&self.file).read(packet)?;
+            let checksum = Checksum::Whole;
+            return Ok(Received { len, checksum });
+        }
+        let mut header = [0; vnet::LEN];
+        let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(packet)];
+        let len = (&self.file).read_vectored(&mut parts)?;
+        // The kernel writes the header whole or fails; what doesn't fit of the packet isn't counted.
+        let len = len.saturating_sub(vnet::LEN).min(packet.len());
+        let checksum = vnet::received(&header, &mut packet[..len]);
+        Ok(Received { len, checksum })
     }
 
     /// Hands the kernel one IP packet. It takes a packet whole or not at all: EINVAL for what isn't IP
     /// by its first four bits, EIO while the interface is down.
     pub fn send(&self, packet: &[u8]) -> io::Result<()> {
-        (&self.file).write(packet).map(drop)
+        self.write(&[0; vnet::LEN], packet)
+    }
+
+    /// The same for a packet with a [partial checksum](Checksum::Partial), which may have to be cut into segments of that
+    /// many bytes of payload. Only with offload.
+    pub fn send_partial(&self, packet: &[u8], segment_size: Option<NonZeroU16>) -> io::Result<()> {
+        debug_assert!(self.offload, "a wire would carry this as it is");
+        self.write(&vnet::for_partial(packet, segment_size), packet)
+    }
+
+    fn write(&self, header: &[u8; vnet::LEN], packet: &[u8]) -> io::Result<()> {
+        let mut file = &self.file;
+        match self.offload {
+            false => file.write(packet),
+            true => file.write_vectored(&[IoSlice::new(header), IoSlice::new(packet)]),
+        }
+        .map(drop)
     }
 }
 
@@ -156,13 +208,55 @@ pub(super) fn check_name(name: &str) -> Result<(), TunError> {
     })
 }
 
+/// Whether the kernel's TUNs know offload. Fails where [`DEVICE`] can't be opened.
+pub(super) fn knows_offload() -> Result<bool, TunError> {
+    let device = OpenOptions::new().read(true).write(true).open(DEVICE);
+    let device = device.map_err(|error| TunError::device(errno(&error)))?;
+    // A driver that doesn't know the question doesn't know the answer either.
+    Ok(vnet::is_known(&device).unwrap_or(false))
+}
+
+/// Refuses an offload that the kernel doesn't know. What else is missing shows when the TUN is made.
+pub(super) fn check_offload(config: &TunConfig) -> Result<(), TunError> {
+    match config.offload && knows_offload() == Ok(false) {
+        true => Err(TunError::NoOffload),
+        false => Ok(()),
+    }
+}
+
 /// Makes the TUN or attaches to it, in the network namespace of this process.
-pub(super) fn open_interface(name: &str) -> Result<File, Errno> {
-    let iface = Iface::without_packet_info(name, Mode::Tun).map_err(|error| errno(&error))?;
-    // SAFETY: `into_raw_fd` gives the descriptor away, open and owned by nobody else.
-    let file = unsafe { File::from_raw_fd(iface.into_raw_fd()) };
+pub(super) fn open_interface(name: &str, offload: bool) -> Result<File, Errno> {
+    let file = match offload {
+        false => {
+            let iface =
+                Iface::without_packet_info(name, Mode::Tun).map_err(|error| errno(&error))?;
+            // SAFETY: `into_raw_fd` gives the descriptor away, open and owned by nobody else.
+            unsafe { File::from_raw_fd(iface.into_raw_fd()) }
+        }
+        true => with_header(name)?,
+    };
+    // What the last user of a persistent TUN has left on would stay on.
+    vnet::set_offload(&file, offload)?;
     fcntl(&file, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
     Ok(file)
+}
+
+/// The same as `tun-tap` does, with IFF_VNET_HDR. A TUN that was made without is changed by attaching to it.
+fn with_header(name: &str) -> Result<File, Errno> {
+    let device = OpenOptions::new().read(true).write(true).open(DEVICE);
+    let device = device.map_err(|error| errno(&error))?;
+    // SAFETY: `ifreq` is integers, arrays of them and pointers that nobody follows; zero is valid for all.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    // The name was checked, so a zero is left at its end.
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: TUNSETIFF (linux/drivers/net/tun.c) reads and writes the `ifreq` it is given, which outlives the call.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &mut request) };
+    Errno::result(result)?;
+    Ok(device)
 }
 
 /// Gives a new TUN its MTU and brings it up.

@@ -13,6 +13,7 @@
 //! us deaf: either look at [`Ready::signals`] until the end, or drop the [`Waiter`] before anything that may
 //! take long. Dropping gives signals back their usual effect, and the next one ends the process.
 
+use std::array;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -107,21 +108,28 @@ impl Waiter {
         } = watch;
         let child = child.filter(|child| child.status().is_none());
         let child_fd = child.as_ref().map(|child| child.as_fd());
-        // ppoll answers in the order it was asked. One that isn't watched is asked for nothing, on
-        // the signals' descriptor, which knows no error condition.
-        let signals = self.signals.as_fd();
-        let mut asked = [tun, child_fd, input, screen, Some(signals)].map(|fd| match fd {
-            Some(fd) => PollFd::new(fd, PollFlags::POLLIN),
-            None => PollFd::new(signals, PollFlags::empty()),
+        // Each descriptor that is asked about costs time, so only those are that count.
+        let signals = || PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
+        let mut asked: [PollFd<'_>; 5] = array::from_fn(|_| signals());
+        let mut count = 1;
+        let [tun, ended, input, screen] = [tun, child_fd, input, screen].map(|fd| {
+            fd.map(|fd| {
+                asked[count] = PollFd::new(fd, PollFlags::POLLIN);
+                count += 1;
+                count - 1
+            })
         });
-        match ppoll(&mut asked, timeout.map(TimeSpec::from), None) {
+        match ppoll(&mut asked[..count], timeout.map(TimeSpec::from), None) {
             Ok(_) => {}
             // Stopped and continued: nobody is ready, and the caller's deadline has come nearer.
             Err(Errno::EINTR) => return Ok(Ready::default()),
             Err(errno) => return Err(errno.into()),
         }
         // Hangup and error count as readable: the read will tell.
-        let [tun, ended, input, screen, signalled] = asked.map(|fd| fd.any().unwrap_or(true));
+        let ready = |at: usize| asked[at].any().unwrap_or(true);
+        let [tun, ended, input, screen] =
+            [tun, ended, input, screen].map(|at| at.is_some_and(ready));
+        let signalled = ready(0);
 
         Ok(Ready {
             tun,

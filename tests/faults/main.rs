@@ -6,3 +6,5 @@ mod support;
 mod wire;
 
 mod knobs;
+
+mod catalogue;

@@ -162,14 +162,45 @@ pub(crate) fn lines(wire: &[Crossed]) -> Vec<String> {
     wire.iter().map(line).collect()
 }
 
-/// A client of HTTP: one request, and the answer up to the end of the connection.
+/// How long a client waits for the end of it all, in seconds.
+pub(crate) const LIMIT: u64 = 20;
+
+/// A client of HTTP: one request and the whole answer, in 20 seconds.
 pub(crate) async fn http(conn: Connection) -> io::Result<()> {
+    let exchange = conn.timeout(Duration::from_secs(LIMIT), request(&conn));
+    exchange
+        .await
+        .unwrap_or(Err(io::ErrorKind::TimedOut.into()))?;
+    conn.close().await
+}
+
+async fn request(conn: &Connection) -> io::Result<()> {
     conn.write_all(
-        b"GET / HTTP/1.1\r\nHost: lab.test\r\nAccept: text/plain\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: lab.test\r\nAccept: text/plain\r\nUser-Agent: test\r\n\r\n",
     )
     .await?;
-    conn.drain().await?;
-    conn.close().await
+    let mut answer = Vec::new();
+    loop {
+        if let Some(len) = answer_len(&answer)
+            && answer.len() >= len
+        {
+            return Ok(());
+        }
+        let part = conn.read_up_to(65_536).await?;
+        if part.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        answer.extend(part);
+    }
+}
+
+/// How long an answer will be, once its head is there.
+fn answer_len(answer: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(answer);
+    let head = &text[..text.find("\r\n\r\n")? + 4];
+    let (_, rest) = head.split_once("Content-Length: ")?;
+    let len: usize = rest.split("\r\n").next()?.parse().ok()?;
+    Some(head.len() + len)
 }
 
 /// A client of echo: sends `len` bytes, reads them back, closes.

@@ -389,7 +389,7 @@ fn next_packet(lab: &Lab) -> Vec<u8> {
     };
     assert!(waiter.wait(watch, Some(BOUND)).unwrap().tun);
     let mut packet = vec![0; usize::from(lab.tun.mtu())];
-    let length = lab.tun.recv(&mut packet).unwrap();
+    let length = lab.tun.recv(&mut packet).unwrap().len;
     packet.truncate(length);
     packet
 }

@@ -42,7 +42,14 @@ impl TcpFlow {
                 self.half_open = false;
                 self.program = Stage::Over(None);
             }
-            Some(Closing::First) if self.account.has_sent_data() => {}
+            Some(Closing::First) if self.account.has_sent_data() => {
+                let mut endpoint = self.endpoint.borrow_mut();
+                endpoint.conduct.is_written = true;
+                // The FIN gets a segment of its own.
+                if (self.account.in_flight() as usize) < endpoint.socket().send_queue() {
+                    return false;
+                }
+            }
             _ => return false,
         }
         self.closing = None;

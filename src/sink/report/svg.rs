@@ -164,7 +164,7 @@ pub(super) fn file(title: &str, drawings: &[Drawing]) -> String {
 }
 
 /// Text as it stands in XML, in an element or an attribute. What XML 1.0 can't hold at all becomes U+FFFD.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

@@ -126,7 +126,7 @@ fn build(plan: &Plan<'_>, parent: Pid) -> Result<Built, Failure> {
         .write(true)
         .open(tun::DEVICE)
         .map_err(|error| at(Step::TunDevice)(errno(&error)))?;
-    let tun = open_interface(&config.name).map_err(at(Step::TunInterface))?;
+    let tun = open_interface(&config.name, config.offload).map_err(at(Step::TunInterface))?;
     let link = tun::bring_up(&route, config).map_err(at(Step::TunLink))?;
     let lacking =
         tun::add_addresses(&route, link, &config.addresses).map_err(at(Step::TunAddress))?;

@@ -58,6 +58,8 @@ pub enum TunError {
         /// Its address.
         address: IpCidr,
     },
+    /// Offload was asked for, and the driver knows no IFF_VNET_HDR.
+    NoOffload,
     /// Something else failed.
     Os {
         /// What was under way: `configure`, …
@@ -115,6 +117,7 @@ impl TunError {
                 interface,
                 address,
             } => format!("the network of {network} is in use here: {interface} has {address}"),
+            TunError::NoOffload => format!("{DEVICE} can't do with offload (IFF_VNET_HDR)"),
             TunError::Os { what, name, errno } => {
                 format!("cannot {what} the TUN {name}: {}", errno.desc())
             }
@@ -145,6 +148,7 @@ impl TunError {
                  or use `tcplab run`, which needs no privilege"
             ),
             TunError::NotATun { .. } => "choose another name".into(),
+            TunError::NoOffload => "leave --offload out".into(),
             TunError::Down { name } => format!("`sudo ip link set {name} up`"),
             TunError::DeviceFailed { .. } | TunError::Os { .. } => return None,
         })
@@ -188,6 +192,7 @@ mod tests {
             "setup/tun.sh up t0",
         );
         check(TunError::interface("lo", Errno::EINVAL), "lo", "not a TUN");
+        check(TunError::NoOffload, "IFF_VNET_HDR", "--offload");
         check(
             TunError::Down { name: "t0".into() },
             "is down",
