@@ -137,7 +137,9 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
         config.seed = config.seed.wrapping_add(seed);
         Ok(config)
     };
-    let mut server = Engine::new(config(addresses.own.clone(), 0)?);
+    let of_server = config(addresses.own.clone(), 0)?;
+    watcher.rules_are(&of_server.rules);
+    let mut server = Engine::new(of_server);
     server.serve_standard(&stack.password);
     let client = Engine::new(config(addresses.kernel.clone(), 1)?);
     let mut sim = Sim::new(client, server, LATENCY);

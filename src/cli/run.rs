@@ -111,6 +111,7 @@ pub(super) fn in_lab(
         stack.mtu,
         &clock,
     )?;
+    watcher.rules_are(&config.rules);
     let mut engine = Engine::new(config);
     engine.serve_standard(&stack.password);
 

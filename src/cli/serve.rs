@@ -26,13 +26,9 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     watcher.step_by(Stepper::open(&serve.stack, &serve.show)?);
     let tun = open_tun(&serve.tun, &serve.stack)?;
     let own = serve.tun.addr.clone();
-    let mut engine = Engine::new(engine_config(
-        &serve.stack,
-        watcher.wants(),
-        own,
-        tun.mtu(),
-        &clock,
-    )?);
+    let config = engine_config(&serve.stack, watcher.wants(), own, tun.mtu(), &clock)?;
+    watcher.rules_are(&config.rules);
+    let mut engine = Engine::new(config);
     engine.serve_standard(&serve.stack.password);
     say_ready(serve.show.lang(), &serve.tun, &tun);
     watcher.show(

@@ -148,6 +148,17 @@ impl Watcher {
         shows || events_are_logged() || self.draws
     }
 
+    /// Packets will be interfered with by these rules.
+    pub(super) fn rules_are(&mut self, rules: &RuleSet) {
+        self.rules = rules.clone();
+        if let Some(ladder) = &mut self.ladder {
+            ladder.rules_are(rules);
+        }
+        for (_, sink) in &mut self.sinks {
+            sink.rules_are(rules);
+        }
+    }
+
     /// Peers' kernels will be asked about their ends.
     pub(super) fn peers_are_asked(&mut self) {
         if let Some(ladder) = &mut self.ladder {

@@ -350,7 +350,8 @@ fn the_link_interferes() {
             ..at_width(100)
         };
         let mut view = View::new();
-        let mut ladder = Ladder::new(options).with_rules(rules.clone());
+        let mut ladder = Ladder::new(options);
+        ladder.rules_are(&rules);
         let mut out = Vec::new();
         for event in &script.events {
             view.event(event);
