@@ -14,7 +14,12 @@ pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         true => lang.help_legend_of_capture(),
         false => lang.help_legend(),
     };
-    let text = [lang.help_keys(), command(lang, app.setup.pane), legend].concat();
+    let stepping = match app.setup.is_capture {
+        true => String::new(),
+        false => lang.help_stepping("d 7, dup 3, c until FIN"),
+    };
+    let command = command(lang, app.setup.pane);
+    let text = [lang.help_keys(), stepping, command, legend].concat();
     let rows = text.lines().count() as u16 + 2;
     let middle = Rect {
         x: area.x + (area.width - WIDTH) / 2,

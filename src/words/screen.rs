@@ -73,6 +73,7 @@ labels! {
     datagram_title(id) { en: "Datagram {id}", zh: "数据报 {id}" }
     packet_title(id) { en: "Packet {id}", zh: "包 {id}" }
     event_title() { en: "Event", zh: "事件" }
+    fact_meant() { en: "meant", zh: "原本" }
     fact_wire() { en: "wire", zh: "线路" }
     fact_why() { en: "why", zh: "原因" }
     fact_story() { en: "story", zh: "解说" }
@@ -150,6 +151,11 @@ labels! {
         en: "? help  q quit  Tab pane  {arrows} connection  Enter ladder  / filter  f freeze",
         zh: "? 帮助  q 退出  Tab 换窗格  {arrows} 选连接  Enter 梯形图  / 过滤  f 冻结"
     }
+    keys_stepping(count) {
+        en: "{count} waiting: p pass  d drop  D twice  e edit  n next  s all  : order  ? help",
+        zh: "等待 {count} 个：p 放行  d 丢弃  D 两次  e 改写  n 下一个  s 全部  : 命令  ? 帮助"
+    }
+    order_typed(order) { en: "order: {order}", zh: "命令：{order}" }
     keys_ladder(arrows) {
         en: "? help  q quit  Tab pane  {arrows} line  g first  G newest  f freeze  / filter",
         zh: "? 帮助  q 退出  Tab 换窗格  {arrows} 选行  g 最前  G 最新  f 冻结  / 过滤"
@@ -189,6 +195,17 @@ labels! {
                    编号；Enter 保留，Esc 取消
  q, Ctrl-C         退出；命令还在运行时，第二次结束命令，第三次强制
                    终止
+"
+    }
+    help_stepping(orders) {
+        en: " s                 let every packet wait for you, or go on
+ p, d, D, e        pass the waiting packet (chosen or oldest), drop it, pass
+                   it twice, edit it; n passes one more; : takes orders:
+                   {orders}
+",
+        zh: " s                 让每个包等待，或全部放行
+ p, d, D, e        对等待的包（所选的或最早的）：放行、丢弃、发两次、改写；
+                   n 再放行一个；: 输入命令，如 {orders}
 "
     }
     help_printed() {
