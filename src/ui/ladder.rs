@@ -9,6 +9,7 @@ use crate::sink::mark::{self, End, end};
 use crate::sink::text;
 use crate::state::TcpState;
 use crate::view::Flow;
+use crate::words::Lang;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -171,22 +172,20 @@ fn on_arrow(
         let short = format!("{notation:#}");
         short.split(" <").next().unwrap_or_default().into()
     });
-    let mut style = Style::new();
-    if packet.retransmission {
-        text += &format!(" {}", lang.retransmission());
-        style = look.warn();
-    }
+    let mut style = match packet.retransmission {
+        true => look.warn(),
+        false => Style::new(),
+    };
     if let Some(mark) = mark {
-        // One that waits, or has waited, is named by its number.
-        let is_named = waited.is_some() || end(&packet.fate) == End::Waits;
-        text += &match is_named {
-            true => format!(" {}", lang.which_packet(packet.id, mark)),
-            false => format!(" {mark}"),
-        };
+        let room = width.saturating_sub(text.width() + 1);
+        text += &format!(" {}", shortened(lang, packet, waited, mark, look, room));
         style = match end(&packet.fate) {
             End::Lost => look.bad(),
             End::Head | End::Waits => look.warn(),
         };
+    }
+    if packet.retransmission {
+        text += &format!(" {}", lang.retransmission());
     }
     if let Some(payload) = payload(packet)
         && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
@@ -194,6 +193,23 @@ fn on_arrow(
         text += &format!(" {}", text::preview(lang, payload, 40, look.unicode));
     }
     (text, style)
+}
+
+/// What became of a packet, in the words that fit: one that waits, or has waited, is named by its number if it can be.
+fn shortened(
+    lang: Lang,
+    packet: &Packet,
+    waited: Option<Duration>,
+    mark: String,
+    look: Look,
+    room: usize,
+) -> String {
+    let is_named = waited.is_some() || end(&packet.fate) == End::Waits;
+    let named = Some(lang.which_packet(packet.id, &mark)).filter(|_| is_named);
+    let fate = mark::words(lang, &packet.fate, None, look.unicode);
+    let choices = [named, Some(mark.clone()), fate];
+    let fits = |choice: &String| choice.width() <= room;
+    choices.into_iter().flatten().find(fits).unwrap_or(mark)
 }
 
 /// The payload of a packet, as much of it as is kept; `None` where it has none.
