@@ -80,6 +80,7 @@
 //! | [`view`] | events folded into what people ask of a connection | 3 |
 //! | [`step`] | stepping by hand: what waits, and what is said about it | 3 |
 //! | [`capture`] | packets that somebody else captured, as events | 3 |
+//! | [`scenario`] | what a client does, what goes wrong, what shall happen: read from a file, and judged | 3 |
 //! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes | 3 |
 //! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for | 4 |
 //! | [`cli`] | the command line: arguments, a checked plan, carrying it out | 5 |
@@ -110,6 +111,8 @@ pub mod words;
 pub mod capture;
 
 pub mod sink;
+
+pub mod scenario;
 
 pub mod sys;
 

@@ -77,6 +77,7 @@ macro_rules! sentences {
 }
 
 mod fates;
+mod faults;
 mod labels;
 mod lessons;
 mod marks;

@@ -41,6 +41,7 @@ fn help() {
         &["serve"],
         &["connect"],
         &["explain"],
+        &["rules"],
         &["doctor"],
     ];
     for command in commands {
@@ -67,6 +68,15 @@ fn version() {
     }
 }
 
+/// The same as `tcplab help rules`.
+#[test]
+fn rules() {
+    let (code, stdout, stderr) = tcplab(&["rules"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!(stdout, tcplab::fault::GRAMMAR);
+    assert_eq!(stdout, tcplab(&["help", "rules"]).1);
+}
+
 /// Each of these can't be tried: exit code 2, nothing on standard output, and words that say what is wrong.
 #[test]
 fn wrong_input() {
@@ -91,6 +101,10 @@ fn wrong_input() {
         "demo --keep-alive x",
         "demo --user-timeout 0",
         "demo --user-timeout x",
+        "demo --rule",
+        "demo --rule drop,out",
+        "demo --rules /nonexistent/rules",
+        "demo --rules tests/rules/wrong.rules",
         "demo --net 192.0.2.1/24",
         "demo --net 192.0.2.0",
         "demo --net 192.0.2.0/31",

@@ -109,7 +109,7 @@ fn begin<'a>(
 ) -> anyhow::Result<Session<'a>> {
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
-    watcher.rules_are(&config.rules);
+    watcher.know(&config.rules);
     let pane = match is_typed() {
         true => Pane::Lines,
         false => Pane::Printed,

@@ -4,8 +4,9 @@ use super::args::{self, Show, Stack, Steps};
 use super::plan::{engine_config, std_address};
 use super::run::{Addresses, RunError, in_lab};
 use super::watcher::{Watcher, start_log};
-use crate::engine::{Command, Engine};
+use crate::engine::{Command, Config, Engine};
 use crate::event::FlowId;
+use crate::fault::RuleSet;
 use crate::service::password::password_client;
 use crate::service::{Console, hello::hello_client};
 use crate::sim::{Side, Sim};
@@ -138,11 +139,15 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
         config.seed = config.seed.wrapping_add(seed);
         Ok(config)
     };
-    let of_server = config(addresses.own.clone(), 0)?;
-    watcher.rules_are(&of_server.rules);
-    let mut server = Engine::new(of_server);
+    let server = config(addresses.own.clone(), 0)?;
+    watcher.know(&server.rules);
+    let mut server = Engine::new(server);
     server.serve_standard(&stack.password);
-    let client = Engine::new(config(addresses.kernel.clone(), 1)?);
+    // Rules are about our end, and the client plays the peer.
+    let client = Engine::new(Config {
+        rules: RuleSet::new(),
+        ..config(addresses.kernel.clone(), 1)?
+    });
     let mut sim = Sim::new(client, server, LATENCY);
     let peer = SocketAddr::new(std_address(&addresses.own[0]), PORT);
     watcher.show("demo --simulate".to_owned(), Pane::Printed, None, None)?;

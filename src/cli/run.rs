@@ -6,6 +6,7 @@ use super::session::Session;
 use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::engine::Engine;
+use crate::fault::catalogue;
 use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig, LabError};
@@ -15,10 +16,11 @@ use crate::sys::wait::{Signal, Waiter};
 use crate::ui::{Pane, Request};
 use smoltcp::time::Duration;
 use smoltcp::wire::IpCidr;
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 /// The name of tcplab inside the lab.
-const NAME: &str = "lab.test";
+pub(super) const NAME: &str = "lab.test";
 /// The name of the TUN in a lab.
 pub(super) const LAB_TUN: &str = "tun0";
 /// How long connections may take to close after their command has ended.
@@ -48,6 +50,13 @@ pub(super) struct Addresses {
     pub(super) own: Vec<IpCidr>,
 }
 
+impl Default for Addresses {
+    /// Those of a lab for which no options were given.
+    fn default() -> Addresses {
+        Addresses::new(&args::Demo::default().lab)
+    }
+}
+
 impl Addresses {
     pub(super) fn new(lab: &args::Lab) -> Addresses {
         let (v4, v6) = (hosts_v4(lab.net), hosts_v6(lab.net6));
@@ -66,12 +75,21 @@ impl Addresses {
                 mtu: stack.mtu,
                 offload: stack.offload,
             },
-            hosts: self
-                .own
-                .iter()
-                .map(|own| (std_address(own), NAME.to_owned()))
-                .collect(),
+            hosts: self.hosts(),
         }
+    }
+}
+
+impl Addresses {
+    /// Our name, and those of the faults.
+    fn hosts(&self) -> Vec<(IpAddr, String)> {
+        let ours = self.own.iter();
+        let ours = ours.map(|own| (std_address(own), NAME.to_owned()));
+        let faults = catalogue::addressed(&self.own).flat_map(|(fault, addresses)| {
+            let named = move |address| (address, fault.host_name());
+            addresses.into_iter().map(named)
+        });
+        ours.chain(faults).collect()
     }
 }
 
@@ -113,7 +131,7 @@ pub(super) fn in_lab(
         stack.mtu,
         &clock,
     )?;
-    watcher.rules_are(&config.rules);
+    watcher.know(&config.rules);
     let mut engine = Engine::new(config);
     engine.serve_standard(&stack.password);
 

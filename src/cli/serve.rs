@@ -27,7 +27,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let tun = open_tun(&serve.tun, &serve.stack)?;
     let own = serve.tun.addr.clone();
     let config = engine_config(&serve.stack, watcher.wants(), own, tun.mtu(), &clock)?;
-    watcher.rules_are(&config.rules);
+    watcher.know(&config.rules);
     let mut engine = Engine::new(config);
     engine.serve_standard(&serve.stack.password);
     say_ready(serve.show.lang(), &serve.tun, &tun);

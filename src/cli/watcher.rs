@@ -149,7 +149,7 @@ impl Watcher {
     }
 
     /// Packets will be interfered with by these rules.
-    pub(super) fn rules_are(&mut self, rules: &RuleSet) {
+    pub(super) fn know(&mut self, rules: &RuleSet) {
         self.rules = rules.clone();
         if let Some(ladder) = &mut self.ladder {
             ladder.rules_are(rules);

@@ -438,10 +438,10 @@ impl Engine {
         let crossing = crossing(now, flow, Direction::In, described, packet.len());
         let judged = crossing.map(|crossing| (self.shared.judge(&crossing), crossing));
         let Some((judgment, crossing)) = judged else {
-            return self.admit(now, packet, described, None);
+            return self.admit(now, packet, described, None, false);
         };
         match judgment.decided.clone() {
-            None => self.admit(now, packet, described, None),
+            None => self.admit(now, packet, described, None, judgment.retransmission()),
             Some((rule, verdict)) => {
                 let remarks = Remarks {
                     retransmission: judgment.retransmission(),
@@ -465,7 +465,7 @@ impl Engine {
     pub(super) fn enter(&mut self, now: Instant) {
         while let Some((id, mut packet, checksum)) = self.shared.link.next_entering() {
             let described = describe_offloaded(&packet, checksum);
-            self.admit(now, &mut packet, &described, Some(id));
+            self.admit(now, &mut packet, &described, Some(id), false);
         }
     }
 
@@ -476,6 +476,7 @@ impl Engine {
         packet: &mut [u8],
         described: &Described,
         told: Option<PacketId>,
+        again: bool,
     ) {
         if told.is_some()
             && let Some(why) = self.discard(described)
@@ -489,6 +490,7 @@ impl Engine {
             bytes: packet,
             described,
             told,
+            again,
         };
         match described.ip {
             Some(ip) if ip.fragment.is_some() => self.accept_fragment(now, &incoming, &ip),

@@ -1,12 +1,12 @@
 //! Knobs at work on what is not a connection yet: its socket, and its place in the backlog.
 
 use super::{Engine, Flow, Shared};
-use crate::event::FlowId;
+use crate::event::{EventKind, FlowId};
 use crate::fault::Knobs;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use smoltcp::socket::tcp;
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 
 /// How long smoltcp lets an acknowledgment wait unless it is told otherwise.
 const ACK_DELAY: Duration = Duration::from_millis(10);
@@ -43,6 +43,14 @@ impl Engine {
 }
 
 impl Shared {
+    /// Says what is otherwise about a connection that begins.
+    pub(super) fn tell_knobs(&mut self, now: Instant, flow: FlowId, knobs: &Knobs) {
+        if *knobs != Knobs::default() {
+            let note = EventKind::Note(format!("set{knobs}"));
+            self.journal.tell(now, Some(flow), note);
+        }
+    }
+
     /// A closed socket as the options and `knobs` want it.
     pub(super) fn socket(&mut self, knobs: &Knobs) -> Pooled {
         let mut pooled = self.pool.take(knobs.buffer);

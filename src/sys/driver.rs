@@ -390,3 +390,54 @@ fn is_loss(error: &io::Error) -> bool {
         Some(EAGAIN | EINVAL | EIO | ENOBUFS | ENOMEM)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `there` says how many packets wait each time; `expected` how many are asked for.
+    #[test]
+    fn as_many_packets_are_asked_for_as_there_were() {
+        let mut ahead = Ahead::default();
+        let mut round = |there: usize| {
+            let count = ahead.count();
+            match there < count {
+                true => ahead.was_too_many(there),
+                false => ahead.was_enough(),
+            }
+            count
+        };
+        // Question and answer: a second packet is looked for once in a while only.
+        let asked: Vec<usize> = (0..40).map(|_| round(1)).collect();
+        assert_eq!(asked.iter().sum::<usize>(), 43, "{asked:?}");
+        // Under load it doubles up to the limit.
+        let asked: Vec<usize> = (0..40).map(|_| round(BATCH)).collect();
+        assert_eq!(asked[39], BATCH, "{asked:?}");
+        assert_eq!(round(3), BATCH);
+        assert_eq!(round(3), 3);
+        // None at all, as when a signal has ended the wait.
+        assert_eq!(round(0), 3);
+        assert_eq!(round(0), 1);
+    }
+
+    #[test]
+    fn what_is_in_vain_is_left_out_more_and_more_often() {
+        let mut busy = Busy::new(Duration::from_micros(50));
+        let mut attempts = |rounds: usize, found: bool| {
+            let mut attempts = 0;
+            for _ in 0..rounds {
+                if busy.attempt().is_some() {
+                    attempts += 1;
+                    busy.found(found);
+                }
+            }
+            attempts
+        };
+        assert_eq!(attempts(100, true), 100);
+        // One, then after 1, 2, 4, … 256 more.
+        assert_eq!(attempts(1 + 2 + 3 + 5 + 9, false), 5);
+        let rest = attempts(10_000, false);
+        assert!((40..50).contains(&rest), "{rest}");
+        assert!(attempts(1000, true) >= 740);
+    }
+}

@@ -1,9 +1,10 @@
 use super::*;
-use crate::engine::{Command, Disposal, Stepping};
+use crate::engine::{Command, Config, Disposal, Engine, Stepping};
 use crate::event::{
     Direction, Discard, Fate, Opening, PacketId, Release, RuleId, Transport, UserCall,
 };
 use crate::fault::Assignment;
+use crate::sim::{Side, Sim};
 use crate::state::TcpState;
 use crate::view::script::Script;
 use crate::words::Lang;
@@ -445,7 +446,7 @@ fn keys_let_packets_go() {
     }
     let mut app = app(Pane::None, &script);
     let drawn = screen(&app, 80, 24);
-    assert!(drawn.contains("2 waiting: p pass"), "{drawn}");
+    assert!(drawn.contains("2 waiting:  p pass"), "{drawn}");
     let released = |id, disposal| Request::Step(Command::Release(PacketId(id), disposal));
     let step = |stepping| Request::Step(Command::Step(stepping));
     for (keys, expected) in [
@@ -479,4 +480,70 @@ fn keys_let_packets_go() {
         app.event(event);
     }
     assert_eq!(press(&mut app, "xpdD"), [], "nothing waits");
+}
+
+/// What a real engine tells of a connection that echoes a little.
+fn echoed() -> Vec<Event> {
+    let engine = |prefix: &str| Engine::new(Config::new([prefix.parse().unwrap()]));
+    let mut server = engine("192.0.2.2/24");
+    server.serve_standard("123");
+    let mut sim = Sim::new(
+        engine("192.0.2.1/24"),
+        server,
+        smoltcp::time::Duration::from_millis(5),
+    );
+    let client = |conn: crate::service::Connection| async move {
+        conn.write_all(b"hello").await?;
+        conn.read_up_to(5).await?;
+        conn.close().await?;
+        conn.drain().await
+    };
+    let (now, peer) = (sim.now(), "192.0.2.2:7".parse().unwrap());
+    sim.left().connect_tcp(now, "", None, peer, client).unwrap();
+    sim.run_until(Instant::from_secs(100));
+    let events = std::iter::from_fn(|| sim.poll_event());
+    let ours = events.filter(|(side, _)| *side == Side::Right);
+    ours.map(|(_, event)| event).collect()
+}
+
+#[test]
+fn a_story_leaves_room_for_everything_else() {
+    let mut app = app(Pane::Terminal, &Script::new());
+    let events = echoed();
+    events.iter().for_each(|event| app.event(event));
+    press(&mut app, "\ng");
+    for _ in 0..app.record().unwrap().len() {
+        let shown = screen(&app, 80, 24);
+        let names: &[&str] = match app.line().unwrap().event.kind {
+            EventKind::Packet(_) => &["wire seq", "why ", "story ", "after SND.UNA", "in flight"],
+            _ => &[],
+        };
+        for name in names {
+            assert!(shown.contains(name), "{name} is missing:\n{shown}");
+        }
+        press(&mut app, "j");
+    }
+}
+
+#[test]
+fn all_numbers_but_those_on_the_wire_count_from_the_initial_ones() {
+    let mut app = app(Pane::None, &Script::new());
+    let events = echoed();
+    events.iter().for_each(|event| app.event(event));
+    press(&mut app, "\ng");
+    let mut stories = Vec::new();
+    while !app.follows() {
+        stories.extend(app.line().unwrap().told.clone());
+        press(&mut app, "j");
+    }
+    assert!(stories.len() > 10, "{stories:?}");
+    for story in &stories {
+        let numbers = story.split(|char: char| !char.is_ascii_digit());
+        let large = numbers.filter(|number| number.len() > 6).count();
+        assert_eq!(large, 0, "{story}");
+    }
+    press(&mut app, "g");
+    let flow = app.flow().unwrap();
+    let wire = format!("seq {}, window field", flow.irs.unwrap());
+    assert!(screen(&app, 80, 24).contains(&wire));
 }

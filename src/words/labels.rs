@@ -73,6 +73,8 @@ labels! {
     the_server() { en: "the server", zh: "服务端" }
     opened_before() { en: "before the capture began", zh: "在捕获开始之前" }
     client_opened() { en: "by the client (passive open)", zh: "由客户端打开（被动打开）" }
+    our() { en: "our", zh: "我方的" }
+    of_the_server() { en: "the server's", zh: "服务端的" }
     the_peer() { en: "the peer", zh: "对端" }
     peer() { en: "peer", zh: "对端" }
     tcplab() { en: "tcplab", zh: "tcplab" }
@@ -87,7 +89,7 @@ labels! {
     discard_malformed() { en: "malformed", zh: "无法解析" }
     discard_not_for_us() { en: "not our address", zh: "不是发给我们的地址" }
     discard_bad_address() { en: "no address for a connection", zh: "不能用于连接的地址" }
-    discard_bad_flags() { en: "SYN with FIN", zh: "SYN 与 FIN 同时出现" }
+    discard_bad_flags() { en: "not a SYN alone", zh: "不是单独的 SYN" }
     discard_backlog_full() { en: "backlog full", zh: "半连接队列已满" }
     discard_fragment() { en: "unusable fragment", zh: "无法使用的分片" }
     discard_unsupported() { en: "unsupported protocol", zh: "不支持的协议" }

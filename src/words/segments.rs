@@ -69,9 +69,9 @@ sentences! {
         zh: "向关闭的窗口发送一个字节 {seq}：它的确认会说明是否又有空间（坚持定时器）",
         see: "9293 3.8.6.1"
     }
-    peer_probes() {
-        en: "our window is shut: the peer asks whether it still is",
-        zh: "我方窗口已关闭：对端询问窗口是否仍为 0",
+    peer_probes(peer) {
+        en: "the window is shut: {peer} asks whether it still is",
+        zh: "窗口已关闭：{peer}询问窗口是否仍为 0",
         see: "9293 3.8.6.1"
     }
     window_scaled(field, unit, bytes) {
@@ -183,8 +183,8 @@ sentences! {
         see: "1122 3.2.1.3"
     }
     thrown_away_bad_flags() {
-        en: "SYN and FIN in one segment: no connection begins like that",
-        zh: "同一个报文段里有 SYN 和 FIN：连接不会这样开始",
+        en: "neither a SYN alone nor an ACK: no connection begins like that",
+        zh: "既不是单独的 SYN，也不是 ACK：连接不会这样开始",
         see: "9293 3.10.7.2"
     }
     thrown_away_backlog() {

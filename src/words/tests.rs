@@ -13,6 +13,7 @@ pub(super) type Entry = (
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
         fates::TABLE,
+        faults::TABLE,
         labels::TABLE,
         lessons::TABLE,
         marks::TABLE,

@@ -39,6 +39,8 @@ mod traces;
 
 mod serve;
 
+mod offload;
+
 /// What a helper can be told to do.
 const SCENES: &[(&str, fn())] = &[
     ("created", serve::created),
@@ -46,6 +48,8 @@ const SCENES: &[(&str, fn())] = &[
     ("prepared", serve::prepared),
     ("busy", serve::busy),
     ("malformed", malformed::every_kind),
+    ("checksums", offload::checksums),
+    ("features", offload::features),
 ];
 
 #[test]
