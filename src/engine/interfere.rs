@@ -589,6 +589,9 @@ impl Engine {
             config,
             ..
         } = &mut self.shared;
+        if interference.is_none() && stepping == Stepping::Off {
+            return;
+        }
         let interference = interference
             .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), config.seed)));
         while let Some(id) = link.first_stepped() {
