@@ -42,8 +42,8 @@ pub(super) enum Command {
     /// Run a command in a private lab and watch its connections to tcplab
     ///
     /// The lab is a user, network and mount namespace of its own: no root is needed, nothing outside is touched, and
-    /// nothing is left behind. Inside, the name lab.test leads to tcplab. The exit code is the command's own (128 plus the
-    /// signal's number if a signal killed it).
+    /// nothing is left behind. Inside, the name lab.test leads to tcplab, and each fault of `tcplab faults` has a name too.
+    /// The exit code is the command's own (128 plus the signal's number if a signal killed it).
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Serve on a TUN device in the current network namespace
@@ -78,7 +78,7 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
-    /// Show the catalogue of faults that have an address: what goes wrong there, and what a good client does
+    /// Show the catalogue of named faults, each with an address of its own
     #[command(after_help = FAULTS_EXAMPLES)]
     Faults(Catalogue),
     /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
