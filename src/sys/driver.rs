@@ -129,7 +129,7 @@ impl<'a> Driver<'a> {
         let wake_at = wake_at.into_iter().flatten().min().map(|at| at.max(now));
         if let Some(received) = self.spin(now, wake_at)? {
             // Before anything is sent: what was read lies where packets are written.
-            self.receive(engine, self.clock.now(), Some(received), &mut tell)?;
+            self.receive(engine, Some(received), &mut tell)?;
             let now = self.clock.now();
             engine.handle_timeout(now);
             self.drain_at(engine, now, &mut tell)?;
@@ -146,7 +146,7 @@ impl<'a> Driver<'a> {
         engine.handle_timeout(now);
         self.drain_at(engine, now, &mut tell)?;
         if ready.tun {
-            self.receive(engine, now, None, &mut tell)?;
+            self.receive(engine, None, &mut tell)?;
         }
         Ok(ready)
     }
@@ -259,7 +259,6 @@ impl<'a> Driver<'a> {
     fn receive(
         &mut self,
         engine: &mut Engine,
-        mut now: Instant,
         first: Option<Received>,
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
@@ -274,9 +273,7 @@ impl<'a> Driver<'a> {
                 self.ahead.was_too_many(taken);
                 return self.drain_at(engine, now, tell);
             };
-            if taken > 0 {
-                now = self.clock.now();
-            }
+            let now = self.clock.now();
             let packet = &mut self.packet[..received.len];
             engine.handle_offloaded(now, packet, received.checksum);
             unanswered += received.len;
