@@ -271,7 +271,7 @@ impl<'a> Driver<'a> {
                 .map_or_else(|| self.read(), |next| Ok(Some(next)))?
             else {
                 self.ahead.was_too_many(taken);
-                return self.drain_at(engine, now, tell);
+                return self.drain_at(engine, self.clock.now(), tell);
             };
             let now = self.clock.now();
             let packet = &mut self.packet[..received.len];
@@ -283,7 +283,7 @@ impl<'a> Driver<'a> {
             }
         }
         self.ahead.was_enough();
-        self.drain_at(engine, now, tell)
+        self.drain_at(engine, self.clock.now(), tell)
     }
 
     /// Reads a packet, if one is there.
