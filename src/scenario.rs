@@ -324,10 +324,16 @@ impl Scenario {
                 .flatten()
                 .any(|moment| matches!(moment, Moment::SynRetry(_)))
         };
-        let lines = self.expect.lines.iter().flat_map(|expectation| match expectation {
-            Expectation::Next(lines) => lines.as_slice(),
-            Expectation::Never(line) | Expectation::Count(line, _) => std::slice::from_ref(line),
-        });
+        let lines = self
+            .expect
+            .lines
+            .iter()
+            .flat_map(|expectation| match expectation {
+                Expectation::Next(lines) => lines.as_slice(),
+                Expectation::Never(line) | Expectation::Count(line, _) => {
+                    std::slice::from_ref(line)
+                }
+            });
         let mut windows = lines.map(|line| line.when.window);
         windows.any(asks) || self.expect.duration.is_some_and(|(window, _)| asks(window))
     }
@@ -413,6 +419,8 @@ impl Default for Stack {
 impl Default for Kernel {
     /// As Linux 6.5 and later has it.
     fn default() -> Kernel {
-        Kernel { syn_linear_timeouts: 4 }
+        Kernel {
+            syn_linear_timeouts: 4,
+        }
     }
 }

@@ -29,13 +29,15 @@ const LAYERS: [(&str, u8); 17] = [
 
 /// Within a layer, who may use whom: the vocabulary of events is made of segments and states, the link asks the rules,
 /// and what sinks write is drawn from views.
-const NEIGHBOURS: [(&str, &str); 6] = [
+const NEIGHBOURS: [(&str, &str); 8] = [
     ("event", "segment"),
     ("event", "state"),
     ("link", "fault"),
     ("sink", "view"),
     ("sink", "words"),
     ("capture", "view"),
+    ("scenario", "sim"),
+    ("scenario", "view"),
 ];
 
 /// The highest layer that must not know the operating system.

@@ -41,6 +41,7 @@ fn help() {
         &["serve"],
         &["connect"],
         &["explain"],
+        &["test"],
         &["rules"],
         &["doctor"],
     ];
@@ -134,6 +135,15 @@ fn wrong_input() {
         "connect password 192.0.2.1:70000",
         "connect password 2001:db8::1",
         "connect password 192.0.2.1:1111 python3",
+        "test",
+        "test --shard 0/2 x",
+        "test --shard 3/2 x",
+        "test --jobs 0 x",
+        "test --simulate --live x",
+        "test nosuchfile.toml",
+        "test --record x.toml",
+        "test -- true",
+        "test --record x.toml --list -- true",
         "doctor argument",
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();

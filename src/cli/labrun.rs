@@ -123,7 +123,9 @@ impl LabRun {
                 ..Until::default()
             };
             let ready = driver
-                .step(&mut engine, until, |engine, event| tell(engine, event, follower))
+                .step(&mut engine, until, |engine, event| {
+                    tell(engine, event, follower)
+                })
                 .map_err(anyhow::Error::new)?;
             runs.caught(&ready.signals);
             if runs.is_stopped() {
@@ -134,7 +136,10 @@ impl LabRun {
                 outcome.exit = exit_code(status);
                 break driver.now();
             }
-            let said = stdout.len().and_then(|out| Ok(out + stderr.len()?)).context("its output")?;
+            let said = stdout
+                .len()
+                .and_then(|out| Ok(out + stderr.len()?))
+                .context("its output")?;
             if driver.now() >= limit || said > MOST_OUTPUT {
                 outcome.over_limit = true;
                 end(&mut lab.child)?;
@@ -153,7 +158,9 @@ impl LabRun {
                 ..Until::default()
             };
             let ready = driver
-                .step(&mut engine, until, |engine, event| tell(engine, event, follower))
+                .step(&mut engine, until, |engine, event| {
+                    tell(engine, event, follower)
+                })
                 .map_err(anyhow::Error::new)?;
             runs.caught(&ready.signals);
             if runs.is_stopped() {

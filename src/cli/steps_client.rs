@@ -82,7 +82,11 @@ fn tcp(mut stream: TcpStream, steps: &[Step]) -> io::Result<()> {
 }
 
 fn udp(peer: SocketAddr, steps: &[Step]) -> io::Result<()> {
-    let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let any = if peer.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
     let socket = UdpSocket::bind(any)?;
     socket.connect(peer)?;
     // The largest datagram that there is.

@@ -63,7 +63,9 @@ pub(super) fn test(test: &args::Test) -> anyhow::Result<u8> {
         match (&test.filter, test.shard) {
             // A set that is smaller than the number of machines leaves some with nothing to do.
             (_, Some(_)) => {}
-            (Some(filter), None) => bail!("no scenario has {filter:?} in its path or in what it is about"),
+            (Some(filter), None) => {
+                bail!("no scenario has {filter:?} in its path or in what it is about")
+            }
             (None, None) => bail!("there are no scenarios: no file ends in .toml"),
         }
     }
@@ -91,7 +93,8 @@ fn jobs(test: &args::Test) -> anyhow::Result<Option<Vec<Job>>> {
     let mut jobs = Vec::new();
     let mut broken = false;
     for path in paths {
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         match text.parse::<Scenario>() {
             Ok(scenario) => {
                 let on = scenario.place(asked);
@@ -149,7 +152,8 @@ fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
     let mut junit = match &test.junit {
         None => None,
         Some(path) => {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            let file =
+                File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             Some((path, BufWriter::new(file)))
         }
     };
@@ -180,7 +184,8 @@ fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
                     let began = Instant::now();
                     let verdict = runner.run(job);
                     let took = began.elapsed();
-                    let result = verdict.map(|verdict| verdict.map(|verdict| Result { verdict, took }));
+                    let result =
+                        verdict.map(|verdict| verdict.map(|verdict| Result { verdict, took }));
                     if sender.send((index, result)).is_err() {
                         return;
                     }

@@ -236,7 +236,12 @@ impl<'a> Checker<'a> {
         };
         let to = to.map(seconds).unwrap_or_default();
         let expected = format!("{plus}{}..{to}", seconds(from));
-        Some(Field::new("time", expected, format!("{plus}{}", seconds(passed)), false))
+        Some(Field::new(
+            "time",
+            expected,
+            format!("{plus}{}", seconds(passed)),
+            false,
+        ))
     }
 
     fn count(&mut self, event: &Event, happening: &Happening<'_>) {
@@ -264,9 +269,10 @@ impl<'a> Checker<'a> {
         let lines = self.order[self.happened];
         let line = first_open(lines, &self.matched);
         let (message, fields) = match (&line.what, self.nearest.take()) {
-            (What::State(_), _) if self.entered.is_empty() => {
-                ("it did not happen: no state was entered after the line before".to_owned(), Vec::new())
-            }
+            (What::State(_), _) if self.entered.is_empty() => (
+                "it did not happen: no state was entered after the line before".to_owned(),
+                Vec::new(),
+            ),
             (What::State(state), _) => {
                 let actual = self.entered.join(", ");
                 let field = Field::new("state", state.name(), actual, false);
@@ -274,9 +280,10 @@ impl<'a> Checker<'a> {
             }
             (What::Peer(_), _) => ("it did not happen".to_owned(), Vec::new()),
             (_, Some(fields)) => ("it did not happen; what came nearest".to_owned(), fields),
-            (_, None) => {
-                ("it did not happen, nor anything like it, after the line before".to_owned(), Vec::new())
-            }
+            (_, None) => (
+                "it did not happen, nor anything like it, after the line before".to_owned(),
+                Vec::new(),
+            ),
         };
         self.fail(line, message, fields, None);
     }
@@ -294,7 +301,8 @@ impl<'a> Checker<'a> {
             self.failures.push(Failure {
                 expected: format!("an end within {} s", seconds(limit)),
                 line: expected.limit_line,
-                message: "the client was still running when its time was over, and was ended".to_owned(),
+                message: "the client was still running when its time was over, and was ended"
+                    .to_owned(),
                 fields: Vec::new(),
                 event: None,
             });
@@ -308,7 +316,8 @@ impl<'a> Checker<'a> {
                 Some(said) => format!("{} ({said})", outcome.exit),
                 None => outcome.exit.to_string(),
             };
-            self.failures.push(fail("exit", wanted.join(" or "), *line, actual));
+            self.failures
+                .push(fail("exit", wanted.join(" or "), *line, actual));
         }
         for (key, wanted, actual) in [
             ("stdout", &expected.stdout, &outcome.stdout),
@@ -317,7 +326,8 @@ impl<'a> Checker<'a> {
             for (wanted, line) in wanted {
                 if !wanted.agrees(actual) {
                     let actual = super::compare::quoted(actual);
-                    self.failures.push(fail(key, wanted.to_string(), *line, actual));
+                    self.failures
+                        .push(fail(key, wanted.to_string(), *line, actual));
                 }
             }
         }
@@ -326,7 +336,8 @@ impl<'a> Checker<'a> {
             let took = outcome.duration;
             if took < from || to.is_some_and(|to| took > to) {
                 let wanted = format!("{}..{}", seconds(from), to.map(seconds).unwrap_or_default());
-                self.failures.push(fail("duration", wanted, line, seconds(took)));
+                self.failures
+                    .push(fail("duration", wanted, line, seconds(took)));
             }
         }
     }
@@ -362,7 +373,11 @@ impl<'a> Checker<'a> {
 fn origin(view: &View, flow: Option<FlowId>, packet: &Packet) -> Origin {
     let origin = view.origin(flow, packet.direction);
     let syn = |segment: &&Segment| segment.flags.contains(Flags::SYN);
-    let own = packet.described.tcp().filter(syn).map(|segment| segment.seq);
+    let own = packet
+        .described
+        .tcp()
+        .filter(syn)
+        .map(|segment| segment.seq);
     Origin {
         seq: origin.seq.or(own),
         ..origin
@@ -394,8 +409,15 @@ fn judge(line: &Line, event: &Event, happening: &Happening<'_>) -> Judgment {
     };
     let mut fields = compare(pattern, packet, origin);
     if let Some(expected) = line.flow {
-        let actual = event.flow.map_or("none".to_owned(), |flow| flow.to_string());
-        let field = Field::new("flow", format!("#{expected}"), actual, flow_agrees(line, event));
+        let actual = event
+            .flow
+            .map_or("none".to_owned(), |flow| flow.to_string());
+        let field = Field::new(
+            "flow",
+            format!("#{expected}"),
+            actual,
+            flow_agrees(line, event),
+        );
         fields.insert(0, field);
     }
     match fields.iter().all(|field| field.agrees) {
@@ -405,7 +427,8 @@ fn judge(line: &Line, event: &Event, happening: &Happening<'_>) -> Judgment {
 }
 
 fn flow_agrees(line: &Line, event: &Event) -> bool {
-    line.flow.is_none_or(|number| event.flow == Some(FlowId(number)))
+    line.flow
+        .is_none_or(|number| event.flow == Some(FlowId(number)))
 }
 
 /// Whether it is worth showing beside what was expected: a packet of the same flow, direction and protocol.
@@ -416,8 +439,7 @@ fn is_near(fields: &[Field]) -> bool {
 
 /// The fields of which fewer differ; the earlier ones where it is the same.
 fn nearer(one: Option<Vec<Field>>, other: Option<Vec<Field>>) -> Option<Vec<Field>> {
-    let distance =
-        |fields: &[Field]| fields.iter().filter(|field| !field.agrees).count();
+    let distance = |fields: &[Field]| fields.iter().filter(|field| !field.agrees).count();
     match (one, other) {
         (Some(one), Some(other)) if distance(&other) < distance(&one) => Some(other),
         (Some(one), _) => Some(one),
@@ -476,4 +498,3 @@ impl Output {
         }
     }
 }
-

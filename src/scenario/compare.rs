@@ -63,9 +63,20 @@ pub(super) fn compare(pattern: &Pattern, packet: &Packet, origin: Origin) -> Vec
         fields.push(Field::new("fate", expected, actual, expected == actual));
     }
     if let Some(expected) = pattern.retransmission {
-        let word = |retransmission| if retransmission { "retransmission" } else { "new" };
+        let word = |retransmission| {
+            if retransmission {
+                "retransmission"
+            } else {
+                "new"
+            }
+        };
         let actual = packet.retransmission;
-        fields.push(Field::new("sent", word(expected), word(actual), expected == actual));
+        fields.push(Field::new(
+            "sent",
+            word(expected),
+            word(actual),
+            expected == actual,
+        ));
     }
     if let Some(expected) = pattern.reason {
         let actual = packet.reason.map_or("unknown", |reason| reason.name());
@@ -97,7 +108,10 @@ fn body(expected: &Expected, described: &Described, origin: Origin) -> Vec<Field
         (Expected::Tcp(_), _) => vec![kind("tcp")],
         (Expected::Udp(len), Body::Udp(datagram)) => {
             let actual = datagram.payload.len();
-            vec![number("length", len, actual as u32)].into_iter().flatten().collect()
+            vec![number("length", len, actual as u32)]
+                .into_iter()
+                .flatten()
+                .collect()
         }
         (Expected::Udp(_), _) => vec![kind("udp")],
         (Expected::Icmp(Some(name)), Body::Icmp(icmp)) => {
@@ -109,11 +123,13 @@ fn body(expected: &Expected, described: &Described, origin: Origin) -> Vec<Field
 }
 
 fn tcp(pattern: &TcpPattern, segment: &Segment, origin: Origin) -> Vec<Field> {
-    let seq = origin.seq.map_or(segment.seq.0, |seq| segment.seq.since(seq));
+    let seq = origin
+        .seq
+        .map_or(segment.seq.0, |seq| segment.seq.since(seq));
     let len = segment.payload.len() as u32;
     let flags = Flags(segment.flags.0 & ALL_FLAGS.0);
-    let agrees = flags.contains(pattern.flags)
-        && flags.0 & !pattern.flags.0 & !pattern.optional.0 == 0;
+    let agrees =
+        flags.contains(pattern.flags) && flags.0 & !pattern.flags.0 & !pattern.optional.0 == 0;
     let mut fields = vec![Field::new("flags", pattern, flags, agrees)];
     fields.extend(number("seq", &pattern.seq, seq));
     fields.extend(number("end", &pattern.end, seq.wrapping_add(len)));

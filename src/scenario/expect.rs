@@ -4,8 +4,8 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub(super) use parse::{bytes, duration, window};
 pub use parse::{LineError, parse_lines};
+pub(super) use parse::{bytes, duration, window};
 
 use crate::event::Direction;
 use crate::segment::Flags;
@@ -28,7 +28,7 @@ pub enum Expectation {
 /// A line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// The line as it stands in the file, without the space around it.
+    /// The line as it stands in the file, without comment and the space around it.
     pub text: String,
     /// Which line of the file it is, counted from 1.
     pub number: usize,
@@ -113,7 +113,10 @@ impl Kernel {
             .saturating_sub(1)
             .saturating_sub(self.syn_linear_timeouts);
         // TCP_RTO_MAX, include/net/tcp.h.
-        Duration::from_secs(1u64.checked_shl(doublings).map_or(120, |secs| secs.min(120)))
+        Duration::from_secs(
+            1u64.checked_shl(doublings)
+                .map_or(120, |secs| secs.min(120)),
+        )
     }
 }
 
@@ -127,9 +130,8 @@ impl Window {
         match self {
             Window::Around(moment) => {
                 let at = time(moment);
-                let from = at.micros().saturating_sub(tolerance.micros());
-                let from = Duration::from_micros(from);
-                (from, Some(at + tolerance))
+                let from = at.total_micros().saturating_sub(tolerance.total_micros());
+                (Duration::from_micros(from), Some(at + tolerance))
             }
             Window::Between(from, to) => (from.map_or(Duration::ZERO, time), to.map(time)),
         }

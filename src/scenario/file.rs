@@ -32,7 +32,13 @@ pub struct FileError {
 impl fmt::Display for FileError {
     /// `LINE:COLUMN: MESSAGE`, then the line with a caret under what is wrong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FileError { line, column, message, text, len } = self;
+        let FileError {
+            line,
+            column,
+            message,
+            text,
+            len,
+        } = self;
         let margin = line.to_string().len();
         let carets = "^".repeat(*len);
         writeln!(f, "{line}:{column}: {message}")?;
@@ -99,7 +105,10 @@ struct ClientTable {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a shell's command line, or an array of a program and its arguments")]
+#[serde(
+    untagged,
+    expecting = "expected a shell's command line, or an array of a program and its arguments"
+)]
 enum Run {
     Line(String),
     Words(Vec<String>),
@@ -126,14 +135,20 @@ struct ExpectTable {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "expected an exit code of 0 to 255, or an array of them")]
+#[serde(
+    untagged,
+    expecting = "expected an exit code of 0 to 255, or an array of them"
+)]
 enum Exit {
     One(u8),
     Several(Vec<u8>),
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a text, or a table with `contains` or `matches`")]
+#[serde(
+    untagged,
+    expecting = "expected a text, or a table with `contains` or `matches`"
+)]
 enum OutputTable {
     Is(String),
     Parts(Parts),
@@ -176,10 +191,13 @@ struct Time(Duration);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
-        let text = scalar(deserializer, "expected a time, for example `\"1.5s\"` or `\"200ms\"`")?;
-        super::expect::duration(&text)
-            .map(Time)
-            .ok_or_else(|| de::Error::custom("expected a time, for example `\"1.5s\"` or `\"200ms\"`"))
+        let text = scalar(
+            deserializer,
+            "expected a time, for example `\"1.5s\"` or `\"200ms\"`",
+        )?;
+        super::expect::duration(&text).map(Time).ok_or_else(|| {
+            de::Error::custom("expected a time, for example `\"1.5s\"` or `\"200ms\"`")
+        })
     }
 }
 
@@ -196,7 +214,10 @@ impl<'de> Deserialize<'de> for Size {
             (_, Some(digits)) => (digits, 1 << 20),
             _ => (text.as_str(), 1),
         };
-        let bytes = digits.parse().ok().and_then(|count: usize| count.checked_mul(unit));
+        let bytes = digits
+            .parse()
+            .ok()
+            .and_then(|count: usize| count.checked_mul(unit));
         bytes
             .filter(|bytes| (1 << 10..=1 << 30).contains(bytes))
             .map(Size)
@@ -211,12 +232,17 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
         let expected = "expected a span of time, for example `\"0.9..1.3\"` or `\"2s..\"`";
         let text = scalar(deserializer, expected)?;
-        super::expect::window(&text).map(Span).ok_or_else(|| de::Error::custom(expected))
+        super::expect::window(&text)
+            .map(Span)
+            .ok_or_else(|| de::Error::custom(expected))
     }
 }
 
 /// A text or a number, as text.
-fn scalar<'de, D: Deserializer<'de>>(deserializer: D, expected: &'static str) -> Result<String, D::Error> {
+fn scalar<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<String, D::Error> {
     struct Visitor(&'static str);
     impl de::Visitor<'_> for Visitor {
         type Value = String;
@@ -276,11 +302,18 @@ impl Source<'_> {
     fn error(&self, at: Range<usize>, message: impl Into<String>) -> FileError {
         let start = at.start.min(self.0.len());
         let begin = self.0[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let text = self.0[begin..].lines().next().unwrap_or_default().to_owned();
+        let text = self.0[begin..]
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let column = self.0[begin..start].chars().count();
         let rest = text.chars().count().saturating_sub(column);
         let end = at.end.clamp(start, self.0.len());
-        let len = self.0[start..end].lines().next().map_or(0, |line| line.chars().count());
+        let len = self.0[start..end]
+            .lines()
+            .next()
+            .map_or(0, |line| line.chars().count());
         FileError {
             line: self.line(start),
             column: column + 1,
@@ -297,18 +330,30 @@ impl Source<'_> {
             return span;
         };
         let raw = &self.0[span.clone()];
-        let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") { 3 } else { 1 };
+        let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") {
+            3
+        } else {
+            1
+        };
         let mut begin = span.start + quotes;
         if quotes == 3 {
             // A newline right behind the quotes is not part of the text.
-            let newline = ["\r\n", "\n"].iter().find(|end| self.0[begin..].starts_with(**end));
+            let newline = ["\r\n", "\n"]
+                .iter()
+                .find(|end| self.0[begin..].starts_with(**end));
             begin += newline.map_or(0, |end| end.len());
         }
         for _ in 0..line {
-            begin = self.0[begin..].find('\n').map_or(span.end, |end| begin + end + 1);
+            begin = self.0[begin..]
+                .find('\n')
+                .map_or(span.end, |end| begin + end + 1);
         }
         // With escapes the text looks otherwise in the file: then the whole line is meant.
-        match self.0.get(begin..).is_some_and(|rest| rest.starts_with(part)) {
+        match self
+            .0
+            .get(begin..)
+            .is_some_and(|rest| rest.starts_with(part))
+        {
             true => begin + at.start..begin + at.end,
             false => begin.min(span.end)..span.end,
         }
@@ -317,7 +362,10 @@ impl Source<'_> {
     fn fault(&self, text: &Spanned<String>) -> Result<Fault, FileError> {
         let rule = text.get_ref().parse().map_err(|error: ParseError| {
             let at = error.offset..error.offset + error.length;
-            self.error(self.within(text, 0, at), format!("expected {}", error.expected))
+            self.error(
+                self.within(text, 0, at),
+                format!("expected {}", error.expected),
+            )
         })?;
         let line = self.line(text.span().start);
         Ok(Fault { rule, line })
@@ -327,7 +375,10 @@ impl Source<'_> {
         catalogue::find(name.get_ref()).ok_or_else(|| {
             let message = match &catalogue::nearest(name.get_ref())[..] {
                 [] => "expected a fault of the catalogue: see `tcplab faults`".to_owned(),
-                names => format!("expected a fault of the catalogue, perhaps {}", names.join(" or ")),
+                names => format!(
+                    "expected a fault of the catalogue, perhaps {}",
+                    names.join(" or ")
+                ),
             };
             self.error(name.span(), message)
         })
@@ -335,10 +386,12 @@ impl Source<'_> {
 
     fn stack(&self, table: StackTable) -> Result<Stack, FileError> {
         let defaults = Stack::default();
-        let mtu = table.mtu.map_or(Ok(defaults.mtu), |mtu| match *mtu.get_ref() {
-            1280.. => Ok(*mtu.get_ref()),
-            _ => Err(self.error(mtu.span(), "expected 1280 to 65535")),
-        })?;
+        let mtu = table
+            .mtu
+            .map_or(Ok(defaults.mtu), |mtu| match *mtu.get_ref() {
+                1280.. => Ok(*mtu.get_ref()),
+                _ => Err(self.error(mtu.span(), "expected 1280 to 65535")),
+            })?;
         if let Some(keep_alive) = &table.keep_alive
             && keep_alive.get_ref().0 == Duration::ZERO
         {
@@ -352,13 +405,16 @@ impl Source<'_> {
             backlog: table.backlog.unwrap_or(defaults.backlog),
             time_wait: table.time_wait.map_or(defaults.time_wait, |time| time.0),
             keep_alive: table.keep_alive.map(|time| time.get_ref().0),
-            user_timeout: table.user_timeout.map_or(defaults.user_timeout, |time| time.0),
+            user_timeout: table
+                .user_timeout
+                .map_or(defaults.user_timeout, |time| time.0),
         })
     }
 
     fn client(&self, table: Spanned<ClientTable>) -> Result<Client, FileError> {
         let span = table.span();
-        let header = span.start..span.start + self.0[span.start..].lines().next().map_or(0, str::len);
+        let header =
+            span.start..span.start + self.0[span.start..].lines().next().map_or(0, str::len);
         let table = table.into_inner();
         let (transport, port) = match (&table.service, table.port) {
             (Some(name), port) => {
@@ -367,8 +423,10 @@ impl Source<'_> {
                     known == name.get_ref()
                 };
                 let service = STANDARD_SERVICES.iter().find(named).ok_or_else(|| {
-                    let mut names: Vec<&str> =
-                        STANDARD_SERVICES.iter().map(|service| service.name).collect();
+                    let mut names: Vec<&str> = STANDARD_SERVICES
+                        .iter()
+                        .map(|service| service.name)
+                        .collect();
                     names.dedup();
                     let message = format!("expected a service: {}", names.join(", "));
                     self.error(name.span(), message)
@@ -391,9 +449,11 @@ impl Source<'_> {
                 let message = "`send` is short for `steps`: expected only one of them";
                 return Err(self.error(header, message));
             }
-            (None, Some(text)) => {
-                Some(vec![Step::Send(text.into_bytes()), Step::Close, Step::ReceiveAll])
-            }
+            (None, Some(text)) => Some(vec![
+                Step::Send(text.into_bytes()),
+                Step::Close,
+                Step::ReceiveAll,
+            ]),
             (Some(steps), None) => Some(
                 steps
                     .iter()
@@ -424,7 +484,10 @@ impl Source<'_> {
         let on = match (table.on, &run) {
             (Some(Place::Kernel), _) | (None, Some(_)) => On::Kernel,
             (Some(Place::Simulator), Some(_)) if steps.is_none() => {
-                return Err(self.error(header, "a command does not run on the simulator: expected `steps`"));
+                return Err(self.error(
+                    header,
+                    "a command does not run on the simulator: expected `steps`",
+                ));
             }
             (Some(Place::Simulator), _) | (None, None) => On::Simulator,
         };
@@ -437,7 +500,9 @@ impl Source<'_> {
             ip,
             stdin: table.stdin.unwrap_or_default(),
             connect_timeout: table.connect_timeout.map(|time| time.0),
-            latency: table.latency.map_or(Duration::from_millis(10), |time| time.0),
+            latency: table
+                .latency
+                .map_or(Duration::from_millis(10), |time| time.0),
             simultaneous_open: table.simultaneous_open,
         })
     }
@@ -447,33 +512,35 @@ impl Source<'_> {
             None => Vec::new(),
             Some(text) => {
                 let first = self.line(self.within(text, 0, 0..0).start);
-                parse_lines(text.get_ref(), first)
-                    .map_err(|error| self.error(self.within(text, error.line, error.at), error.message))?
+                parse_lines(text.get_ref(), first).map_err(|error| {
+                    self.error(self.within(text, error.line, error.at), error.message)
+                })?
             }
         };
-        let output = |table: Option<Spanned<OutputTable>>| -> Result<Vec<(Output, usize)>, FileError> {
-            let Some(table) = table else {
-                return Ok(Vec::new());
+        let output =
+            |table: Option<Spanned<OutputTable>>| -> Result<Vec<(Output, usize)>, FileError> {
+                let Some(table) = table else {
+                    return Ok(Vec::new());
+                };
+                let (span, line) = (table.span(), self.line(table.span().start));
+                let parts = match table.into_inner() {
+                    OutputTable::Is(text) => return Ok(vec![(Output::Is(text), line)]),
+                    OutputTable::Parts(parts) => parts,
+                };
+                let contains = parts.contains.into_vec().into_iter().map(Output::Contains);
+                let mut outputs: Vec<_> = contains.map(|output| (output, line)).collect();
+                for pattern in parts.matches.into_vec() {
+                    let regex = Regex::new(&pattern).map_err(|error| {
+                        // Its last line says why; those before show the pattern.
+                        let error = error.to_string();
+                        let why = error.lines().last().unwrap_or_default().to_owned();
+                        let why = why.trim_start_matches("error: ");
+                        self.error(span.clone(), format!("no regular expression: {why}"))
+                    })?;
+                    outputs.push((Output::Matches(regex), line));
+                }
+                Ok(outputs)
             };
-            let (span, line) = (table.span(), self.line(table.span().start));
-            let parts = match table.into_inner() {
-                OutputTable::Is(text) => return Ok(vec![(Output::Is(text), line)]),
-                OutputTable::Parts(parts) => parts,
-            };
-            let contains = parts.contains.into_vec().into_iter().map(Output::Contains);
-            let mut outputs: Vec<_> = contains.map(|output| (output, line)).collect();
-            for pattern in parts.matches.into_vec() {
-                let regex = Regex::new(&pattern).map_err(|error| {
-                    // Its last line says why; those before show the pattern.
-                    let error = error.to_string();
-                    let why = error.lines().last().unwrap_or_default().to_owned();
-                    let why = why.trim_start_matches("error: ");
-                    self.error(span.clone(), format!("no regular expression: {why}"))
-                })?;
-                outputs.push((Output::Matches(regex), line));
-            }
-            Ok(outputs)
-        };
         Ok(Expected {
             lines,
             exact: table.exact,

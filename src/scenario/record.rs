@@ -158,9 +158,8 @@ impl Recorder {
             return Some(format!("{way:<3} F*"));
         }
         // One line for each turn: how much it says at once is chance. While the ends close, so is the order.
-        let begins = !segment.payload.is_empty()
-            && self.talks != Some(direction)
-            && self.closed.is_empty();
+        let begins =
+            !segment.payload.is_empty() && self.talks != Some(direction) && self.closed.is_empty();
         begins.then(|| {
             self.talks = Some(direction);
             format!("{way:<3} *  *:*(1..)")
@@ -179,12 +178,17 @@ fn steady(said: &[u8]) -> Option<String> {
 fn window(time: Duration) -> String {
     let to = seconds(Duration::from_secs((time + time + PATIENCE).secs() + 1));
     match time >= PAUSE {
-        true => format!("{}..{to}", seconds(Duration::from_millis(time.total_millis() / 2))),
+        true => format!(
+            "{}..{to}",
+            seconds(Duration::from_millis(time.total_millis() / 2))
+        ),
         false => format!("..{to}"),
     }
 }
 
 /// A basic string of TOML, for which those of JSON are good but for DEL.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+    serde_json::Value::from(text)
+        .to_string()
+        .replace('\u{7f}', "\\u007f")
 }

@@ -114,7 +114,11 @@ pub(super) type Received = Rc<RefCell<Vec<u8>>>;
 
 impl Steps {
     /// Carries them out on a connection of our own stack.
-    pub(super) async fn on_connection(self, conn: Connection, received: Received) -> io::Result<()> {
+    pub(super) async fn on_connection(
+        self,
+        conn: Connection,
+        received: Received,
+    ) -> io::Result<()> {
         for step in self.steps {
             match step {
                 Step::Send(bytes) => conn.write_all(&bytes).await?,

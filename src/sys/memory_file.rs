@@ -17,7 +17,10 @@ impl MemoryFile {
     /// # Errors
     /// When there are too many open files, or no memory.
     pub fn new() -> io::Result<MemoryFile> {
-        Ok(MemoryFile(File::from(memfd_create("tcplab", MFdFlags::MFD_CLOEXEC)?)))
+        Ok(MemoryFile(File::from(memfd_create(
+            "tcplab",
+            MFdFlags::MFD_CLOEXEC,
+        )?)))
     }
 
     /// One that reads as `bytes`, from the beginning on.
@@ -66,9 +69,14 @@ mod tests {
 
     #[test]
     fn a_command_reads_one_and_writes_another() {
-        let (input, output) = (MemoryFile::holding(b"abc").unwrap(), MemoryFile::new().unwrap());
+        let (input, output) = (
+            MemoryFile::holding(b"abc").unwrap(),
+            MemoryFile::new().unwrap(),
+        );
         let mut command = Command::new("cat");
-        command.stdin(input.stdio().unwrap()).stdout(output.stdio().unwrap());
+        command
+            .stdin(input.stdio().unwrap())
+            .stdout(output.stdio().unwrap());
         assert!(command.status().unwrap().success());
         assert_eq!(output.len().unwrap(), 3);
         assert_eq!(output.read(100).unwrap(), b"abc");

@@ -11,12 +11,18 @@ pub(super) fn write(
     results: &BTreeMap<usize, Result>,
 ) -> io::Result<()> {
     let count = |wanted: fn(&Verdict) -> bool| {
-        results.values().filter(|result| wanted(&result.verdict)).count()
+        results
+            .values()
+            .filter(|result| wanted(&result.verdict))
+            .count()
     };
     let failures = count(|verdict| matches!(verdict, Verdict::Failed(_)));
     let missing = jobs.len() - results.len();
     let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_))) + missing;
-    let time: f64 = results.values().map(|result| result.took.as_secs_f64()).sum();
+    let time: f64 = results
+        .values()
+        .map(|result| result.took.as_secs_f64())
+        .sum();
     let sums = format!(
         "tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{time:.3}\"",
         jobs.len()
@@ -27,7 +33,9 @@ pub(super) fn write(
     for (index, job) in jobs.iter().enumerate() {
         let path = job.path.display().to_string();
         let (name, file) = (escape(&job.scenario.about), escape(&path));
-        let took = results.get(&index).map_or(0.0, |result| result.took.as_secs_f64());
+        let took = results
+            .get(&index)
+            .map_or(0.0, |result| result.took.as_secs_f64());
         write!(
             out,
             "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" time=\"{took:.3}\""
@@ -52,7 +60,11 @@ pub(super) fn write(
                         escape(&text)
                     )?;
                 }
-                writeln!(out, "      <system-out>{}</system-out>", escape(&failed.ladder))?;
+                writeln!(
+                    out,
+                    "      <system-out>{}</system-out>",
+                    escape(&failed.ladder)
+                )?;
                 writeln!(out, "    </testcase>")?;
             }
         }

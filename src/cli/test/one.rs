@@ -43,10 +43,12 @@ impl Runner<'_> {
     pub(super) fn run(&self, job: &Job) -> Result<Option<Verdict>, RunError> {
         let scenario = &job.scenario;
         match job.on {
-            None if scenario.client.simultaneous_open => {
-                Ok(Some(Verdict::Skipped("both ends open, which only the simulator can")))
-            }
-            None => Ok(Some(Verdict::Skipped("its client is a command, which needs a lab"))),
+            None if scenario.client.simultaneous_open => Ok(Some(Verdict::Skipped(
+                "both ends open, which only the simulator can",
+            ))),
+            None => Ok(Some(Verdict::Skipped(
+                "its client is a command, which needs a lab",
+            ))),
             Some(On::Simulator) => self.simulate(scenario).map(Some),
             Some(On::Kernel) => self.live(scenario),
         }
@@ -55,7 +57,9 @@ impl Runner<'_> {
     fn simulate(&self, scenario: &Scenario) -> Result<Verdict, RunError> {
         let mut drawing = Drawing::new(scenario);
         let report = scenario
-            .simulate_watched(self.kernel, |view, event, failed| drawing.event(view, event, failed))
+            .simulate_watched(self.kernel, |view, event, failed| {
+                drawing.event(view, event, failed)
+            })
             .map_err(anyhow::Error::new)?;
         Ok(drawing.verdict(report.failures))
     }
@@ -135,7 +139,8 @@ impl Follower for Checked<'_> {
     fn event(&mut self, event: &Event) {
         self.view.event(event);
         self.checker.event(&self.view, event);
-        self.drawing.event(&self.view, event, self.checker.has_failed());
+        self.drawing
+            .event(&self.view, event, self.checker.has_failed());
     }
 
     fn is_satisfied(&self) -> bool {
@@ -235,5 +240,7 @@ pub(super) fn ask_kernel(runs: &Runs) -> Option<Kernel> {
     let text = String::from_utf8_lossy(&outcome.stdout);
     // A kernel before 6.5 has no such file: its pauses double from the beginning.
     let syn_linear_timeouts = text.trim().parse().unwrap_or(0);
-    Some(Kernel { syn_linear_timeouts })
+    Some(Kernel {
+        syn_linear_timeouts,
+    })
 }

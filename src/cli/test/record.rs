@@ -43,7 +43,11 @@ pub(super) fn record(file: &Path, force: bool, cmd: &[String]) -> anyhow::Result
     };
     // Before the command runs, which may take long.
     let mut options = OpenOptions::new();
-    options.write(true).create_new(!force).create(true).truncate(true);
+    options
+        .write(true)
+        .create_new(!force)
+        .create(true)
+        .truncate(true);
     let cannot_write = || format!("cannot write {}", file.display());
     let mut out = options.open(file).with_context(|| match force {
         true => cannot_write(),
@@ -58,7 +62,9 @@ pub(super) fn record(file: &Path, force: bool, cmd: &[String]) -> anyhow::Result
             // What was made for the recording is empty.
             let _ = std::fs::remove_file(file);
             return match failed {
-                Ok(Some(_)) => anyhow::bail!("the command was still running after {} s", LIMIT.secs()),
+                Ok(Some(_)) => {
+                    anyhow::bail!("the command was still running after {} s", LIMIT.secs())
+                }
                 Ok(None) => Ok(runs.code().unwrap_or(super::CANNOT)),
                 Err(RunError::Lab(error)) => Err(error.into()),
                 Err(RunError::Other(error)) => Err(error),

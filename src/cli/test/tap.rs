@@ -65,7 +65,10 @@ pub(super) fn explain(out: &mut impl Write, failure: &Failure) -> io::Result<()>
     }
     writeln!(out, "{}:", failure.message)?;
     let width = |column: fn(&crate::scenario::Field) -> &str, head: &str| {
-        let widths = failure.fields.iter().map(|field| column(field).chars().count());
+        let widths = failure
+            .fields
+            .iter()
+            .map(|field| column(field).chars().count());
         widths.chain([head.len()]).max().unwrap_or(0)
     };
     let names = width(|field| field.name, "");
@@ -91,7 +94,9 @@ fn block(out: &mut impl Write, indent: &str, text: &str) -> io::Result<()> {
 
 /// `#` begins a directive.
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('#', "\\#").replace('\n', " ")
+    text.replace('\\', "\\\\")
+        .replace('#', "\\#")
+        .replace('\n', " ")
 }
 
 /// A double-quoted scalar of YAML, for which those of JSON are good.

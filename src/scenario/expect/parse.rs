@@ -77,8 +77,12 @@ pub fn parse_lines(text: &str, first: usize) -> Result<Vec<Expectation>, LineErr
             }
             ("}", None) => return Err(wrong(whole, "no group begins before this")),
             _ => {
-                let parsed = parse_line(line, first + index)
-                    .map_err(|(at, message)| LineError { line: index, at, message })?;
+                let parsed =
+                    parse_line(line, first + index).map_err(|(at, message)| LineError {
+                        line: index,
+                        at,
+                        message,
+                    })?;
                 match (&mut group, parsed) {
                     (Some((_, lines)), Expectation::Next(more)) => lines.extend(more),
                     (Some(_), _) => {
@@ -105,12 +109,18 @@ type Wrong = (Range<usize>, String);
 /// One line that is not empty.
 fn parse_line(line: &str, number: usize) -> Result<Expectation, Wrong> {
     let mut words = Words::split(line)?;
-    let text = line.trim().to_owned();
+    let text = without_comment(line).trim().to_owned();
     if words.take("never") {
         let (flow, what) = what(&mut words)?;
         words.end()?;
         let when = When::ANY;
-        return Ok(Expectation::Never(Line { text, number, when, flow, what }));
+        return Ok(Expectation::Never(Line {
+            text,
+            number,
+            when,
+            flow,
+            what,
+        }));
     }
     if words.take("count") {
         let Some(last) = words.words.pop() else {
@@ -121,12 +131,27 @@ fn parse_line(line: &str, number: usize) -> Result<Expectation, Wrong> {
         let (flow, what) = what(&mut words)?;
         words.end()?;
         let when = When::ANY;
-        return Ok(Expectation::Count(Line { text, number, when, flow, what }, counts));
+        return Ok(Expectation::Count(
+            Line {
+                text,
+                number,
+                when,
+                flow,
+                what,
+            },
+            counts,
+        ));
     }
     let when = when(&mut words)?;
     let (flow, what) = what(&mut words)?;
     words.end()?;
-    Ok(Expectation::Next(vec![Line { text, number, when, flow, what }]))
+    Ok(Expectation::Next(vec![Line {
+        text,
+        number,
+        when,
+        flow,
+        what,
+    }]))
 }
 
 /// The words of a line. What stands in `<…>`, `"…"` or `[…]` is one.
@@ -164,10 +189,17 @@ impl<'a> Words<'a> {
                     .find(|letter: char| letter.is_whitespace() || "<[\"".contains(letter))
                     .unwrap_or(rest.len()),
             };
-            words.push(Word { text: &rest[..len], at });
+            words.push(Word {
+                text: &rest[..len],
+                at,
+            });
             at += len;
         }
-        Ok(Words { words, next: 0, len: line.len() })
+        Ok(Words {
+            words,
+            next: 0,
+            len: line.len(),
+        })
     }
 
     fn peek(&self) -> Option<Word<'a>> {
@@ -283,7 +315,13 @@ fn moment(text: &str) -> Option<Moment> {
 
 /// `1.5`, `1.5s`, `1500ms`, `20us` or `2min`: at most a day.
 pub(in crate::scenario) fn duration(text: &str) -> Option<Duration> {
-    let units = [("ms", 1e3), ("us", 1.0), ("µs", 1.0), ("min", 60e6), ("s", 1e6)];
+    let units = [
+        ("ms", 1e3),
+        ("us", 1.0),
+        ("µs", 1.0),
+        ("min", 60e6),
+        ("s", 1e6),
+    ];
     let (number, unit) = units
         .iter()
         .find_map(|(unit, micros)| Some((text.strip_suffix(unit)?, *micros)))
@@ -330,7 +368,11 @@ fn what(words: &mut Words<'_>) -> Result<(Option<u64>, What), Wrong> {
 }
 
 fn state(words: &mut Words<'_>) -> Result<TcpState, Wrong> {
-    let named = |word: &Word<'_>| TcpState::ALL.into_iter().find(|state| state.name() == word.text);
+    let named = |word: &Word<'_>| {
+        TcpState::ALL
+            .into_iter()
+            .find(|state| state.name() == word.text)
+    };
     let state = words.peek().as_ref().and_then(named);
     let state = state.ok_or_else(|| {
         let names = TcpState::ALL.map(TcpState::name);
@@ -403,7 +445,10 @@ fn body(words: &mut Words<'_>) -> Result<Body, Wrong> {
         "udp" => Ok(Body::Udp(match words.peek() {
             Some(len) if len.text.starts_with('(') => {
                 words.next();
-                let number = len.text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+                let number = len
+                    .text
+                    .strip_prefix('(')
+                    .and_then(|text| text.strip_suffix(')'));
                 let number = number.and_then(self::number);
                 number.ok_or_else(|| len.wrong("expected a length, for example `(5)`"))?
             }
@@ -411,8 +456,8 @@ fn body(words: &mut Words<'_>) -> Result<Body, Wrong> {
         })),
         "icmp" => Ok(Body::Icmp(icmp(words))),
         flags_text => {
-            let (flags, optional) = flags(flags_text)
-                .ok_or_else(|| word.wrong(format!("expected {expected}")))?;
+            let (flags, optional) =
+                flags(flags_text).ok_or_else(|| word.wrong(format!("expected {expected}")))?;
             tcp(words, flags, optional).map(Body::Tcp)
         }
     }
@@ -467,9 +512,15 @@ fn flags(text: &str) -> Option<(Flags, Flags)> {
 }
 
 fn tcp(words: &mut Words<'_>, flags: Flags, optional: Flags) -> Result<TcpPattern, Wrong> {
-    let mut pattern = TcpPattern { flags, optional, ..TcpPattern::default() };
+    let mut pattern = TcpPattern {
+        flags,
+        optional,
+        ..TcpPattern::default()
+    };
     if let Some(word) = words.peek()
-        && word.text.starts_with(|letter: char| letter.is_ascii_digit() || "(*.".contains(letter))
+        && word
+            .text
+            .starts_with(|letter: char| letter.is_ascii_digit() || "(*.".contains(letter))
     {
         let range = "expected sequence numbers, for example `1:5(4)`, `1:*(*)` or `(4)`";
         (pattern.seq, pattern.end, pattern.len) =
