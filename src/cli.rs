@@ -16,6 +16,7 @@ mod connect;
 mod demo;
 mod doctor;
 mod explain;
+mod faults;
 mod files;
 mod labrun;
 mod live;
@@ -23,6 +24,7 @@ mod plan;
 mod run;
 mod serve;
 mod session;
+mod step;
 mod steps_client;
 mod test;
 mod watcher;
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => audit::audit(&audit),
         Command::AuditInside => audit::inside::run(),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Faults(catalogue) => faults::faults(&catalogue),
         Command::Test(test) => test::test(&test),
         Command::StepsClient(client) => steps_client::steps_client(&client),
         Command::Rules => rules(),

@@ -22,10 +22,12 @@
 #![doc = include_str!("fault/rules.txt")]
 //! ```
 //!
-//! # What it doesn't
+//! Those that are worth a name stand in the [`catalogue`], where each has an address of its own.
 //!
-//! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
-//! it in a [`Crossing`].
+//! # What a rule never does
+//!
+//! Look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
+//! it of a packet.
 
 pub mod catalogue;
 pub(crate) mod edit;

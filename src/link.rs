@@ -111,6 +111,8 @@ struct Waiting {
     bytes: Vec<u8>,
     offload: Offload,
     since: Instant,
+    /// How much later it was than that: the stack's clock may stand still while it waits.
+    ahead: Duration,
     wait: Wait,
     /// By stepping, not by a rule.
     stepped: bool,
@@ -233,6 +235,7 @@ impl Link {
                 bytes: bytes.to_vec(),
                 offload,
                 since: now,
+                ahead: journal.ahead,
                 wait,
                 stepped,
                 told: packet.clone(),
@@ -362,7 +365,7 @@ impl Link {
             };
             let released = Released {
                 packet,
-                waited: now - waiting.since,
+                waited: now - waiting.since + (journal.ahead - waiting.ahead),
                 by,
             };
             journal.tell(now, waiting.flow, EventKind::Released(released));

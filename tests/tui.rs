@@ -153,6 +153,37 @@ fn our_client_is_typed_to() {
     tmux.expect_restored();
 }
 
+/// Without the live screen: whoever sits at the terminal holds a SYN-ACK, sees the client repeat its SYN, and lets go.
+#[test]
+fn packets_wait_for_orders_in_a_plain_terminal() {
+    let client = "curl -4 -s -o /dev/null http://lab.test/";
+    let tmux = Tmux::start(
+        "step",
+        &format!("{TCPLAB} run --step --explain none -- {client}"),
+    );
+    tmux.wait_for("#1 packet 1 in: S 0:0(0)");
+    tmux.keys(&["h", "Enter"]);
+    tmux.wait_for("Ctrl-C ends the run");
+    tmux.keys(&["Enter"]);
+    tmux.wait_for("#1 packet 2 out: S. 0:0(0) ack 1");
+    // The kernel's patience with SYNs is a second.
+    tmux.wait_for("packet 3: held (by hand)");
+    tmux.wait_for("1 more >");
+    tmux.keys(&["l", "Enter"]);
+    tmux.wait_until("both are listed", |screen| {
+        let retransmitted = screen.contains("#1 packet 3 in: S 0:0(0)");
+        retransmitted && screen.contains("retransmission")
+    });
+    tmux.keys(&["d", "Space", "3", "Enter"]);
+    tmux.wait_for("dropped (by hand)");
+    tmux.keys(&["Enter"]);
+    tmux.wait_for("packet 4 in: . ack 1");
+    tmux.keys(&["c", "Enter"]);
+    let screen = tmux.wait_for("CODE 0");
+    assert!(screen.contains("by hand"), "the summary: {screen}");
+    tmux.expect_restored();
+}
+
 #[test]
 fn a_capture_is_looked_at_until_it_is_left() {
     let make = format!(

@@ -42,8 +42,8 @@ pub(super) enum Command {
     /// Run a command in a private lab and watch its connections to tcplab
     ///
     /// The lab is a user, network and mount namespace of its own: no root is needed, nothing outside is touched, and
-    /// nothing is left behind. Inside, the name lab.test leads to tcplab. The exit code is the command's own (128 plus the
-    /// signal's number if a signal killed it).
+    /// nothing is left behind. Inside, the name lab.test leads to tcplab, and each fault of `tcplab faults` has a name too.
+    /// The exit code is the command's own (128 plus the signal's number if a signal killed it).
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Serve on a TUN device in the current network namespace
@@ -78,6 +78,9 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
+    /// Show the catalogue of faults that have an address: what goes wrong there, and what a good client does
+    #[command(after_help = FAULTS_EXAMPLES)]
+    Faults(Catalogue),
     /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
     ///
     /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
@@ -126,6 +129,8 @@ pub(super) struct DemoClient {
     pub(super) address: std::net::IpAddr,
     /// The password to try
     pub(super) password: String,
+    /// How many seconds to wait for each answer
+    pub(super) patience: u64,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -228,6 +233,25 @@ pub(super) struct Capture {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) show: Show,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Catalogue {
+    /// Show this one whole
+    pub(super) name: Option<String>,
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The language of what is shown
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        default_value = "en",
+        conflicts_with = "json"
+    )]
+    pub(super) lang: Language,
+    #[command(flatten)]
+    pub(super) lab: Lab,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -353,6 +377,15 @@ pub(super) enum Language {
     Zh,
 }
 
+impl From<Language> for Lang {
+    fn from(language: Language) -> Lang {
+        match language {
+            Language::En => Lang::En,
+            Language::Zh => Lang::Zh,
+        }
+    }
+}
+
 impl Show {
     /// How much is explained.
     pub(super) fn depth(&self) -> Depth {
@@ -366,10 +399,7 @@ impl Show {
 
     /// The language of what is shown.
     pub(super) fn lang(&self) -> Lang {
-        match self.lang {
-            Language::En => Lang::En,
-            Language::Zh => Lang::Zh,
-        }
+        self.lang.into()
     }
 }
 
@@ -397,7 +427,7 @@ pub(super) struct Stack {
     /// The size of each connection's buffers, one each way: bytes, or with K or M
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,
-    /// How many connections may wait for the end of their handshake at once
+    /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
     pub(super) backlog: usize,
     /// How long TIME-WAIT lasts, in seconds
@@ -409,8 +439,33 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long, help_heading = "Stepping")]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(long, value_name = "FILE", help_heading = "Stepping")]
+    pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,
+}
+
+impl Stack {
+    /// Whether packets wait for somebody.
+    pub(super) fn steps(&self) -> bool {
+        self.step || self.step_from.is_some()
+    }
+
+    /// Whether the terminal, or standard input, is whoever's who steps.
+    pub(super) fn steps_with_input(&self) -> bool {
+        match &self.step_from {
+            Some(path) => path.as_path() == std::path::Path::new("-"),
+            None => self.step && crate::sys::pty::is_typed(),
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -461,10 +516,19 @@ Examples:
   printf '123\\n' | tcplab run --quiet -- nc -w 5 lab.test 1111
   tcplab run -v -- ping -c 1 lab.test            packets without flow are shown too
   tcplab run --seed 1 -- curl -s lab.test        the same sequence numbers every time
+  tcplab run -- curl http://synack-lost-2.test/  a fault that has a name: see `tcplab faults`
 
 Services at lab.test and every other address of the lab's networks:
   password tcp 1111, hello udp 1111, echo tcp and udp 7, discard tcp 9, daytime tcp 13,
   chargen tcp 19, http tcp 80";
+
+const FAULTS_EXAMPLES: &str = "\
+Examples:
+  tcplab faults                              all of them, with their addresses
+  tcplab faults zero-window                  one whole, with the rules that make it
+  tcplab faults --net 198.51.100.0/24        their addresses in another network
+  tcplab run -- curl http://zero-window.test/
+  sudo tcplab serve                          they are there too: 192.0.2.44, 2001:db8::44";
 
 const AUDIT_EXAMPLES: &str = "\
 Examples:

@@ -14,7 +14,7 @@ use crate::sys::clock::Clock;
 use crate::sys::lab::LabError;
 use crate::sys::wait::Waiter;
 use crate::ui::Pane;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -34,6 +34,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     start_log(&demo.show);
     let addresses = Addresses::new(&demo.lab);
     if demo.simulate {
+        refuse_stepping(&demo.stack)?;
         return simulate(&demo.show, &demo.stack, &addresses);
     }
     // The client is this program itself, with the standard library's sockets: the kernel's TCP.
@@ -41,7 +42,12 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     client
         .arg("demo-client")
         .arg(std_address(&addresses.own[0]).to_string())
-        .arg(TYPED);
+        .arg(TYPED)
+        .arg(match demo.stack.steps() {
+            // Whoever steps takes the time that it takes.
+            true => "86400".to_owned(),
+            false => PATIENCE.as_secs().to_string(),
+        });
     match in_lab(
         "demo".to_owned(),
         &demo.show,
@@ -51,6 +57,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     ) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
+            refuse_stepping(&demo.stack)?;
             say(&demo.show, &demo.show.lang().simulated_instead(error));
             simulate(&demo.show, &demo.stack, &addresses)
         }
@@ -58,12 +65,23 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     }
 }
 
+/// Simulated time does not wait for anybody.
+fn refuse_stepping(stack: &Stack) -> anyhow::Result<()> {
+    if stack.steps() {
+        bail!(
+            "stepping needs a lab: in a simulation no time passes while somebody thinks; `tcplab doctor` tells why there is none"
+        );
+    }
+    Ok(())
+}
+
 /// The client of the demonstration, inside the lab: what the seed's two client programs do.
 pub(super) fn client(client: &args::DemoClient) -> anyhow::Result<u8> {
     let server = SocketAddr::new(client.address, PORT);
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)
+    let patience = std::time::Duration::from_secs(client.patience);
+    let mut stream = TcpStream::connect_timeout(&server, patience)
         .with_context(|| format!("cannot connect to {server}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     print("连接成功")?;
     print(&read(&mut stream)?)?;
     print(&client.password)?;
@@ -77,7 +95,7 @@ pub(super) fn client(client: &args::DemoClient) -> anyhow::Result<u8> {
         ([0; 8], 0).into()
     };
     let socket = UdpSocket::bind(any)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(patience))?;
     socket.send_to(b"Hello Sever", server)?;
     let mut answer = [0; 1024];
     let (len, _) = socket

@@ -48,7 +48,7 @@ pub(super) fn engine_config(
 
 impl Faults {
     /// The rules of `--rule`, then those of files.
-    fn rules(&self) -> RuleSet {
+    pub(super) fn rules(&self) -> RuleSet {
         let files = self.rules.iter().flat_map(|RuleFile(rules)| rules);
         let mut set = RuleSet::new();
         for rule in self.rule.iter().chain(files) {
@@ -165,15 +165,6 @@ pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Part I of N.
-pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
-    let parts = text.split_once('/');
-    let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
-    parts
-        .filter(|(part, of)| (1..=*of).contains(part))
-        .ok_or_else(|| "expected a part and how many there are, for example 2/5".to_owned())
-}
-
 /// The same, for a limit of at most an hour.
 pub(super) fn limit(text: &str) -> Result<std::time::Duration, String> {
     let limit: std::time::Duration = some_seconds(text)?.into();
@@ -198,6 +189,15 @@ pub(super) fn rules(path: &str) -> Result<RuleFile, String> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         errors.join("\n")
     })
+}
+
+/// Part I of N.
+pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, for example 2/5".to_owned())
 }
 
 /// A file for a report, of the kind that its suffix tells.

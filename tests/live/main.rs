@@ -33,6 +33,8 @@ mod options;
 
 mod signals;
 
+mod stepping;
+
 mod traces;
 
 mod serve;

@@ -8,7 +8,10 @@ fn every_rule_can_be_read_and_is_about_something() {
         for text in fault.rules {
             let rule: Result<Rule, _> = text.parse();
             let rule = rule.unwrap_or_else(|error| panic!("{}: {error}", fault.name));
-            assert_eq!(rule.text, *text);
+            assert_eq!(
+                (rule.text.as_str(), rule.to_string().as_str()),
+                (*text, *text)
+            );
             assert_eq!(rule.scope, Default::default(), "the address is the scope");
         }
         assert_eq!(fault.parsed().count(), fault.rules.len());
