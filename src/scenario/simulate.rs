@@ -197,8 +197,11 @@ impl Scenario {
 #[derive(Clone, Default)]
 struct Progress {
     received: Received,
-    end: Rc<RefCell<Option<(Instant, Result<(), String>)>>>,
+    end: Rc<RefCell<Option<End>>>,
 }
+
+/// When its steps were over, and why if one has failed.
+type End = (Instant, Result<(), String>);
 
 impl Progress {
     fn ends(&self, now: Instant, result: io::Result<()>) -> io::Result<()> {
