@@ -147,6 +147,30 @@ fn a_scenario_that_fails_is_explained() {
     insta::assert_snapshot!(timeless.join("\n"));
 }
 
+/// So is the one in the README.
+#[test]
+fn the_readme_tells_the_truth_about_a_failure() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let block = |begin: &str| -> &str {
+        let from = readme.find(begin).unwrap_or_else(|| panic!("no {begin}"));
+        let text = readme[from..].split_once('\n').unwrap().1;
+        text.split("```").next().unwrap()
+    };
+    let place = Place::new("readme");
+    place.write("late.toml", block("```toml\n# late.toml"));
+    let said = place.test(&["late.toml"]);
+    let shown = block("```text\nTAP version 14");
+    let duration = |line: &&str| !line.starts_with("  duration_ms: ");
+    let mut seen = said.stdout.lines().filter(duration);
+    for line in shown
+        .lines()
+        .filter(duration)
+        .take_while(|line| *line != "…")
+    {
+        assert_eq!(seen.next(), Some(line), "{}", said.stdout);
+    }
+}
+
 #[test]
 fn exit_codes() {
     let place = Place::new("codes");
