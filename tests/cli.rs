@@ -43,6 +43,7 @@ fn help() {
         &["explain"],
         &["test"],
         &["faults"],
+        &["audit"],
         &["rules"],
         &["doctor"],
     ];

@@ -78,7 +78,7 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
-    /// Show the catalogue of faults that have an address: what goes wrong there, and what a good client does
+    /// Show the catalogue of named faults, each with an address of its own
     #[command(after_help = FAULTS_EXAMPLES)]
     Faults(Catalogue),
     /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
