@@ -80,7 +80,7 @@ impl Engine {
         let task = self.shared.task();
         let mut flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
         flow.turn(&knobs);
-        self.start(key, Flow::Tcp(Box::new(flow)));
+        self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
     }
 
@@ -107,13 +107,12 @@ impl Engine {
         let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
         let program: Program = Box::pin(client(socket));
         let flow = UdpFlow::client(id, key, now, queues, task, program);
-        self.start(key, Flow::Udp(flow));
+        self.start(Flow::Udp(flow));
         Ok(id)
     }
 
-    fn start(&mut self, key: FlowKey, flow: Flow) {
-        let place = self.flows.insert(flow);
-        self.map.insert(key, place);
+    fn start(&mut self, flow: Flow) {
+        let place = self.seat(flow);
         self.stand_in_line(place);
     }
 
