@@ -223,10 +223,6 @@ fn what_is_wrong_is_told() {
     }
     check(&["--", "true"], "the command has no {host}");
     check(
-        &["--step", "--", "true", "{host}"],
-        "an audit runs by itself",
-    );
-    check(
         &["--only", "blackhol", "--", "true", "{host}"],
         "no fault named blackhol: do you mean blackhole",
     );

@@ -120,10 +120,6 @@ struct Setup<'a> {
 pub(super) fn audit(audit: &args::Audit) -> anyhow::Result<u8> {
     super::watcher::start_plain_log(audit.quiet);
     let setup = Setup::new(audit)?;
-    ensure!(
-        !audit.stack.steps(),
-        "an audit runs by itself: --step and --step-from are for run, serve, connect and demo"
-    );
     let expected = audit.expect.as_deref().map(saved::read).transpose()?;
     let files = outputs(audit);
     let on_stdout = files.iter().filter(|(_, path)| is_stdout(path)).count();
