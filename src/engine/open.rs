@@ -79,6 +79,9 @@ impl Engine {
         let task = self.shared.task();
         let mut flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
         flow.turn(&knobs);
+        if self.shared.config.timestamps {
+            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
+        }
         self.start(key, Flow::Tcp(Box::new(flow)));
         Ok(id)
     }

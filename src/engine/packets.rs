@@ -163,7 +163,7 @@ impl Engine {
             }
             Flow::TimeWait(waiting) => {
                 let (id, record) = (waiting.id, waiting.record);
-                let verdict = record.judge(segment);
+                let verdict = record.judge(now, segment);
                 if verdict == Verdict::Reopen && self.begins_connection(segment, key) {
                     let above = record.snd_nxt + REOPEN_GAP;
                     let packet = self.open_passive(now, incoming, segment, key, Some(above));
@@ -281,6 +281,9 @@ impl Engine {
         let (iss, task) = (iss(&knobs), self.shared.task());
         let mut flow = TcpFlow::new(id, key, Opening::Passive, iss, pooled, program, task);
         flow.turn(&knobs);
+        if self.shared.config.timestamps {
+            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
+        }
         flow
     }
 

@@ -258,7 +258,7 @@ impl TcpFlow {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
-            self.guard.synchronize(segment, known.v6, known.own_mss);
+            self.guard.synchronize(now, segment, &known);
         }
         if let Some(stranded) = &stranded {
             self.account.arrived(now, stranded, received, finished);
@@ -331,7 +331,7 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
-                let len = self.guard.complete(room, len, self.key.local.ip());
+                let len = self.guard.complete(now, room, len, self.key.local.ip());
                 return match self.depart(shared, now, &mut room[..len]) {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,
@@ -371,6 +371,7 @@ impl TcpFlow {
                     snd_nxt,
                     rcv_nxt,
                     window,
+                    stamps: *self.guard.stamps(),
                 });
             }
         }
@@ -512,6 +513,7 @@ impl TcpFlow {
             segment_size: wire.segment_size(
                 self.key.peer.ip(),
                 self.peer_mss,
+                self.guard.options_len(),
                 segment.payload.len(),
             ),
         };

@@ -27,6 +27,8 @@ mod closing;
 
 mod data;
 
+mod stamps;
+
 mod siege;
 
 mod patience;
@@ -122,6 +124,14 @@ probes! {
         urgent_data_hurts_nobody
         without_ack_nothing_counts
         bulk_crosses_the_end_of_the_circle
+    }
+    stamps {
+        timestamps_are_echoed
+        timestamps_are_not_forced_upon_anybody
+        paws_drops_what_is_from_long_ago
+        segments_with_timestamps_are_not_too_long
+        three_gaps_are_told_beside_timestamps
+        timestamps_tell_a_new_syn_in_time_wait
     }
 }
 

@@ -5,7 +5,7 @@ use crate::engine::Shared;
 use crate::engine::icmp::Severity;
 use crate::event::{Cause, PacketId};
 use crate::segment::{Flags, Segment, SeqNumber, describe_offloaded};
-use crate::stack::guard::{Advice, Flight, Known, Verdict};
+use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -26,6 +26,11 @@ impl TcpFlow {
         self.account.known(state, opening, own, received, finished)
     }
 
+    /// Offers timestamps, whose clock is moved by `offset`.
+    pub(in crate::engine) fn offer_timestamps(&mut self, offset: u32) {
+        self.guard = Guard::new(offset);
+    }
+
     /// Brings the connection to where it would be had its SYN been kept, which was answered with a cookie:
     /// [`arrive`](TcpFlow::arrive) is to be called next with the ACK. Nothing of this crosses the link.
     pub(in crate::engine) fn assume(&mut self, shared: &mut Shared, now: Instant, syn: &Segment) {
@@ -40,7 +45,7 @@ impl TcpFlow {
         }
         let known = self.known(shared, TcpState::SynReceived, 0, false);
         self.account.synchronize(syn);
-        self.guard.synchronize(syn, known.v6, known.own_mss);
+        self.guard.synchronize(now, syn, &known);
         self.account.arrived(now, syn, 0, false);
         let len = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
@@ -66,10 +71,20 @@ impl TcpFlow {
     ) {
         match verdict {
             Verdict::Challenge => {
-                let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
+                let challenge = Segment {
+                    src_port: self.key.local.port(),
+                    dst_port: self.key.peer.port(),
+                    seq: known.snd_nxt,
+                    ack: known.rcv_nxt,
+                    flags: Flags::ACK,
+                    window: u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX),
+                    urgent: 0,
+                    options: self.guard.stamps().option(now),
+                    payload: 0..0,
+                    checksum_ok: true,
+                };
                 let (local, peer) = (self.key.local, self.key.peer);
-                let (seq, ack) = (known.snd_nxt, known.rcv_nxt);
-                let challenge = reply::acknowledgment(local, peer, seq, ack, window);
+                let challenge = reply::segment(local, peer, &challenge, &[]);
                 shared.send(now, Some(self.id), challenge);
             }
             Verdict::Again => self.send_early(shared, now),
@@ -92,7 +107,9 @@ impl TcpFlow {
     /// A packet in the room for answers leaves before anything else does.
     pub(super) fn leave_at_once(&mut self, shared: &mut Shared, now: Instant, len: usize) {
         let mut room = std::mem::take(&mut shared.room);
-        let len = self.guard.complete(&mut room, len, self.key.local.ip());
+        let len = self
+            .guard
+            .complete(now, &mut room, len, self.key.local.ip());
         if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
             shared.link.keep(room[..len].to_vec(), transmit.offload);
         }
