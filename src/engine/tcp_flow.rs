@@ -264,7 +264,8 @@ impl TcpFlow {
             self.account.arrived(now, stranded, received, finished);
         }
         self.account.arrived(now, segment, received, finished);
-        self.take_early_fin(shared, now, segment);
+        // The ACK of the FIN is that of all before it.
+        let answer = answer.filter(|_| !self.take_early_fin(shared, now, segment));
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send

@@ -380,7 +380,8 @@ impl Guard {
         if known.finished {
             // Section 3.10.7.4, of the states after the peer's FIN: "This should not occur [...]. Ignore the segment
             // text."
-            return match known.rcv_nxt.before(end) {
+            let more = known.rcv_nxt.before(end) || segment.flags.contains(Flags::FIN);
+            return match more {
                 true => (known.rcv_nxt, Flags::ACK, 0..0),
                 false => whole,
             };

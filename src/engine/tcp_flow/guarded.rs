@@ -230,21 +230,27 @@ impl TcpFlow {
     }
 
     /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
-    pub(super) fn take_early_fin(&mut self, shared: &mut Shared, now: Instant, segment: &Segment) {
+    /// Returns whether it was.
+    pub(super) fn take_early_fin(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        segment: &Segment,
+    ) -> bool {
         if !self.guard.holds_fin() {
-            return;
+            return false;
         }
         let (received, finished) = self.endpoint.borrow_mut().received();
         let known = self.known(shared, self.state(), received, finished);
         let Some(fin) = self.guard.due(segment, known.rcv_nxt) else {
-            return;
+            return false;
         };
         let mut packet = reply::segment(self.key.peer, self.key.local, &fin, &[]);
         iss::translate_in(&mut packet, self.shift.unwrap_or(0));
         let sockets = &mut self.endpoint.borrow_mut().sockets;
-        // smoltcp acknowledges a FIN when it is its turn to send; the room for an answer has one already.
-        let mut room = vec![0; shared.config.mtu];
-        shared.tcp.ingress(now, &packet, sockets, &mut room);
+        // smoltcp acknowledges a FIN when it is its turn to send.
+        shared.tcp.ingress(now, &packet, sockets, &mut shared.room);
         self.account.arrived(now, &fin, received, finished);
+        true
     }
 }
