@@ -332,7 +332,10 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
-                let len = self.guard.complete(now, room, len, self.key.local.ip());
+                let len = self.complete(shared, now, room, len);
+                if self.account.is_idle_talk(&room[..len]) {
+                    continue;
+                }
                 return match self.depart(shared, now, &mut room[..len]) {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,

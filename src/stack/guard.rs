@@ -31,6 +31,7 @@
 //! | timestamps | zeros, and any are echoed | RFC 7323, with PAWS |
 //! | duplicate ACKs of a FIN | never sends it again | sends it again (RFC 5681, section 3.2) |
 //! | a window too small to be worth it | uses it | waits for more (RFC 9293, section 3.8.6.2.1) |
+//! | room for a few bytes more | tells it | tells it once it is worth it (section 3.8.6.2.2) |
 //! | a window of zero | probes it at once | probes it after the retransmission timeout (section 3.8.6.1) |
 //! | an ACK that is due while Nagle's algorithm holds data back | sends both | sends the ACK (section 3.7.4) |
 
@@ -104,6 +105,33 @@ pub(crate) struct Known {
     pub(crate) finished: bool,
     /// Bytes in the send buffer, in flight or waiting.
     pub(crate) queued: usize,
+}
+
+/// The window that was told last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// Its highest right edge so far.
+    pub(crate) edge: Option<SeqNumber>,
+    pub(crate) scale: u8,
+    /// The size of the receive buffer in bytes.
+    pub(crate) buffer: u32,
+    pub(crate) own_mss: u16,
+}
+
+impl Told {
+    /// RFC 9293, section 3.8.6.2.2: the right edge stays where it is until it can move by "min [...] Fr * RCV.BUFF, Eff.snd.MSS",
+    /// where Fr is 1/2. As long as a full segment fits, no window is silly.
+    fn window(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
+        let Some(edge) = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge)) else {
+            return field;
+        };
+        let worth = u32::from(self.own_mss).min(self.buffer / 2);
+        let (left, new) = (edge.since(rcv_nxt), u32::from(field) << self.scale);
+        if left >= worth || new <= left || new - left >= worth {
+            return field;
+        }
+        (left >> self.scale) as u16
+    }
 }
 
 /// What becomes of a segment.
@@ -197,6 +225,7 @@ impl Guard {
         room: &mut [u8],
         len: usize,
         src: IpAddr,
+        before: &Told,
     ) -> usize {
         let offset = if src.is_ipv4() { 20 } else { 40 };
         let segment = TcpPacket::new_unchecked(&room[offset..len]);
@@ -207,6 +236,10 @@ impl Guard {
         let islands = self.islands.as_deref().filter(|_| self.sack && told);
         if ack {
             self.stamps.acknowledged(rcv_nxt);
+        }
+        if ack && !syn && !segment.rst() {
+            let field = before.window(rcv_nxt, segment.window_len());
+            TcpPacket::new_unchecked(&mut room[offset..len]).set_window_len(field);
         }
         if syn {
             options::stamp_syn(&mut room[offset..len], self.stamps.values(now, ack));

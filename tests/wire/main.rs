@@ -86,6 +86,8 @@ probes! {
         without_mss_the_default_counts
         segments_are_no_larger_than_the_mss
         options_are_those_of_this_handshake
+        mss_stands_in_syns_only
+        padding_is_zero
         windows_are_scaled_only_where_both_offer_it
         a_closed_port_answers_with_resets
         a_listening_port_answers_only_what_it_must
@@ -104,6 +106,7 @@ probes! {
         a_syn_is_challenged_in_every_state
     }
     data {
+        the_last_segment_is_pushed
         every_second_full_segment_is_acknowledged
         a_lone_segment_is_acknowledged_soon
         gaps_are_told_at_once

@@ -9,6 +9,7 @@ use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
+use std::net::IpAddr;
 
 impl TcpFlow {
     pub(super) fn known(
@@ -20,8 +21,8 @@ impl TcpFlow {
     ) -> Known {
         let endpoint = self.endpoint.borrow();
         let v6 = self.key.local.is_ipv6();
-        let own_mss = shared.config.mtu - if v6 { 60 } else { 40 };
-        let own = (v6, own_mss as u16, endpoint.socket().send_queue());
+        let own_mss = own_mss(shared, self.key.local.ip());
+        let own = (v6, own_mss, endpoint.socket().send_queue());
         let opening = endpoint.handshake.opening;
         self.account.known(state, opening, own, received, finished)
     }
@@ -104,12 +105,23 @@ impl TcpFlow {
         }
     }
 
+    /// Completes a packet that smoltcp has made, in a room for the largest; its new length.
+    pub(super) fn complete(
+        &mut self,
+        shared: &Shared,
+        now: Instant,
+        room: &mut [u8],
+        len: usize,
+    ) -> usize {
+        let src = self.key.local.ip();
+        let told = self.account.window_told(own_mss(shared, src));
+        self.guard.complete(now, room, len, src, &told)
+    }
+
     /// A packet in the room for answers leaves before anything else does.
     pub(super) fn leave_at_once(&mut self, shared: &mut Shared, now: Instant, len: usize) {
         let mut room = std::mem::take(&mut shared.room);
-        let len = self
-            .guard
-            .complete(now, &mut room, len, self.key.local.ip());
+        let len = self.complete(shared, now, &mut room, len);
         if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
             shared.link.keep(room[..len].to_vec(), transmit.offload);
         }
@@ -253,4 +265,9 @@ impl TcpFlow {
         self.account.arrived(now, &fin, received, finished);
         true
     }
+}
+
+/// The MSS that we announce.
+fn own_mss(shared: &Shared, src: IpAddr) -> u16 {
+    (shared.config.mtu - if src.is_ipv6() { 60 } else { 40 }) as u16
 }
