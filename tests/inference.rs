@@ -23,7 +23,7 @@ use tcplab::engine::{Config, Engine};
 use tcplab::event::{
     Cause, Direction, Event, EventKind, FlowId, Opening, Packet, PacketId, UserCall,
 };
-use tcplab::segment::{Flags, Segment};
+use tcplab::segment::{Flags, Segment, SeqNumber};
 use tcplab::service::Connection;
 use tcplab::sim::{Side, Sim, random_loss};
 use tcplab::state::TcpState;
@@ -159,6 +159,8 @@ struct Check<'a> {
     sent: VecDeque<Sent>,
     /// A FIN that has come before data which it follows.
     early_fin: Option<Segment>,
+    /// RCV.NXT of the left end after the packet before.
+    rcv_nxt: Option<SeqNumber>,
     /// Once a FIN of the left end has arrived: whether it was not the first one.
     first_fin_lost: Option<bool>,
     /// The newest packet that has arrived at either end, and what state the end is in.
@@ -248,6 +250,7 @@ impl<'a> Check<'a> {
             },
             sent: VecDeque::new(),
             early_fin: None,
+            rcv_nxt: None,
             first_fin_lost: None,
             chains: Default::default(),
             told: 0,
@@ -311,11 +314,23 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Whoever stands beside the left end knows what a FIN before its turn does: nothing until its turn comes.
+    /// Whoever stands beside the left end knows what a FIN before its turn does: nothing until its turn comes. And what
+    /// a segment does that was received before: nothing (RFC 9293, section 3.10.7.4, "First, check sequence number").
     fn see(&mut self, packet: &Packet, segment: &Segment) {
         let rcv_nxt = packet.variables.as_ref().and_then(|known| known.rcv_nxt);
-        let early = |fin: &Segment| rcv_nxt.is_some_and(|next| next.before(fin.end()));
+        let before = std::mem::replace(&mut self.rcv_nxt, rcv_nxt);
+        let old = before.is_some_and(|next| segment.end().at_or_before(next));
         let arrives = packet.direction == Direction::In;
+        let reset = segment.flags.contains(Flags::RST);
+        if arrives && reset && before.is_some_and(|next| segment.seq != next) {
+            // RFC 5961, section 3.2: it only draws a challenge.
+            return;
+        }
+        let in_order = !arrives || segment.sequence_len() == 0;
+        if old && !in_order && !segment.flags.contains(Flags::SYN) {
+            return;
+        }
+        let early = |fin: &Segment| rcv_nxt.is_some_and(|next| next.before(fin.end()));
         if arrives && has_fin(packet) && early(segment) && rcv_nxt != Some(segment.seq) {
             self.early_fin = Some(segment.clone());
             let flags = Flags(segment.flags.0 & !Flags::FIN.0);
@@ -327,7 +342,15 @@ impl<'a> Check<'a> {
         }
         self.beside_sees(opposite(packet.direction), segment);
         if let Some(fin) = self.early_fin.take_if(|fin| arrives && !early(fin)) {
-            self.beside_sees(Direction::Out, &fin);
+            // With all that has come early before it.
+            let first = before.unwrap_or(fin.seq);
+            let payload = 0..fin.end().since(first) as usize - 1;
+            let whole = Segment {
+                seq: first,
+                payload,
+                ..fin
+            };
+            self.beside_sees(Direction::Out, &whole);
         }
     }
 
