@@ -1,7 +1,7 @@
 //! The command line: arguments as they were typed, a plan that was checked, and carrying it out.
 //!
 //! ```text
-//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, doctor ──▶ exit code
+//!   args (clap) ──▶ plan (every value checked) ──▶ demo, run, serve, connect, explain, test, … ──▶ exit code
 //!                                                          │
 //!                                     session: TUN ◀──▶ Engine ──▶ watcher ──▶ stderr
 //! ```
@@ -16,14 +16,20 @@ mod connect;
 mod demo;
 mod doctor;
 mod explain;
+mod faults;
 mod files;
+mod labrun;
 mod live;
 mod plan;
 mod run;
 mod serve;
 mod session;
+mod step;
+mod steps_client;
+mod test;
 mod watcher;
 
+use crate::fault::GRAMMAR;
 use args::{Args, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -56,6 +62,10 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => audit::audit(&audit),
         Command::AuditInside => audit::inside::run(),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Faults(catalogue) => faults::faults(&catalogue),
+        Command::Test(test) => test::test(&test),
+        Command::StepsClient(client) => steps_client::steps_client(&client),
+        Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };
     match result {
@@ -68,6 +78,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(CANNOT)
         }
     }
+}
+
+/// `tcplab rules`: the same as `tcplab help rules`.
+fn rules() -> anyhow::Result<u8> {
+    io::stdout().write_all(GRAMMAR.as_bytes())?;
+    Ok(0)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -435,6 +435,11 @@ impl Engine {
         self.clock.when(due.into_iter().flatten().min()?)
     }
 
+    /// How much is told in events.
+    pub fn watch(&self) -> Watch {
+        self.shared.config.watch
+    }
+
     /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
     pub fn is_quiet(&self) -> bool {
         self.flows.iter().all(|(_, flow)| match flow {

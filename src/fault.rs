@@ -22,10 +22,12 @@
 #![doc = include_str!("fault/rules.txt")]
 //! ```
 //!
-//! # What it doesn't
+//! Those that are worth a name stand in the [`catalogue`], where each has an address of its own.
 //!
-//! What a rule never does: look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
-//! it in a [`Crossing`].
+//! # What a rule never does
+//!
+//! Look at a clock, draw a number that the seed doesn't decide, or know more than the link tells
+//! it of a packet.
 
 pub mod catalogue;
 pub(crate) mod edit;
@@ -48,6 +50,9 @@ pub(crate) use judge::{Crossing, Judge, Judgment};
 use crate::event::RuleId;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+
+/// How rules are written, with examples: what the documentation of [this module](self) has too.
+pub const GRAMMAR: &str = include_str!("fault/rules.txt");
 
 /// Rules and knobs, for everyone or for one of our addresses.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,8 +79,19 @@ impl RuleSet {
 
     /// Adds a rule for connections to one of our addresses. It is asked after the general ones.
     pub fn add_at(&mut self, address: IpAddr, rule: Rule) -> RuleId {
+        self.add_at_each([address], rule)
+    }
+
+    /// The same for several of our addresses.
+    pub fn add_at_each(
+        &mut self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        rule: Rule,
+    ) -> RuleId {
         let id = self.keep(rule);
-        self.of_address.entry(address).or_default().push(id);
+        for address in addresses {
+            self.of_address.entry(address).or_default().push(id);
+        }
         id
     }
 
@@ -92,6 +108,11 @@ impl RuleSet {
     /// A rule; `None` for [`RuleId::HAND`] and numbers that were not given out.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// Whether a rule is for all our addresses.
+    pub fn is_general(&self, id: RuleId) -> bool {
+        self.general.contains(&id)
     }
 
     /// Whether any is asked about packets of connections to `local`.

@@ -70,7 +70,7 @@
 //! | [`segment`] | bytes to a description, which never fails; packetdrill notation | 0 |
 //! | [`state`] | the eleven states of RFC 9293 and the legal edges between them | 0 |
 //! | [`event`] | the one vocabulary for what happens | 0 |
-//! | [`fault`] | what is to go wrong: rules about packets, knobs of the stack | 1 |
+//! | [`fault`] | what is to go wrong: rules about packets, knobs of the stack, a catalogue of both | 1 |
 //! | `link` | the one place where packets cross | 1 |
 //! | `stack` | smoltcp held one step at a time; the flow table, TIME-WAIT, fragments, initial sequence numbers | 1 |
 //! | [`service`] | `Connection`, and one file for each service and its client | 1 |
@@ -78,7 +78,9 @@
 //! | [`sim`] | two engines and one virtual clock | 3 |
 //! | [`words`] | every sentence that people read, in English and Chinese | 3 |
 //! | [`view`] | events folded into what people ask of a connection | 3 |
+//! | [`step`] | stepping by hand: what waits, and what is said about it | 3 |
 //! | [`capture`] | packets that somebody else captured, as events | 3 |
+//! | [`scenario`] | what a client does, what goes wrong, what shall happen: read from a file, and judged | 3 |
 //! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes | 3 |
 //! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for | 4 |
 //! | [`cli`] | the command line: arguments, a checked plan, carrying it out | 5 |
@@ -102,11 +104,15 @@ pub mod sim;
 
 pub mod view;
 
+pub mod step;
+
 pub mod words;
 
 pub mod capture;
 
 pub mod sink;
+
+pub mod scenario;
 
 pub mod sys;
 

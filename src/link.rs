@@ -57,6 +57,8 @@ pub(crate) struct Incoming<'a> {
     /// The packet as which it has been told already: a packet put together from fragments never crossed the
     /// link itself, but the last of its fragments did; one with which a rule has interfered was told with its fate.
     pub(crate) told: Option<PacketId>,
+    /// Whether the rules know that a part of it was sent before; our end knows only what has reached it.
+    pub(crate) again: bool,
 }
 
 /// What a connection knows about a segment of its own. The default is for packets that are none.
@@ -109,6 +111,8 @@ struct Waiting {
     bytes: Vec<u8>,
     offload: Offload,
     since: Instant,
+    /// How much later it was than that: the stack's clock may stand still while it waits.
+    ahead: Duration,
     wait: Wait,
     /// By stepping, not by a rule.
     stepped: bool,
@@ -139,7 +143,7 @@ impl Link {
                 bytes: incoming.bytes.to_vec(),
                 fate: discard.map_or(Fate::Delivered, Fate::Discarded),
                 crossed: None,
-                retransmission: remarks.retransmission,
+                retransmission: remarks.retransmission || incoming.again,
                 reason: remarks.reason,
                 variables: remarks.variables,
             };
@@ -231,6 +235,7 @@ impl Link {
                 bytes: bytes.to_vec(),
                 offload,
                 since: now,
+                ahead: journal.ahead,
                 wait,
                 stepped,
                 told: packet.clone(),
@@ -360,7 +365,7 @@ impl Link {
             };
             let released = Released {
                 packet,
-                waited: now - waiting.since,
+                waited: now - waiting.since + (journal.ahead - waiting.ahead),
                 by,
             };
             journal.tell(now, waiting.flow, EventKind::Released(released));

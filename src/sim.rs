@@ -172,7 +172,9 @@ impl Sim {
         &mut self.engines[side as usize]
     }
 
-    fn next_at(&self) -> Option<Instant> {
+    /// When anything happens next; `None` when nothing ever will. To be asked after [`step`](Sim::step), before anything
+    /// else is asked of an engine.
+    pub fn next_at(&self) -> Option<Instant> {
         let arrival = self.under_way.peek().map(|Reverse((at, ..))| *at);
         let timeouts = self.engines.iter().map(Engine::poll_timeout);
         timeouts.chain([arrival]).flatten().min()

@@ -30,6 +30,8 @@ pub mod pty;
 
 pub mod http;
 
+pub mod memory_file;
+
 pub mod diag;
 
 mod netlink;

@@ -77,6 +77,7 @@ macro_rules! sentences {
 }
 
 mod fates;
+mod faults;
 mod labels;
 mod lessons;
 mod marks;
@@ -84,6 +85,7 @@ mod reports;
 mod screen;
 mod segments;
 mod states;
+mod stepping;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// The top modules with their layers, lowest first. `lib.rs` and `main.rs` stand above all.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 18] = [
     ("segment", 0),
     ("state", 0),
     ("event", 0),
@@ -20,6 +20,7 @@ const LAYERS: [(&str, u8); 17] = [
     ("scenario", 3),
     ("words", 3),
     ("view", 3),
+    ("step", 3),
     ("capture", 3),
     ("sink", 3),
     ("sys", 4),
@@ -29,13 +30,16 @@ const LAYERS: [(&str, u8); 17] = [
 
 /// Within a layer, who may use whom: the vocabulary of events is made of segments and states, the link asks the rules,
 /// and what sinks write is drawn from views.
-const NEIGHBOURS: [(&str, &str); 6] = [
+const NEIGHBOURS: [(&str, &str); 9] = [
     ("event", "segment"),
     ("event", "state"),
     ("link", "fault"),
     ("sink", "view"),
     ("sink", "words"),
     ("capture", "view"),
+    ("scenario", "sim"),
+    ("scenario", "view"),
+    ("step", "view"),
 ];
 
 /// The highest layer that must not know the operating system.

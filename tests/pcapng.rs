@@ -293,7 +293,7 @@ fn what_was_meant_stands_beside_what_crossed() {
     );
     let time = |row: &Vec<String>| row[0].parse::<f64>().unwrap();
     assert!((time(&released[0]) - time(&meant_at[0]) - 0.3).abs() < 1e-6);
-    let edited = crossed("tcp.len == 5 && frame.comment contains \"fate=rewritten\"");
+    let edited = crossed("tcp.window_size_value == 1000");
     assert_eq!(words(&edited[0], &keys), "fate=rewritten rule=3");
 }
 

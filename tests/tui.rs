@@ -153,6 +153,83 @@ fn our_client_is_typed_to() {
     tmux.expect_restored();
 }
 
+/// Without the live screen: whoever sits at the terminal holds a SYN-ACK, sees the client repeat its SYN, and lets go.
+#[test]
+fn packets_wait_for_orders_in_a_plain_terminal() {
+    let client = "curl -4 -s -o /dev/null http://lab.test/";
+    let tmux = Tmux::start(
+        "step",
+        &format!("{TCPLAB} run --step --explain none -- {client}"),
+    );
+    tmux.wait_for("#1 packet 1 in: S 0:0(0)");
+    tmux.keys(&["h", "Enter"]);
+    tmux.wait_for("Ctrl-C ends the run");
+    tmux.keys(&["Enter"]);
+    tmux.wait_for("#1 packet 2 out: S. 0:0(0) ack 1");
+    // The kernel's patience with SYNs is a second.
+    tmux.wait_for("packet 3: held (by hand)");
+    tmux.wait_for("1 more >");
+    tmux.keys(&["l", "Enter"]);
+    tmux.wait_until("both are listed", |screen| {
+        let retransmitted = screen.contains("#1 packet 3 in: S 0:0(0)");
+        retransmitted && screen.contains("retransmission")
+    });
+    tmux.keys(&["d", "Space", "3", "Enter"]);
+    tmux.wait_for("dropped (by hand)");
+    tmux.keys(&["Enter"]);
+    tmux.wait_for("packet 4 in: . ack 1");
+    tmux.keys(&["c", "Enter"]);
+    let screen = tmux.wait_for("CODE 0");
+    assert!(screen.contains("by hand"), "the summary: {screen}");
+    tmux.expect_restored();
+}
+
+#[test]
+fn a_capture_is_looked_at_until_it_is_left() {
+    let make = format!(
+        "{TCPLAB} run --quiet -w capture.pcapng -- sh -c \"echo hello | nc -4 -N lab.test 7; echo hello | nc -4 -N lab.test 7\""
+    );
+    let tmux = Tmux::start(
+        "explain",
+        &format!("{make} && {TCPLAB} explain --tui capture.pcapng"),
+    );
+    let screen = tmux.wait_for("Connections 2: client, its state, server's");
+    assert!(screen.contains("client (inferred)"), "{screen}");
+    assert!(screen.contains("server (inferred)"), "{screen}");
+    assert!(!screen.contains("lost"), "{screen}");
+    tmux.keys(&["Enter", "g"]);
+    tmux.wait_for("sent by the client; delivered");
+    tmux.keys(&["f"]);
+    tmux.wait_for("FROZEN, 0 newer");
+    tmux.keys(&["/", "nothing like it", "Enter"]);
+    tmux.wait_for("Connections 0 of 2");
+    tmux.keys(&["q"]);
+    let screen = tmux.wait_for("CODE 0");
+    assert!(screen.contains("all: 2 connections"), "{screen}");
+    tmux.expect_restored();
+}
+
+#[test]
+fn a_capture_may_be_cut_or_never_end() {
+    // More follows only when nobody looks any more.
+    let make = format!("{TCPLAB} run --quiet -w - -- nc -z lab.test 7 >capture.pcapng");
+    let tmux = Tmux::start(
+        "endless",
+        &format!("{make}; (cat capture.pcapng; sleep 60) | {TCPLAB} explain --tui -"),
+    );
+    tmux.wait_for("Connections 1: client");
+    tmux.keys(&["q"]);
+    tmux.wait_for("connects to");
+    tmux.expect_alternate_off();
+
+    let cut = format!("{make}; head -c -9 capture.pcapng >cut.pcapng");
+    let tmux = Tmux::start("cut", &format!("{cut}; {TCPLAB} explain --tui cut.pcapng"));
+    tmux.wait_for("read as far as it goes: ");
+    tmux.keys(&["q"]);
+    tmux.wait_for("CODE 1");
+    tmux.expect_restored();
+}
+
 #[test]
 fn without_a_terminal_it_says_what_is_missing() {
     let output = Command::new(TCPLAB)
@@ -185,7 +262,7 @@ impl Tmux {
         let script = tmux.dir.join("script");
         let dir = tmux.dir.display();
         let text = format!(
-            "stty -a >'{dir}/before'\n{line}\ncode=$?\nstty -a >'{dir}/after'\necho CODE $code\nsleep 60\n"
+            "cd '{dir}'\nstty -a >'{dir}/before'\n{line}\ncode=$?\nstty -a >'{dir}/after'\necho CODE $code\nsleep 60\n"
         );
         fs::write(&script, text).unwrap();
         let shell = format!("LC_ALL=C.UTF-8 sh '{}'", script.display());
@@ -248,6 +325,13 @@ impl Tmux {
             assert!(start.elapsed() < BOUND, "not seen: {what}\n{screen}");
             sleep(Duration::from_millis(50));
         }
+    }
+
+    /// What was there before the live screen is there again.
+    #[track_caller]
+    fn expect_alternate_off(&self) {
+        let flags = self.tmux(&["display-message", "-p", "#{alternate_on}"]);
+        assert_eq!(String::from_utf8(flags.stdout).unwrap().trim(), "0");
     }
 
     /// The terminal is set as it was, and its cursor can be seen.

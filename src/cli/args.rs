@@ -2,8 +2,11 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    limit, listen_address, network_v4, network_v6, prefix, report, seconds, size, some_seconds,
+    RuleFile, limit, listen_address, network_v4, network_v6, prefix, report, rules, seconds, shard,
+    size, some_seconds,
 };
+use crate::fault::{GRAMMAR, Rule};
+use crate::scenario::Step;
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
 use crate::words::Lang;
@@ -12,6 +15,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
@@ -38,8 +42,8 @@ pub(super) enum Command {
     /// Run a command in a private lab and watch its connections to tcplab
     ///
     /// The lab is a user, network and mount namespace of its own: no root is needed, nothing outside is touched, and
-    /// nothing is left behind. Inside, the name lab.test leads to tcplab. The exit code is the command's own (128 plus the
-    /// signal's number if a signal killed it).
+    /// nothing is left behind. Inside, the name lab.test leads to tcplab, and each fault of `tcplab faults` has a name too.
+    /// The exit code is the command's own (128 plus the signal's number if a signal killed it).
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Serve on a TUN device in the current network namespace
@@ -74,6 +78,22 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
+    /// Show the catalogue of named faults, each with an address of its own
+    #[command(after_help = FAULTS_EXAMPLES)]
+    Faults(Catalogue),
+    /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
+    ///
+    /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
+    /// own stack carries out on a simulator in virtual time. The results appear as TAP (version 14) on standard output: what
+    /// was expected and what came, field by field, and the ladder up to there. The exit code is 0 when all passed, 1
+    /// when one did not, 2 when one could not be run.
+    #[command(after_help = include_str!("test/help.txt"))]
+    Test(Test),
+    #[command(hide = true)]
+    StepsClient(StepsClient),
+    /// Tell how rules are written, for --rule and --rules
+    #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
+    Rules,
     /// Say what this machine allows, and what mends what it doesn't
     Doctor,
 }
@@ -109,6 +129,8 @@ pub(super) struct DemoClient {
     pub(super) address: std::net::IpAddr,
     /// The password to try
     pub(super) password: String,
+    /// How many seconds to wait for each answer
+    pub(super) patience: u64,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -213,6 +235,78 @@ pub(super) struct Capture {
     pub(super) show: Show,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(super) struct Catalogue {
+    /// Show this one whole
+    pub(super) name: Option<String>,
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The language of what is shown
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        default_value = "en",
+        conflicts_with = "json"
+    )]
+    pub(super) lang: Language,
+    #[command(flatten)]
+    pub(super) lab: Lab,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Test {
+    /// Scenarios, and folders whose .toml files are scenarios
+    #[arg(required_unless_present = "record", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Also write the results to a file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// How many run at once; as many as there are processors unless told otherwise
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Run only those with this text in their path or in what they are about
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Run only part I of N, for example 2/5: all parts together are all scenarios, each once
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<(usize, usize)>,
+    /// Only say which would run
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Run all on the simulator that can be; the others are skipped
+    #[arg(long, conflicts_with = "live")]
+    pub(super) simulate: bool,
+    /// Carry steps out on the kernel's sockets in a lab; what can't be is skipped
+    #[arg(long)]
+    pub(super) live: bool,
+    /// Show the ladder of every scenario
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Write a scenario from what happens when CMD runs in a lab; {host} and {port} in CMD are filled in
+    #[arg(long, value_name = "FILE", requires = "cmd", conflicts_with_all = ["files", "junit", "jobs", "filter", "shard", "list", "simulate", "live", "verbose"])]
+    pub(super) record: Option<PathBuf>,
+    /// Overwrite the file of --record
+    #[arg(long, requires = "record")]
+    pub(super) force: bool,
+    /// The command of --record and its arguments
+    #[arg(last = true, value_name = "CMD", requires = "record")]
+    pub(super) cmd: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StepsClient {
+    /// tcp or udp
+    pub(super) transport: String,
+    /// Where to connect
+    pub(super) peer: SocketAddr,
+    /// How long to wait for that, in milliseconds
+    #[arg(long)]
+    pub(super) connect_timeout: Option<u64>,
+    /// What to do
+    pub(super) steps: Vec<Step>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Client {
     /// TCP: prints what the server asks, sends a line of standard input as the password
@@ -283,6 +377,15 @@ pub(super) enum Language {
     Zh,
 }
 
+impl From<Language> for Lang {
+    fn from(language: Language) -> Lang {
+        match language {
+            Language::En => Lang::En,
+            Language::Zh => Lang::Zh,
+        }
+    }
+}
+
 impl Show {
     /// How much is explained.
     pub(super) fn depth(&self) -> Depth {
@@ -296,10 +399,7 @@ impl Show {
 
     /// The language of what is shown.
     pub(super) fn lang(&self) -> Lang {
-        match self.lang {
-            Language::En => Lang::En,
-            Language::Zh => Lang::Zh,
-        }
+        self.lang.into()
     }
 }
 
@@ -339,6 +439,45 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long, help_heading = "Stepping")]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(long, value_name = "FILE", help_heading = "Stepping")]
+    pub(super) step_from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) faults: Faults,
+}
+
+impl Stack {
+    /// Whether packets wait for somebody.
+    pub(super) fn steps(&self) -> bool {
+        self.step || self.step_from.is_some()
+    }
+
+    /// Whether the terminal, or standard input, is whoever's who steps.
+    pub(super) fn steps_with_input(&self) -> bool {
+        match &self.step_from {
+            Some(path) => path.as_path() == std::path::Path::new("-"),
+            None => self.step && crate::sys::pty::is_typed(),
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Faults")]
+pub(super) struct Faults {
+    /// What is to go wrong, such as 'drop out SYN-ACK #1'; repeatable, the first rule that is about a packet decides. `tcplab
+    /// help rules` tells how rules are written
+    #[arg(long, value_name = "RULE")]
+    pub(super) rule: Vec<Rule>,
+    /// Read rules from a file, one a line, to be asked after those of --rule; `-` is standard input; repeatable
+    #[arg(long, value_name = "FILE", value_parser = rules)]
+    pub(super) rules: Vec<RuleFile>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -377,10 +516,19 @@ Examples:
   printf '123\\n' | tcplab run --quiet -- nc -w 5 lab.test 1111
   tcplab run -v -- ping -c 1 lab.test            packets without flow are shown too
   tcplab run --seed 1 -- curl -s lab.test        the same sequence numbers every time
+  tcplab run -- curl http://synack-lost-2.test/  a fault that has a name: see `tcplab faults`
 
 Services at lab.test and every other address of the lab's networks:
   password tcp 1111, hello udp 1111, echo tcp and udp 7, discard tcp 9, daytime tcp 13,
   chargen tcp 19, http tcp 80";
+
+const FAULTS_EXAMPLES: &str = "\
+Examples:
+  tcplab faults                              all of them, with their addresses
+  tcplab faults zero-window                  one whole, with the rules that make it
+  tcplab faults --net 198.51.100.0/24        their addresses in another network
+  tcplab run -- curl http://zero-window.test/
+  sudo tcplab serve                          they are there too: 192.0.2.44, 2001:db8::44";
 
 const AUDIT_EXAMPLES: &str = "\
 Examples:

@@ -125,10 +125,14 @@ pub(super) fn audit(audit: &args::Audit) -> anyhow::Result<u8> {
     let on_stdout = files.iter().filter(|(_, path)| is_stdout(path)).count();
     ensure!(on_stdout <= 1, "only one format can go to standard output");
 
+    let faults = match audit.sweep {
+        true => None,
+        false => Some(setup.faults()?),
+    };
     let (normal, good_code, good_run) = setup.good_run()?;
-    let cases = match audit.sweep {
-        true => sweep::cases(&setup.addresses, &good_run)?,
-        false => setup.faults()?,
+    let cases = match faults {
+        Some(cases) => cases,
+        None => sweep::cases(&setup.addresses, &good_run)?,
     };
     let progress = if audit.sweep { "sweep" } else { "audit" };
     let ran = lab::run(&setup, &cases, progress)?;

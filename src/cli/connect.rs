@@ -5,6 +5,7 @@ use super::plan::{engine_config, kernel_side, std_address};
 use super::run::LAB_TUN;
 use super::serve::open_tun;
 use super::session::Session;
+use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::engine::{Command, Engine};
 use crate::event::{FlowId, Transport};
@@ -39,11 +40,17 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     start_log(&connect.show);
     let waiter = Waiter::new()?;
     let clock = Clock::start();
-    let watcher = Watcher::new(
+    let mut watcher = Watcher::new(
         &connect.show,
         clock.wall_at_start(),
         Some(connect.stack.time_wait),
     )?;
+    if connect.stack.steps_with_input() && !connect.show.tui {
+        bail!(
+            "the client reads from where orders would come: redirect standard input, or let a FIFO say what to do with --step-from FIFO"
+        );
+    }
+    watcher.step_by(Stepper::open(&connect.stack, &connect.show)?);
     let peer = resolve(&connect.peer, &connect.tun)?;
     if connect.cmd.is_empty() {
         let tun = open_tun(&connect.tun, &connect.stack)?;
@@ -102,6 +109,7 @@ fn begin<'a>(
 ) -> anyhow::Result<Session<'a>> {
     let own = connect.tun.addr.clone();
     let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
+    watcher.know(&config.rules);
     let pane = match is_typed() {
         true => Pane::Lines,
         false => Pane::Printed,
@@ -124,6 +132,9 @@ fn talk(
     peer: SocketAddr,
     mut server: Option<&mut crate::sys::child::Child>,
 ) -> anyhow::Result<u8> {
+    if connect.stack.steps() {
+        session.begin_stepping();
+    }
     if let Some(server) = server.as_deref_mut() {
         await_server(&mut session, server, transport(connect.service), peer)?;
     }
@@ -134,6 +145,10 @@ fn talk(
     let mut done_at: Option<Instant> = None;
     let mut server_told = false;
     loop {
+        if session.waits() {
+            // Whoever steps takes the time that it takes.
+            done_at = done_at.map(|_| session.now());
+        }
         let deadline = done_at.map(|at| at + LINGER);
         // On a live screen lines are typed there.
         let wants_input = console.wants_input() && !(session.watcher().is_live() && is_typed());
@@ -146,7 +161,7 @@ fn talk(
         }
         let mut leave = false;
         if ready.screen {
-            leave = obey(&mut session, &console);
+            leave = obey(&mut session, &console)?;
             session.engine.handle_command(now, Command::Wake(flow));
             session.drain()?;
         }
@@ -154,6 +169,7 @@ fn talk(
         let caught = ready.signals.first().map(|caught| caught.signal);
         if let Some(signal) = caught.or(leave.then_some(Signal::SIGINT)) {
             interrupted = Some(signal);
+            session.stop_stepping()?;
             session.engine.handle_command(now, Command::Abort(flow));
             session.drain()?;
             break;
@@ -164,7 +180,7 @@ fn talk(
         if session.engine.has_program(flow) {
             continue;
         }
-        if now >= *done_at.get_or_insert(now) + LINGER {
+        if now >= *done_at.get_or_insert(now) + LINGER && !session.waits() {
             match server.as_deref().filter(|_| !server_told) {
                 // A server that never closes does so when it ends.
                 Some(server) => server.kill(Signal::SIGTERM)?,
@@ -177,6 +193,7 @@ fn talk(
     if interrupted.is_none() {
         look(&mut session, server, &console)?;
     }
+    session.stop_stepping()?;
     let outcome = session.outcome().cloned().flatten();
     session.finish();
     match (interrupted, outcome) {
@@ -190,18 +207,18 @@ fn talk(
 }
 
 /// Does what the live screen asks for. Answers whether that is to end.
-fn obey(session: &mut Session<'_>, console: &Console) -> bool {
+fn obey(session: &mut Session<'_>, console: &Console) -> anyhow::Result<bool> {
     let mut leave = false;
-    for request in session.watcher().requests() {
+    for request in session.requests()? {
         match request {
             Request::Type(line) => console.feed(&line),
             Request::EndInput => console.end_input(),
             Request::Leave => leave = true,
-            // The screen keeps these to itself.
-            Request::Keys(_) => {}
+            // The screen keeps the first to itself, and the others are done already.
+            Request::Keys(_) | Request::Step(_) => {}
         }
     }
-    leave
+    Ok(leave)
 }
 
 /// Leaves the live screen there, if there is one, until a key or a signal ends it.
@@ -214,7 +231,7 @@ fn look(
     watcher.ended(watcher.lang().client_ended());
     while session.watcher().is_live() {
         let ready = session.step(server.as_deref_mut(), false, None)?;
-        if !ready.signals.is_empty() || ready.screen && obey(session, console) {
+        if !ready.signals.is_empty() || ready.screen && obey(session, console)? {
             break;
         }
     }

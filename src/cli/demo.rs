@@ -4,8 +4,9 @@ use super::args::{self, Show, Stack};
 use super::plan::{engine_config, std_address};
 use super::run::{Addresses, RunError, in_lab};
 use super::watcher::{Watcher, start_log};
-use crate::engine::{Command, Engine};
+use crate::engine::{Command, Config, Engine};
 use crate::event::FlowId;
+use crate::fault::RuleSet;
 use crate::service::password::password_client;
 use crate::service::{Console, hello::hello_client};
 use crate::sim::{Side, Sim};
@@ -13,7 +14,7 @@ use crate::sys::clock::Clock;
 use crate::sys::lab::LabError;
 use crate::sys::wait::Waiter;
 use crate::ui::Pane;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use smoltcp::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -33,6 +34,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     start_log(&demo.show);
     let addresses = Addresses::new(&demo.lab);
     if demo.simulate {
+        refuse_stepping(&demo.stack)?;
         return simulate(&demo.show, &demo.stack, &addresses);
     }
     // The client is this program itself, with the standard library's sockets: the kernel's TCP.
@@ -40,7 +42,12 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     client
         .arg("demo-client")
         .arg(std_address(&addresses.own[0]).to_string())
-        .arg(TYPED);
+        .arg(TYPED)
+        .arg(match demo.stack.steps() {
+            // Whoever steps takes the time that it takes.
+            true => "86400".to_owned(),
+            false => PATIENCE.as_secs().to_string(),
+        });
     match in_lab(
         "demo".to_owned(),
         &demo.show,
@@ -50,6 +57,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     ) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
+            refuse_stepping(&demo.stack)?;
             say(&demo.show, &demo.show.lang().simulated_instead(error));
             simulate(&demo.show, &demo.stack, &addresses)
         }
@@ -57,12 +65,23 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     }
 }
 
+/// Simulated time does not wait for anybody.
+fn refuse_stepping(stack: &Stack) -> anyhow::Result<()> {
+    if stack.steps() {
+        bail!(
+            "stepping needs a lab: in a simulation no time passes while somebody thinks; `tcplab doctor` tells why there is none"
+        );
+    }
+    Ok(())
+}
+
 /// The client of the demonstration, inside the lab: what the seed's two client programs do.
 pub(super) fn client(client: &args::DemoClient) -> anyhow::Result<u8> {
     let server = SocketAddr::new(client.address, PORT);
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)
+    let patience = std::time::Duration::from_secs(client.patience);
+    let mut stream = TcpStream::connect_timeout(&server, patience)
         .with_context(|| format!("cannot connect to {server}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     print("连接成功")?;
     print(&read(&mut stream)?)?;
     print(&client.password)?;
@@ -76,7 +95,7 @@ pub(super) fn client(client: &args::DemoClient) -> anyhow::Result<u8> {
         ([0; 8], 0).into()
     };
     let socket = UdpSocket::bind(any)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(patience))?;
     socket.send_to(b"Hello Sever", server)?;
     let mut answer = [0; 1024];
     let (len, _) = socket
@@ -119,9 +138,15 @@ fn simulate(show: &Show, stack: &Stack, addresses: &Addresses) -> anyhow::Result
         config.seed = config.seed.wrapping_add(seed);
         Ok(config)
     };
-    let mut server = Engine::new(config(addresses.own.clone(), 0)?);
+    let server = config(addresses.own.clone(), 0)?;
+    watcher.know(&server.rules);
+    let mut server = Engine::new(server);
     server.serve_standard(&stack.password);
-    let client = Engine::new(config(addresses.kernel.clone(), 1)?);
+    // Rules are about our end, and the client plays the peer.
+    let client = Engine::new(Config {
+        rules: RuleSet::new(),
+        ..config(addresses.kernel.clone(), 1)?
+    });
     let mut sim = Sim::new(client, server, LATENCY);
     let peer = SocketAddr::new(std_address(&addresses.own[0]), PORT);
     watcher.show("demo --simulate".to_owned(), Pane::Printed, None, None)?;

@@ -1,18 +1,21 @@
 //! From what was typed to what is to be done: every value checked, with words for what is wrong.
 
-use super::args::Stack;
+use super::args::{Faults, Stack};
 use crate::engine::Config;
 use crate::event::Watch;
+use crate::fault::{Rule, RuleSet, catalogue, parse_rules};
 use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
 use anyhow::Context;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Cidr};
+use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// How the engine is to be made.
+/// How the engine is to be made. Every fault of the catalogue has its address; what the options ask for comes before.
 pub(super) fn engine_config(
     stack: &Stack,
     watch: Watch,
@@ -24,6 +27,8 @@ pub(super) fn engine_config(
         Some(seed) => seed,
         None => sys::random_seed().context("no seed from /dev/urandom")?,
     };
+    let mut rules = stack.faults.rules();
+    catalogue::add_to(&mut rules, &addresses);
     let defaults = Config::new(addresses);
     Ok(Config {
         mtu: usize::from(mtu),
@@ -36,8 +41,21 @@ pub(super) fn engine_config(
         time_wait: stack.time_wait,
         keep_alive: stack.keep_alive,
         user_timeout: Some(stack.user_timeout),
+        rules,
         ..defaults
     })
+}
+
+impl Faults {
+    /// The rules of `--rule`, then those of files.
+    pub(super) fn rules(&self) -> RuleSet {
+        let files = self.rules.iter().flat_map(|RuleFile(rules)| rules);
+        let mut set = RuleSet::new();
+        for rule in self.rule.iter().chain(files) {
+            set.add(rule.clone());
+        }
+        set
+    }
 }
 
 /// Whether `RUST_LOG` asks for events.
@@ -154,6 +172,32 @@ pub(super) fn limit(text: &str) -> Result<std::time::Duration, String> {
         true => Ok(limit),
         false => Err("expected at most 3600 seconds".to_owned()),
     }
+}
+
+/// The rules of a file.
+#[derive(Clone, Debug)]
+pub(super) struct RuleFile(Vec<Rule>);
+
+/// Reads a file of rules, `-` for standard input.
+pub(super) fn rules(path: &str) -> Result<RuleFile, String> {
+    let text = match path {
+        "-" => io::read_to_string(io::stdin()),
+        path => fs::read_to_string(path),
+    };
+    let text = text.map_err(|error| format!("cannot read it: {error}"))?;
+    parse_rules(&text).map(RuleFile).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        errors.join("\n")
+    })
+}
+
+/// Part I of N.
+pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, for example 2/5".to_owned())
 }
 
 /// A file for a report, of the kind that its suffix tells.
@@ -353,6 +397,21 @@ mod tests {
         ] {
             let found = listen_address(text).ok().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn shards() {
+        for (text, expected) in [
+            ("1/1", Some((1, 1))),
+            ("2/5", Some((2, 5))),
+            ("0/5", None),
+            ("6/5", None),
+            ("5", None),
+            ("/", None),
+            ("-1/5", None),
+        ] {
+            assert_eq!(shard(text).ok(), expected, "{text}");
         }
     }
 

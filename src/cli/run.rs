@@ -3,8 +3,10 @@
 use super::args::{self, Show, Stack};
 use super::plan::{engine_config, hosts_v4, hosts_v6, std_address};
 use super::session::Session;
+use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::engine::Engine;
+use crate::fault::catalogue;
 use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
 use crate::sys::lab::{Lab, LabConfig, LabError};
@@ -14,10 +16,11 @@ use crate::sys::wait::{Signal, Waiter};
 use crate::ui::{Pane, Request};
 use smoltcp::time::Duration;
 use smoltcp::wire::IpCidr;
-use std::process::Command;
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
 
 /// The name of tcplab inside the lab.
-const NAME: &str = "lab.test";
+pub(super) const NAME: &str = "lab.test";
 /// The name of the TUN in a lab.
 pub(super) const LAB_TUN: &str = "tun0";
 /// How long connections may take to close after their command has ended.
@@ -46,6 +49,13 @@ pub(super) struct Addresses {
     pub(super) own: Vec<IpCidr>,
 }
 
+impl Default for Addresses {
+    /// Those of a lab for which no options were given.
+    fn default() -> Addresses {
+        Addresses::new(&args::Demo::default().lab)
+    }
+}
+
 impl Addresses {
     pub(super) fn new(lab: &args::Lab) -> Addresses {
         let (v4, v6) = (hosts_v4(lab.net), hosts_v6(lab.net6));
@@ -64,12 +74,21 @@ impl Addresses {
                 mtu: stack.mtu,
                 offload: stack.offload,
             },
-            hosts: self
-                .own
-                .iter()
-                .map(|own| (std_address(own), NAME.to_owned()))
-                .collect(),
+            hosts: self.hosts(),
         }
+    }
+}
+
+impl Addresses {
+    /// Our name, and those of the faults.
+    fn hosts(&self) -> Vec<(IpAddr, String)> {
+        let ours = self.own.iter();
+        let ours = ours.map(|own| (std_address(own), NAME.to_owned()));
+        let faults = catalogue::addressed(&self.own).flat_map(|(fault, addresses)| {
+            let named = move |address| (address, fault.host_name());
+            addresses.into_iter().map(named)
+        });
+        ours.chain(faults).collect()
     }
 }
 
@@ -99,6 +118,10 @@ pub(super) fn in_lab(
     let waiter = Waiter::new().map_err(anyhow::Error::new)?;
     let clock = Clock::start();
     let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
+    watcher.step_by(Stepper::open(stack, show)?);
+    if stack.steps_with_input() && !show.tui {
+        command.stdin(Stdio::null());
+    }
     let config = engine_config(
         stack,
         watcher.wants(),
@@ -106,6 +129,7 @@ pub(super) fn in_lab(
         stack.mtu,
         &clock,
     )?;
+    watcher.know(&config.rules);
     let mut engine = Engine::new(config);
     engine.serve_standard(&stack.password);
 
@@ -130,14 +154,21 @@ pub(super) fn in_lab(
     if let Some(diag) = &lab.diag {
         session.ask(diag);
     }
+    if stack.steps() {
+        session.begin_stepping();
+    }
     let mut ended = None;
     // Whoever looks at a live screen decides when it's over.
     let mut stays = session.watcher().is_live();
     let mut asked_to_end = false;
     let code = loop {
+        if session.waits() {
+            // Whoever steps takes the time that it takes.
+            ended = ended.map(|(code, _)| (code, session.now()));
+        }
         let deadline = ended.filter(|_| !stays).map(|(_, at)| at + LINGER);
         let ready = session.step(Some(&mut lab.child), false, deadline)?;
-        if ready.screen && session.watcher().requests().contains(&Request::Leave) {
+        if ready.screen && session.requests()?.contains(&Request::Leave) {
             stays = false;
             let signal = match std::mem::replace(&mut asked_to_end, true) {
                 false => Signal::SIGTERM,
@@ -149,6 +180,7 @@ pub(super) fn in_lab(
         }
         for caught in ready.signals {
             stays = false;
+            session.stop_stepping()?;
             if ended.is_some() {
                 // The command is gone already, and somebody does not want to wait for its connections.
                 ended = ended.map(|(code, at)| (code, at - LINGER));
@@ -166,11 +198,13 @@ pub(super) fn in_lab(
         }
         if let Some((code, at)) = ended
             && !stays
+            && !session.waits()
             && (session.engine.is_quiet() || session.now() >= at + LINGER)
         {
             break code;
         }
     };
+    session.stop_stepping()?;
     session.finish();
     Ok(code)
 }

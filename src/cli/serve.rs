@@ -3,6 +3,7 @@
 use super::args;
 use super::plan::{engine_config, kernel_side, std_address};
 use super::session::Session;
+use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::engine::{Command, Engine};
 use crate::sys::clock::Clock;
@@ -22,15 +23,12 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
         clock.wall_at_start(),
         Some(serve.stack.time_wait),
     )?;
+    watcher.step_by(Stepper::open(&serve.stack, &serve.show)?);
     let tun = open_tun(&serve.tun, &serve.stack)?;
     let own = serve.tun.addr.clone();
-    let mut engine = Engine::new(engine_config(
-        &serve.stack,
-        watcher.wants(),
-        own,
-        tun.mtu(),
-        &clock,
-    )?);
+    let config = engine_config(&serve.stack, watcher.wants(), own, tun.mtu(), &clock)?;
+    watcher.know(&config.rules);
+    let mut engine = Engine::new(config);
     engine.serve_standard(&serve.stack.password);
     say_ready(serve.show.lang(), &serve.tun, &tun);
     watcher.show(
@@ -42,13 +40,17 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
 
     let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
     session.busy_poll(serve.stack.busy_poll);
+    if serve.stack.steps() {
+        session.begin_stepping();
+    }
     loop {
         let ready = session.step(None, false, None)?;
-        let wants_to_leave = ready.screen && !session.watcher().requests().is_empty();
+        let wants_to_leave = ready.screen && !session.requests()?.is_empty();
         if wants_to_leave || !ready.signals.is_empty() {
             break;
         }
     }
+    session.stop_stepping()?;
     // Those who are connected learn that nobody is here any more.
     let now = session.now();
     session.engine.handle_command(now, Command::AbortAll);

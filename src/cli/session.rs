@@ -2,6 +2,7 @@
 
 use super::asker::Asker;
 use super::watcher::Watcher;
+use crate::engine::Stepping;
 use crate::engine::{Command, Engine};
 use crate::event::{Event, EventKind, FlowId};
 use crate::sys::child::Child;
@@ -10,6 +11,7 @@ use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
 use crate::sys::tun::Tun;
 use crate::sys::wait::{Ready, Waiter};
+use crate::ui::Request;
 use smoltcp::time::Instant;
 use std::io;
 use std::os::fd::AsFd;
@@ -101,23 +103,93 @@ impl<'a> Session<'a> {
     ) -> anyhow::Result<Ready> {
         self.drain()?;
         self.audience.watcher.refresh();
+        self.obey()?;
         let flush_at = self
             .audience
             .watcher
             .flush_in()
             .map(|after| self.now() + after.into());
         let screen = self.audience.watcher.live_end();
+        let orders = self
+            .audience
+            .watcher
+            .stepper()
+            .and_then(|stepper| stepper.end());
         let stdin = io::stdin();
         let until = Until {
             child,
             input: input.then(|| stdin.as_fd()),
-            screen: screen.as_ref().map(AsFd::as_fd),
+            // Whoever steps without a screen is in its place.
+            screen: match &orders {
+                Some(orders) => Some(orders.as_fd()),
+                None => screen.as_ref().map(AsFd::as_fd),
+            },
             deadline: [deadline, flush_at].into_iter().flatten().min(),
         };
         let audience = &mut self.audience;
-        Ok(self.driver.step(&mut self.engine, until, |engine, event| {
+        let mut ready = self.driver.step(&mut self.engine, until, |engine, event| {
             audience.tell(engine, &event)
-        })?)
+        })?;
+        if let Some(stepper) = self.audience.watcher.stepper()
+            && std::mem::take(&mut ready.screen)
+        {
+            stepper.read();
+        }
+        Ok(ready)
+    }
+
+    /// From now on every packet waits.
+    pub(super) fn begin_stepping(&mut self) {
+        let now = self.now();
+        self.engine.handle_command(now, Command::Step(Stepping::On));
+    }
+
+    /// Whether something waits for somebody who steps without a screen.
+    pub(super) fn waits(&mut self) -> bool {
+        let stepper = self.audience.watcher.stepper();
+        stepper.is_some_and(|stepper| stepper.waits())
+    }
+
+    /// Nobody steps any more: what waits goes on.
+    pub(super) fn stop_stepping(&mut self) -> anyhow::Result<()> {
+        if let Some(stepper) = self.audience.watcher.stepper() {
+            stepper.let_go();
+        }
+        let now = self.now();
+        self.engine
+            .handle_command(now, Command::Step(Stepping::Off));
+        self.drain()
+    }
+
+    /// What the live screen asks for, but for orders of whoever steps: those are obeyed at once.
+    pub(super) fn requests(&mut self) -> anyhow::Result<Vec<Request>> {
+        let mut requests = Vec::new();
+        for request in self.audience.watcher.requests() {
+            match request {
+                Request::Step(command) => {
+                    let now = self.now();
+                    self.engine.handle_command(now, command);
+                    self.drain()?;
+                }
+                request => requests.push(request),
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Does what whoever steps has said, and asks what becomes of what waits.
+    fn obey(&mut self) -> anyhow::Result<()> {
+        while let Some(stepper) = self.audience.watcher.stepper() {
+            let Some(command) = stepper.next() else {
+                stepper.prompt();
+                break;
+            };
+            let now = self.now();
+            self.engine.handle_command(now, command);
+            self.drain()?;
+            self.audience.watcher.refresh();
+        }
+        Ok(())
     }
 
     /// Sends what is to be sent and shows what has happened.

@@ -4,6 +4,7 @@ use super::args::Show;
 use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
+use super::step::Stepper;
 use crate::event::{self, Event};
 use crate::fault::RuleSet;
 use crate::sink::ladder::{Ladder, Options};
@@ -57,6 +58,7 @@ pub(super) struct Watcher {
     /// Whether a live screen is asked for; it is there once the run has begun.
     wants_live: bool,
     live: Option<Live>,
+    stepper: Option<Stepper>,
     log: HeldLog,
     /// Whether there is a summary at the end.
     sums_up: bool,
@@ -103,6 +105,7 @@ impl Watcher {
             is_capture: false,
             wants_live: show.tui,
             live: None,
+            stepper: None,
             log: show.log.clone(),
             sums_up: !show.quiet,
         })
@@ -117,9 +120,26 @@ impl Watcher {
         })
     }
 
+    /// Lets it name the rules of the run.
+    pub(super) fn know(&mut self, rules: &RuleSet) {
+        let ladder = self.ladder.take();
+        self.ladder = ladder.map(|ladder| ladder.with_rules(rules.clone()));
+        self.rules = rules.clone();
+    }
+
+    /// From now on somebody steps without a live screen.
+    pub(super) fn step_by(&mut self, stepper: Option<Stepper>) {
+        self.stepper = stepper;
+    }
+
+    /// Who steps without a live screen.
+    pub(super) fn stepper(&mut self) -> Option<&mut Stepper> {
+        self.stepper.as_mut()
+    }
+
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> event::Watch {
-        let shows = self.wants_live || self.ladder.is_some();
+        let shows = self.wants_live || self.ladder.is_some() || self.stepper.is_some();
         if shows || events_are_logged() || !self.sinks.is_empty() {
             event::Watch::Everything
         } else {
@@ -147,7 +167,7 @@ impl Watcher {
 
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
-        let shows = self.wants_live || self.ladder.is_some();
+        let shows = self.wants_live || self.ladder.is_some() || self.stepper.is_some();
         if !shows && !self.logs && self.sinks.is_empty() {
             return;
         }
@@ -158,6 +178,9 @@ impl Watcher {
         }
         if let Some(live) = &mut self.live {
             live.event(event);
+        }
+        if let Some(stepper) = &mut self.stepper {
+            stepper.event(&self.view, event);
         }
         if self.logs
             && let Some((level, line)) = log_lines::line(&self.view, event)
@@ -365,6 +388,9 @@ impl Watcher {
     fn write(&mut self) {
         if self.drawn.is_empty() {
             return;
+        }
+        if let Some(stepper) = &mut self.stepper {
+            stepper.step_aside();
         }
         if io::stderr().lock().write_all(&self.drawn).is_err() {
             // Nobody can see it any more, and there is no other place to say so. The run goes on.

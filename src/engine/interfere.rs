@@ -261,7 +261,8 @@ impl Shared {
                 Verdict::Silence(direction) => tally.silence(act.rule, direction),
                 Verdict::Reset(ends) => {
                     let next = |direction| tally.next(direction).unwrap_or(SeqNumber(0));
-                    let numbers = (next(Direction::Out), next(Direction::In));
+                    let theirs = next(Direction::In);
+                    let numbers = (next(Direction::Out), theirs, theirs);
                     let flow = Some(act.flow);
                     self.reset(now, flow, act.rule, ends, act.local, act.peer, numbers);
                 }
@@ -362,7 +363,7 @@ impl Shared {
         &mut self,
         crossing: &Crossing<'_>,
         segment: &Segment,
-    ) -> (SeqNumber, SeqNumber) {
+    ) -> (SeqNumber, SeqNumber, SeqNumber) {
         let tally = crossing.flow.and_then(|flow| {
             let interference = self.interference.as_mut()?;
             interference.judge.tally(flow).map(|tally| tally.clone())
@@ -375,12 +376,13 @@ impl Shared {
         let other = segment.acknowledges().or(counted).unwrap_or(SeqNumber(0));
         match crossing.direction {
             // A SYN that is refused is acknowledged (RFC 9293, section 3.5.2).
-            Direction::In => (other, segment.end()),
-            Direction::Out => (segment.seq, other),
+            Direction::In => (other, segment.end(), segment.seq),
+            Direction::Out => (segment.seq, other, other),
         }
     }
 
-    /// Sends a RST to one end or both as if the other had sent it. `numbers` are the next ones of our end and the peer's.
+    /// Sends a RST to one end or both as if the other had sent it. The numbers are the next ones of our end, and of the peer as
+    /// it counts itself and as our end counts, which has not seen what was swallowed.
     #[expect(clippy::too_many_arguments)]
     fn reset(
         &mut self,
@@ -390,14 +392,14 @@ impl Shared {
         ends: Ends,
         local: SocketAddr,
         peer: SocketAddr,
-        (ours, theirs): (SeqNumber, SeqNumber),
+        (ours, theirs, awaited): (SeqNumber, SeqNumber, SeqNumber),
     ) {
         if ends != Ends::Local {
             let reset = reply::forged_reset(local, peer, ours, theirs);
             self.inject(now, flow, rule, Direction::Out, &reset);
         }
         if ends != Ends::Peer {
-            let reset = reply::forged_reset(peer, local, theirs, ours);
+            let reset = reply::forged_reset(peer, local, awaited, ours);
             self.inject(now, flow, rule, Direction::In, &reset);
         }
     }
@@ -438,10 +440,10 @@ impl Engine {
         let crossing = crossing(now, flow, Direction::In, described, packet.len());
         let judged = crossing.map(|crossing| (self.shared.judge(&crossing), crossing));
         let Some((judgment, crossing)) = judged else {
-            return self.admit(now, packet, described, None);
+            return self.admit(now, packet, described, None, false);
         };
         match judgment.decided.clone() {
-            None => self.admit(now, packet, described, None),
+            None => self.admit(now, packet, described, None, judgment.retransmission()),
             Some((rule, verdict)) => {
                 let remarks = Remarks {
                     retransmission: judgment.retransmission(),
@@ -465,7 +467,7 @@ impl Engine {
     pub(super) fn enter(&mut self, now: Instant) {
         while let Some((id, mut packet, checksum)) = self.shared.link.next_entering() {
             let described = describe_offloaded(&packet, checksum);
-            self.admit(now, &mut packet, &described, Some(id));
+            self.admit(now, &mut packet, &described, Some(id), false);
         }
     }
 
@@ -476,6 +478,7 @@ impl Engine {
         packet: &mut [u8],
         described: &Described,
         told: Option<PacketId>,
+        again: bool,
     ) {
         if told.is_some()
             && let Some(why) = self.discard(described)
@@ -489,6 +492,7 @@ impl Engine {
             bytes: packet,
             described,
             told,
+            again,
         };
         match described.ip {
             Some(ip) if ip.fragment.is_some() => self.accept_fragment(now, &incoming, &ip),

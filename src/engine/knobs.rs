@@ -1,13 +1,13 @@
 //! Knobs at work on what is not a connection yet: its socket, and its place in the backlog.
 
 use super::{Engine, Flow, Shared};
-use crate::event::FlowId;
+use crate::event::{EventKind, FlowId};
 use crate::fault::Knobs;
 use crate::stack::pool::Pooled;
 use crate::stack::stamps;
 use crate::stack::table::FlowKey;
 use smoltcp::socket::tcp;
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 
 /// How long smoltcp lets an acknowledgment wait unless it is told otherwise.
 const ACK_DELAY: Duration = Duration::from_millis(10);
@@ -26,24 +26,33 @@ impl Engine {
         interference.judge.knobs(flow, key.local, key.peer)
     }
 
-    /// Whether the backlog has room for a connection with these endpoints: that of its address, where it has one, or
-    /// the one that all others share.
+    /// Whether the backlog has room for a connection with these endpoints. An address that a rule is about has one of its
+    /// own, so that what goes wrong there stays there; all others share one.
     pub(super) fn has_room(&self, key: &FlowKey) -> bool {
-        match self.knobs_of(key).backlog {
-            Some(backlog) => {
-                let waits_there = |flow: &Flow| match flow {
-                    Flow::Tcp(flow) => flow.is_half_open() && flow.key.local.ip() == key.local.ip(),
-                    _ => false,
-                };
-                let flows = self.flows.iter();
-                flows.filter(|(_, flow)| waits_there(flow)).count() < backlog
-            }
-            None => self.half_open < self.shared.config.backlog,
+        let backlog = self.knobs_of(key).backlog;
+        let backlog = backlog.unwrap_or(self.shared.config.backlog);
+        let address = key.local.ip();
+        if !self.shared.interferes(Some(address)) {
+            return self.half_open < backlog;
         }
+        let waits_there = |flow: &Flow| match flow {
+            Flow::Tcp(flow) => flow.is_half_open() && flow.key.local.ip() == address,
+            _ => false,
+        };
+        let flows = self.flows.iter();
+        flows.filter(|(_, flow)| waits_there(flow)).count() < backlog
     }
 }
 
 impl Shared {
+    /// Says what is otherwise about a connection that begins.
+    pub(super) fn tell_knobs(&mut self, now: Instant, flow: FlowId, knobs: &Knobs) {
+        if *knobs != Knobs::default() {
+            let note = EventKind::Note(format!("set{knobs}"));
+            self.journal.tell(now, Some(flow), note);
+        }
+    }
+
     /// A closed socket as the options and `knobs` want it.
     pub(super) fn socket(&mut self, knobs: &Knobs) -> Pooled {
         let mut pooled = self.pool.take(knobs.buffer);

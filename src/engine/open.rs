@@ -64,6 +64,7 @@ impl Engine {
             .connect(sockets, *handle, key.local, peer)
             .map_err(|_| ConnectError::Unaddressable(peer))?;
         let id = self.tell_opened(now, key, Opening::Active, name);
+        self.shared.tell_knobs(now, id, &knobs);
         let cause = Cause::Call(UserCall::Open);
         let open = Transition {
             from: TcpState::Closed,

@@ -41,6 +41,7 @@ impl Engine {
             bytes: packet,
             described: &described,
             told: None,
+            again: false,
         };
         match described.ip {
             Some(ip) if discard.is_none() && ip.fragment.is_some() => {
@@ -125,6 +126,7 @@ impl Engine {
                             bytes: &mut whole,
                             described: &described,
                             told,
+                            again: false,
                         },
                     );
                 }
@@ -269,6 +271,7 @@ impl Engine {
         let knobs = self.knobs_of(&key);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
+        self.shared.tell_knobs(now, id, &knobs);
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
         let (iss, task) = (iss(&knobs), self.shared.task());

@@ -116,21 +116,20 @@ pub fn nearest(name: &str) -> Vec<&'static str> {
 
 /// The faults that have an address in these networks, with those addresses. `own` are our addresses with their prefixes: a
 /// fault has none of them, nor has it one where the network is too small.
-pub fn addressed(own: &[IpCidr]) -> impl Iterator<Item = (IpAddr, &'static Fault)> {
+pub fn addressed(own: &[IpCidr]) -> impl Iterator<Item = (&'static Fault, Vec<IpAddr>)> {
     let is_own = move |address: IpAddr| own.iter().any(|prefix| prefix.address() == address.into());
-    own.iter().flat_map(move |prefix| {
-        faults().filter_map(move |fault| {
-            let address = fault.address_in(*prefix)?;
-            (!is_own(address)).then_some((address, fault))
-        })
+    faults().filter_map(move |fault| {
+        let addresses = own.iter().filter_map(|prefix| fault.address_in(*prefix));
+        let addresses: Vec<_> = addresses.filter(|address| !is_own(*address)).collect();
+        (!addresses.is_empty()).then_some((fault, addresses))
     })
 }
 
 /// Gives every fault its address in these networks.
 pub fn add_to(rules: &mut RuleSet, own: &[IpCidr]) {
-    for (address, fault) in addressed(own) {
+    for (fault, addresses) in addressed(own) {
         for rule in fault.parsed() {
-            rules.add_at(address, rule);
+            rules.add_at_each(addresses.iter().copied(), rule);
         }
     }
 }

@@ -95,31 +95,22 @@ fn scope(line: &mut Line<'_>) -> Result<Scope, ParseError> {
                 scope.port.replace(port as u16).is_some()
             }
             "host" => scope.host.replace(address(line)?).is_some(),
-            "peer" => {
-                let peer = address(line)?;
-                if scope
-                    .host
-                    .is_some_and(|host| host.is_ipv4() != peer.is_ipv4())
-                {
-                    return Err(line.error(line.last(), "host and peer of the same IP version"));
-                }
-                scope.peer.replace(peer).is_some()
-            }
+            "peer" => scope.peer.replace(address(line)?).is_some(),
             _ => return Err(line.error(name.range(), SCOPES)),
         };
         if given {
             return Err(line.error(name.range(), format!("`{}` only once", name.text)));
+        }
+        if let (Some(host), Some(peer)) = (scope.host, scope.peer)
+            && host.is_ipv4() != peer.is_ipv4()
+        {
+            return Err(line.error(line.last(), "host and peer of the same IP version"));
         }
         match line.separator() {
             Some(',') => {}
             Some(_) => break,
             None => return Err(line.error_here("`,` and another scope, or `:` and what is done")),
         }
-    }
-    if let (Some(host), Some(peer)) = (scope.host, scope.peer)
-        && host.is_ipv4() != peer.is_ipv4()
-    {
-        return Err(line.error(line.last(), "host and peer of the same IP version"));
     }
     Ok(scope)
 }

@@ -98,7 +98,10 @@ impl Story {
                 Some(flow) => self.transition(event.at, flow, transition),
                 None => Vec::new(),
             },
-            EventKind::Released(released) => self.released(released),
+            EventKind::Released(released) => {
+                let flow = event.flow.and_then(|id| view.flow(id));
+                self.released(flow, released)
+            }
             EventKind::Closed(_) => {
                 if let Some(id) = event.flow {
                     self.flows.remove(&id);

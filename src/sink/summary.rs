@@ -247,7 +247,8 @@ fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::
     Ok(())
 }
 
-/// Each rule, and about how many packets it has decided. Of many rules only those that have.
+/// Each rule, and about how many packets it has decided. Of many rules only those that have; of
+/// knobs only those for all.
 fn decisions(
     view: &View,
     rules: &RuleSet,
@@ -262,6 +263,7 @@ fn decisions(
             continue;
         };
         let count = match rule.action {
+            Action::Set(_) if !rules.is_general(id) => continue,
             // It makes connections what they are, and decides about no packet.
             Action::Set(_) => "-".to_owned(),
             _ if rules.len() > FEW && view.decided(id) == 0 => continue,

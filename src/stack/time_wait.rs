@@ -79,18 +79,8 @@ impl TimeWait {
     }
 
     fn acknowledgment(&self, now: Instant) -> Vec<u8> {
-        let segment = Segment {
-            src_port: self.local.port(),
-            dst_port: self.peer.port(),
-            seq: self.snd_nxt,
-            ack: self.rcv_nxt,
-            flags: Flags::ACK,
-            window: self.window,
-            urgent: 0,
-            options: self.stamps.option(now),
-            payload: 0..0,
-            checksum_ok: true,
-        };
-        reply::segment(self.local, self.peer, &segment, &[])
+        let numbers = (self.snd_nxt, self.rcv_nxt);
+        let options = self.stamps.option(now);
+        reply::acknowledgment(self.local, self.peer, numbers, self.window, options)
     }
 }

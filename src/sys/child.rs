@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::wait::Caught;
@@ -65,6 +65,15 @@ impl Child {
         match self.status {
             Some(_) => Ok(()),
             None => Ok(kill(self.pid, signal)?),
+        }
+    }
+
+    /// Sends a signal to the process group that it leads, and so to what it has started too. To a child that has ended, this
+    /// does nothing.
+    pub fn kill_group(&self, signal: Signal) -> io::Result<()> {
+        match self.status {
+            Some(_) => Ok(()),
+            None => Ok(killpg(self.pid, signal)?),
         }
     }
 

@@ -89,13 +89,10 @@ fn tun_creation() -> Finding {
 }
 
 fn offload() -> Finding {
-    let what = "large segments for `--offload`";
+    let what = "`--offload`";
     match knows_offload() {
-        Ok(true) => good(
-            what,
-            "the TUN driver takes them and gives them (IFF_VNET_HDR)",
-        ),
-        Ok(false) => limited(what, "the TUN driver knows none (IFF_VNET_HDR)", None),
+        Ok(true) => good(what, "the TUN driver gives and takes large packets"),
+        Ok(false) => limited(what, "the TUN driver knows no large packets", None),
         Err(error) => limited(what, error.what(), None),
     }
 }

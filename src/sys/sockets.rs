@@ -1,7 +1,11 @@
-//! Which ports a process has open, as the kernel tells in /proc (proc_net(5)).
+//! Sockets of the kernel: which ports a process has open, as it tells in /proc (proc_net(5)), and how one is closed.
 
 use std::fs;
 use std::io;
+use std::net::TcpStream;
+
+use nix::libc::linger;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::event::Transport;
 
@@ -19,6 +23,18 @@ pub fn has_port(pid: i32, transport: Transport, port: u16) -> io::Result<bool> {
     // Without IPv6 there is no such file.
     let v6 = fs::read_to_string(format!("/proc/{pid}/net/{name}6")).unwrap_or_default();
     Ok([v4, v6].iter().any(|table| lists(table, transport, port)))
+}
+
+/// From now on closing the connection resets it: ABORT (RFC 9293, section 3.10.5; SO_LINGER in socket(7)).
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
+    let at_once = linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    Ok(setsockopt(stream, sockopt::Linger, &at_once)?)
 }
 
 fn lists(table: &str, transport: Transport, port: u16) -> bool {

@@ -5,6 +5,7 @@ use super::look::Look;
 use super::output::Output;
 use super::rates::Rates;
 use super::record::{Line, Record, Records};
+use crate::engine::Command;
 use crate::event::{Event, FlowId, Transport};
 use crate::sink::story::{Depth, Story};
 use crate::view::{Flow, View};
@@ -46,7 +47,7 @@ pub enum Pane {
 }
 
 /// What a key asks of the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// To be done with it: to end the command if it still runs, and the watching.
     Leave,
@@ -56,6 +57,8 @@ pub enum Request {
     EndInput,
     /// To let the program of a [`Pane::Terminal`] read these bytes.
     Keys(Vec<u8>),
+    /// To let a packet that waits go on or not, or to step otherwise.
+    Step(Command),
 }
 
 /// Where keys go.

@@ -142,6 +142,7 @@ impl App {
         let flows = self.flows();
         let all = self.view.flows().len();
         let title = match self.filter.as_str() {
+            "" if self.setup.is_capture => lang.connections_of_capture(flows.len()),
             "" => lang.connections_title(flows.len()),
             filter => lang.connections_filtered(flows.len(), all, filter),
         };
@@ -363,15 +364,7 @@ impl App {
         } else if let Some(note) = &self.note {
             (note.clone(), look.warn())
         } else {
-            let arrows = look.sign("↑↓", "jk");
-            let text = match (self.focus, self.setup.pane) {
-                (Focus::Connections, _) => lang.keys_connections(arrows),
-                (Focus::Ladder, _) => lang.keys_ladder(arrows),
-                (Focus::Command, Pane::Terminal) => lang.keys_terminal(),
-                (Focus::Command, Pane::Lines) => lang.keys_lines(),
-                (Focus::Command, _) => lang.keys_printed(arrows),
-            };
-            (text, look.faint())
+            (help::row(self), look.faint())
         };
         buf.set_stringn(
             area.x + 1,

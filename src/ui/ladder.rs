@@ -33,14 +33,10 @@ pub(super) fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let gap = width - TIME - STATE;
     let seconds = lang.seconds();
     let margin = " ".repeat(TIME.saturating_sub(1 + seconds.width()));
-    let heads = match peer.width() + ours.width() + 1 <= gap + STATE {
-        // A long name on the right begins earlier.
-        true => {
-            let gap = gap.min(gap + STATE - ours.width());
-            format!("{margin}{seconds} {}{ours}", text::pad(&peer, gap))
-        }
-        false => format!("{margin}{seconds} {peer}"),
-    };
+    // A long name on the right begins earlier.
+    let gap = gap.min((gap + STATE).saturating_sub(ours.width()));
+    let peer = cut(&peer, gap.saturating_sub(1), look);
+    let heads = format!("{margin}{seconds} {}{ours}", text::pad(&peer, gap));
     buf.set_stringn(area.x, area.y, heads, area.width.into(), look.faint());
 
     let rows = usize::from(area.height).saturating_sub(1);

@@ -74,11 +74,12 @@ pub(super) fn divide(area: Rect, focus: Focus, has_command: bool) -> Areas {
     };
     areas.connections = cut_top(&mut rest, rows);
     if has_command {
-        let rows = match (focus == Focus::Command, is_tall) {
-            (true, true) => 10,
-            (false, true) => 6,
-            (true, false) => DIAGRAM + 3,
-            (false, false) => 3,
+        let rows = match (focus, is_tall) {
+            (Focus::Command, true) => 10,
+            (_, true) => 6,
+            (Focus::Command, false) => DIAGRAM + 3,
+            (Focus::Connections, false) => 3,
+            (Focus::Ladder, false) => 2,
         };
         areas.command = Some(cut_bottom(&mut rest, rows));
     }
@@ -88,7 +89,7 @@ pub(super) fn divide(area: Rect, focus: Focus, has_command: bool) -> Areas {
     } else {
         match focus {
             Focus::Connections => areas.diagram = Some(cut_bottom(&mut rest, DIAGRAM)),
-            Focus::Ladder => areas.detail = Some(cut_bottom(&mut rest, DIAGRAM + 2)),
+            Focus::Ladder => areas.detail = Some(cut_bottom(&mut rest, DIAGRAM + 3)),
             Focus::Command => {}
         }
     }

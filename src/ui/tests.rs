@@ -1,5 +1,7 @@
 use super::*;
+use crate::engine::{Config, Engine};
 use crate::event::{Direction, Discard, Opening, Transport, UserCall};
+use crate::sim::{Side, Sim};
 use crate::state::TcpState;
 use crate::view::script::Script;
 use crate::words::Lang;
@@ -412,4 +414,70 @@ fn states_are_lit_as_after_the_chosen_line() {
         shown.contains("tcplab SYN-SENT (read), peer LISTEN"),
         "{shown}"
     );
+}
+
+/// What a real engine tells of a connection that echoes a little.
+fn echoed() -> Vec<Event> {
+    let engine = |prefix: &str| Engine::new(Config::new([prefix.parse().unwrap()]));
+    let mut server = engine("192.0.2.2/24");
+    server.serve_standard("123");
+    let mut sim = Sim::new(
+        engine("192.0.2.1/24"),
+        server,
+        smoltcp::time::Duration::from_millis(5),
+    );
+    let client = |conn: crate::service::Connection| async move {
+        conn.write_all(b"hello").await?;
+        conn.read_up_to(5).await?;
+        conn.close().await?;
+        conn.drain().await
+    };
+    let (now, peer) = (sim.now(), "192.0.2.2:7".parse().unwrap());
+    sim.left().connect_tcp(now, "", None, peer, client).unwrap();
+    sim.run_until(Instant::from_secs(100));
+    let events = std::iter::from_fn(|| sim.poll_event());
+    let ours = events.filter(|(side, _)| *side == Side::Right);
+    ours.map(|(_, event)| event).collect()
+}
+
+#[test]
+fn a_story_leaves_room_for_everything_else() {
+    let mut app = app(Pane::Terminal, &Script::new());
+    let events = echoed();
+    events.iter().for_each(|event| app.event(event));
+    press(&mut app, "\ng");
+    for _ in 0..app.record().unwrap().len() {
+        let shown = screen(&app, 80, 24);
+        let names: &[&str] = match app.line().unwrap().event.kind {
+            EventKind::Packet(_) => &["wire seq", "why ", "story ", "after SND.UNA", "in flight"],
+            _ => &[],
+        };
+        for name in names {
+            assert!(shown.contains(name), "{name} is missing:\n{shown}");
+        }
+        press(&mut app, "j");
+    }
+}
+
+#[test]
+fn all_numbers_but_those_on_the_wire_count_from_the_initial_ones() {
+    let mut app = app(Pane::None, &Script::new());
+    let events = echoed();
+    events.iter().for_each(|event| app.event(event));
+    press(&mut app, "\ng");
+    let mut stories = Vec::new();
+    while !app.follows() {
+        stories.extend(app.line().unwrap().told.clone());
+        press(&mut app, "j");
+    }
+    assert!(stories.len() > 10, "{stories:?}");
+    for story in &stories {
+        let numbers = story.split(|char: char| !char.is_ascii_digit());
+        let large = numbers.filter(|number| number.len() > 6).count();
+        assert_eq!(large, 0, "{story}");
+    }
+    press(&mut app, "g");
+    let flow = app.flow().unwrap();
+    let wire = format!("seq {}, window field", flow.irs.unwrap());
+    assert!(screen(&app, 80, 24).contains(&wire));
 }

@@ -73,6 +73,8 @@ labels! {
     the_server() { en: "the server", zh: "服务端" }
     opened_before() { en: "before the capture began", zh: "在捕获开始之前" }
     client_opened() { en: "by the client (passive open)", zh: "由客户端打开（被动打开）" }
+    our() { en: "our", zh: "我方的" }
+    of_the_server() { en: "the server's", zh: "服务端的" }
     the_peer() { en: "the peer", zh: "对端" }
     peer() { en: "peer", zh: "对端" }
     tcplab() { en: "tcplab", zh: "tcplab" }

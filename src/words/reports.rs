@@ -49,14 +49,14 @@ labels! {
     // The state diagram; the names of calls and states stay as the RFC prints them.
     receives(what) { en: "rcv {what}", zh: "收 {what}" }
     sends(what) { en: "snd {what}", zh: "发 {what}" }
-    ack_of(what) { en: "ACK of {what}", zh: "对 {what} 的 ACK" }
+    ack_of(what) { en: "ACK of {what}", zh: "{what} 的 ACK" }
     makes_block() { en: "create TCB", zh: "创建 TCB" }
     makes_block_and_sends(what) { en: "create TCB, snd {what}", zh: "创建 TCB，发 {what}" }
     deletes_block() { en: "delete TCB", zh: "删除 TCB" }
     passive_call() { en: "passive OPEN", zh: "被动 OPEN" }
     active_call() { en: "active OPEN", zh: "主动 OPEN" }
     two_lifetimes() { en: "Timeout=2MSL", zh: "超时=2MSL" }
-    step(number, time, change, cause) { en: "{number}  {time} s  {change}: {cause}", zh: "{number}  {time} 秒  {change}：{cause}" }
+    step(change, cause) { en: "s  {change}: {cause}", zh: "秒 {change}：{cause}" }
     by_reset(cause) { en: "{cause}, a RST", zh: "{cause}，是 RST" }
     not_in_figure(text) { en: "{text} (not in figure 5)", zh: "{text}（图 5 中没有）" }
 

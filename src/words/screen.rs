@@ -21,6 +21,10 @@ labels! {
         en: "Connections {count}: peer, its state, ours, since, in/out",
         zh: "连接 {count}：对端，对端状态，我方状态，持续，收/发"
     }
+    connections_of_capture(count) {
+        en: "Connections {count}: client, its state, server's, since, in/out",
+        zh: "连接 {count}：客户端，客户端状态，服务端状态，持续，收/发"
+    }
     connections_filtered(count, all, filter) {
         en: "Connections {count} of {all}, filter: {filter}",
         zh: "连接 {count}/{all}，过滤：{filter}"
@@ -53,7 +57,7 @@ labels! {
         zh: "上面省略 {count} 行"
     }
     seconds() { en: "seconds", zh: "秒" }
-    over_how(how) { en: "over: {how}", zh: "结束：{how}" }
+    over_how(how) { en: "over: {how}", zh: "结束，{how}" }
     states_then() { en: "States after the chosen line", zh: "所选一行之后的状态" }
     states_now() { en: "States now", zh: "现在的状态" }
     both_ends() { en: "both ends", zh: "双方" }
@@ -146,89 +150,63 @@ labels! {
     client_ended() { en: "client ended", zh: "客户端已结束" }
     simulation_ended() { en: "simulation ended", zh: "模拟已结束" }
     not_all_read(why) { en: "read as far as it goes: {why}", zh: "只能读到这里：{why}" }
-    keys_connections(arrows) {
-        en: "? help  q quit  Tab pane  {arrows} connection  Enter ladder  / filter  f freeze",
-        zh: "? 帮助  q 退出  Tab 换窗格  {arrows} 选连接  Enter 梯形图  / 过滤  f 冻结"
-    }
-    keys_ladder(arrows) {
-        en: "? help  q quit  Tab pane  {arrows} line  g first  G newest  f freeze  / filter",
-        zh: "? 帮助  q 退出  Tab 换窗格  {arrows} 选行  g 最前  G 最新  f 冻结  / 过滤"
-    }
-    keys_terminal() {
-        en: "Tab pane  PgUp PgDn scroll  all other keys go to the command",
-        zh: "Tab 换窗格  PgUp PgDn 滚动  其他按键都交给命令"
-    }
-    keys_lines() {
-        en: "Tab pane  PgUp PgDn scroll  Enter sends the line  Ctrl-D ends the input",
-        zh: "Tab 换窗格  PgUp PgDn 滚动  Enter 发送这一行  Ctrl-D 结束输入"
-    }
-    keys_printed(arrows) {
-        en: "? help  q quit  Tab pane  {arrows} PgUp PgDn scroll",
-        zh: "? 帮助  q 退出  Tab 换窗格  {arrows} PgUp PgDn 滚动"
-    }
+    key_help() { en: "help", zh: "帮助" }
+    key_quit() { en: "quit", zh: "退出" }
+    key_pane() { en: "pane", zh: "换窗格" }
+    key_connection() { en: "connection", zh: "选连接" }
+    key_ladder() { en: "ladder", zh: "梯形图" }
+    key_line() { en: "line", zh: "选行" }
+    key_first() { en: "first", zh: "最前" }
+    key_newest() { en: "newest", zh: "最新" }
+    key_filter() { en: "filter", zh: "过滤" }
+    key_freeze() { en: "freeze", zh: "冻结" }
+    key_scroll() { en: "scroll", zh: "滚动" }
+    key_send() { en: "sends the line", zh: "发送这一行" }
+    key_end_input() { en: "ends the input", zh: "结束输入" }
+    key_others() { en: "all other keys go to the command", zh: "其他按键都交给命令" }
+
+    space_bar() { en: "Space", zh: "空格" }
 
     // Help.
     help_title() { en: "Help, any key closes it", zh: "帮助，按任意键关闭" }
-    help_keys() {
-        en: " Tab, Shift-Tab    go to the next pane, the one before
- up down, k j      choose a connection, or a line of the ladder
- PgUp PgDn, g G    ten at once; the first; the newest, and follow
- Enter             from a connection to its ladder
- f, Space          freeze the ladder, let it go on
- /                 show only connections with these words: address, port,
-                   state, service, number; Enter keeps it, Esc ends it
- q, Ctrl-C         leave; while a command runs, a second one ends the
-                   command, and a third one kills it
-",
-        zh: " Tab, Shift-Tab    到下一个、上一个窗格
- ↑ ↓, k j          选择连接，或梯形图中的一行
- PgUp PgDn, g G    一次十行；最前；最新，并跟随
- Enter             从连接到它的梯形图
- f, 空格           冻结梯形图，再按则继续
- /                 只显示含有这些词的连接：地址、端口、状态、服务、
-                   编号；Enter 保留，Esc 取消
- q, Ctrl-C         退出；命令还在运行时，第二次结束命令，第三次强制
-                   终止
-"
+    help_pane() { en: "go to the next pane, the one before", zh: "到下一个、上一个窗格" }
+    help_choose() {
+        en: "choose a connection, or a line of the ladder",
+        zh: "选择连接，或梯形图中的一行"
     }
-    help_printed() {
-        en: " PgUp PgDn         scroll the command's output when its pane is chosen\n",
-        zh: " PgUp PgDn         选中命令窗格时，滚动命令的输出\n"
+    help_far() { en: "ten at once; the first; the newest, and follow", zh: "一次十行；最前；最新，并跟随" }
+    help_enter() { en: "from a connection to its ladder", zh: "从连接到它的梯形图" }
+    help_freeze() { en: "freeze the ladder, let it go on", zh: "冻结梯形图，再按则继续" }
+    help_filter() {
+        en: "show only connections with these words: address, port, state, service, number; Enter keeps it, Esc ends it",
+        zh: "只显示含有这些词的连接：地址、端口、状态、服务、编号；Enter 保留，Esc 取消"
     }
-    help_lines() {
-        en: " in the client     Enter sends the line, Ctrl-D ends the input\n",
-        zh: " 在客户端中        Enter 发送这一行，Ctrl-D 结束输入\n"
+    help_quit() { en: "leave", zh: "退出" }
+    help_quit_command() {
+        en: "leave; while a command runs, a second one ends the command, and a third one kills it",
+        zh: "退出；命令还在运行时，第二次结束命令，第三次强制终止"
     }
+    help_scroll() {
+        en: "scroll the command's output when its pane is chosen",
+        zh: "选中命令窗格时，滚动命令的输出"
+    }
+    in_the_client() { en: "in the client", zh: "在客户端中" }
+    help_lines() { en: "Enter sends the line, Ctrl-D ends the input", zh: "Enter 发送这一行，Ctrl-D 结束输入" }
+    in_the_command() { en: "in the command", zh: "在命令中" }
     help_terminal() {
-        en: " in the command    all keys but Tab, PgUp, PgDn go to it, Ctrl-C too\n",
-        zh: " 在命令中          除 Tab、PgUp、PgDn 外的按键都交给它，包括 Ctrl-C\n"
+        en: "all keys but Tab, PgUp, PgDn go to it, Ctrl-C too",
+        zh: "除 Tab、PgUp、PgDn 外的按键都交给它，包括 Ctrl-C"
     }
-    help_legend() {
-        en: "
- Left is the peer, right is tcplab; a state stands where it is entered.
- Ours is read from the stack, the peer's inferred, or its kernel's word.
- Numbers count from the initial ones; S F R P are SYN FIN RST PSH, the
- dot is ACK. In the diagram, bold states are those tcplab has been in.
-",
-        zh: "
- 左边是对端，右边是 tcplab；状态写在进入它的地方。
- 我方状态读自协议栈，对端状态是推断，或由其内核回答。
- 序号从初始序号数起；S F R P 是 SYN FIN RST PSH，点是 ACK。
- 状态图中，粗体是 tcplab 经历过的状态。
-"
+    legend_sides() {
+        en: "Left is the peer, right is tcplab; a state stands where it is entered. Ours is read from the stack, the peer's inferred, or its kernel's word.",
+        zh: "左边是对端，右边是 tcplab；状态写在进入它的地方。我方状态读自协议栈，对端状态是推断，或由其内核回答。"
     }
-    help_legend_of_capture() {
-        en: "
- Left is the client, right is the server; a state stands where it is
- entered. Both are inferred from the segments.
- Numbers count from the initial ones; S F R P are SYN FIN RST PSH, the
- dot is ACK. In the diagram, bold states are those the server was in.
-",
-        zh: "
- 左边是客户端，右边是服务端；状态写在进入它的地方。
- 两端的状态都由报文段推断。
- 序号从初始序号数起；S F R P 是 SYN FIN RST PSH，点是 ACK。
- 状态图中，粗体是服务端经历过的状态。
-"
+    legend_sides_of_capture() {
+        en: "Left is the client, right is the server; a state stands where it is entered. Both are inferred from the segments.",
+        zh: "左边是客户端，右边是服务端；状态写在进入它的地方。两端的状态都由报文段推断。"
+    }
+    legend_numbers() {
+        en: "Numbers count from the initial ones; S F R P are SYN FIN RST PSH, the dot is ACK. In the diagram, bold states are those that the right end has been in.",
+        zh: "序号从初始序号数起；S F R P 是 SYN FIN RST PSH，点是 ACK。状态图中，粗体是右端经历过的状态。"
     }
 }

@@ -69,9 +69,9 @@ sentences! {
         zh: "向关闭的窗口发送一个字节 {seq}：它的确认会说明是否又有空间（坚持定时器）",
         see: "9293 3.8.6.1"
     }
-    peer_probes() {
-        en: "our window is shut: the peer asks whether it still is",
-        zh: "我方窗口已关闭：对端询问窗口是否仍为 0",
+    peer_probes(peer) {
+        en: "the window is shut: {peer} asks whether it still is",
+        zh: "窗口已关闭：{peer}询问窗口是否仍为 0",
         see: "9293 3.8.6.1"
     }
     window_scaled(field, unit, bytes) {

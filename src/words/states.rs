@@ -6,29 +6,29 @@ sentences! {
         zh: "程序调用 OPEN：已是 SYN-SENT，但 SYN 还没有发出（线路上仍是 CLOSED）",
         see: "9293 3.10.1"
     }
-    syn_arrived() {
-        en: "LISTEN meets a SYN: SYN-RECEIVED, although tcplab's own SYN and ACK have not left yet",
-        zh: "LISTEN 收到 SYN：进入 SYN-RECEIVED，此时 tcplab 自己的 SYN 和 ACK 还没有发出",
+    syn_arrived(us) {
+        en: "LISTEN meets a SYN: SYN-RECEIVED, although the SYN and ACK of {us} have not left yet",
+        zh: "LISTEN 收到 SYN：进入 SYN-RECEIVED，此时{us}自己的 SYN 和 ACK 还没有发出",
         see: "9293 3.10.7.2"
     }
-    syns_crossed() {
-        en: "a SYN without ACK answers our SYN: SYN-RECEIVED until ours is acknowledged too",
-        zh: "对我方 SYN 的回答是没有 ACK 的 SYN：进入 SYN-RECEIVED，直到我方的 SYN 也被确认",
+    syns_crossed(our) {
+        en: "a SYN without ACK answers {our} SYN: SYN-RECEIVED until that is acknowledged too",
+        zh: "收到的回答是没有 ACK 的 SYN：进入 SYN-RECEIVED，直到{our} SYN 也被确认",
         see: "9293 3.10.7.3"
     }
-    syn_answered() {
-        en: "our SYN is acknowledged and the peer's is here: ESTABLISHED, data may flow both ways",
-        zh: "我方的 SYN 已被确认，对端的 SYN 也已收到：进入 ESTABLISHED，双向都可以传送数据",
+    syn_answered(our, peer) {
+        en: "{our} SYN is acknowledged and the one of {peer} is here: ESTABLISHED, data may flow both ways",
+        zh: "{our} SYN 已被确认，{peer}的 SYN 也已收到：进入 ESTABLISHED，双向都可以传送数据",
         see: "9293 3.10.7.3"
     }
-    syn_acknowledged() {
-        en: "our SYN is acknowledged: ESTABLISHED, data may flow both ways",
-        zh: "我方的 SYN 已被确认：进入 ESTABLISHED，双向都可以传送数据",
+    syn_acknowledged(our) {
+        en: "{our} SYN is acknowledged: ESTABLISHED, data may flow both ways",
+        zh: "{our} SYN 已被确认：进入 ESTABLISHED，双向都可以传送数据",
         see: "9293 3.10.7.4"
     }
-    back_to_listen() {
-        en: "the peer withdraws its SYN: back to LISTEN",
-        zh: "对端收回了它的 SYN：回到 LISTEN",
+    back_to_listen(peer) {
+        en: "{peer} withdraws its SYN: back to LISTEN",
+        zh: "{peer}收回了它的 SYN：回到 LISTEN",
         see: "9293 3.10.7.4"
     }
     close_called(state, wire) {
@@ -36,19 +36,19 @@ sentences! {
         zh: "程序调用 CLOSE：已是 {state}，但 FIN 还没有发出：线路上仍是 {wire}",
         see: "9293 3.10.4"
     }
-    fin_arrived() {
-        en: "the peer's FIN is here: CLOSE-WAIT, the program reads the end of the data and may still send",
-        zh: "收到对端的 FIN：进入 CLOSE-WAIT，程序读到数据末尾，仍能发送数据",
+    fin_arrived(peer) {
+        en: "the FIN of {peer} is here: CLOSE-WAIT, the program reads the end of the data and may still send",
+        zh: "收到{peer}的 FIN：进入 CLOSE-WAIT，程序读到数据末尾，仍能发送数据",
         see: "9293 3.10.7.4"
     }
-    fin_acknowledged() {
-        en: "our FIN is acknowledged: FIN-WAIT-2, the peer may still send until its own FIN",
-        zh: "我方的 FIN 已被确认：进入 FIN-WAIT-2，对端在发送自己的 FIN 之前仍能发送数据",
+    fin_acknowledged(our, peer) {
+        en: "{our} FIN is acknowledged: FIN-WAIT-2, {peer} may still send until its own FIN",
+        zh: "{our} FIN 已被确认：进入 FIN-WAIT-2，{peer}在发送自己的 FIN 之前仍能发送数据",
         see: "9293 3.10.7.4"
     }
-    fins_crossed() {
-        en: "the peer's FIN is here before ours is acknowledged: CLOSING",
-        zh: "我方的 FIN 被确认之前收到了对端的 FIN：进入 CLOSING",
+    fins_crossed(our, peer) {
+        en: "the FIN of {peer} is here before {our} FIN is acknowledged: CLOSING",
+        zh: "{our} FIN 被确认之前收到了{peer}的 FIN：进入 CLOSING",
         see: "9293 3.10.7.4"
     }
     time_wait_begins() {
@@ -71,9 +71,9 @@ sentences! {
         zh: "这个报文段提前结束了 TIME-WAIT",
         see: "9293 3.10.7.4"
     }
-    last_ack_arrived() {
-        en: "our FIN is acknowledged: both directions are closed, nothing is left to wait for",
-        zh: "我方的 FIN 已被确认：两个方向都已关闭，不必再等待",
+    last_ack_arrived(our) {
+        en: "{our} FIN is acknowledged: both directions are closed, nothing is left to wait for",
+        zh: "{our} FIN 已被确认：两个方向都已关闭，不必再等待",
         see: "9293 3.10.7.4"
     }
     reset_arrived() {
@@ -91,14 +91,14 @@ sentences! {
         zh: "在得到任何回答之前程序调用 CLOSE：进入 CLOSED",
         see: "9293 3.10.4"
     }
-    gave_up() {
-        en: "nothing was acknowledged for too long: tcplab gives up",
-        zh: "太久没有收到确认：tcplab 放弃连接",
+    gave_up(us) {
+        en: "nothing was acknowledged for too long: {us} gives up",
+        zh: "太久没有收到确认：{us}放弃连接",
         see: "9293 3.10.8"
     }
-    fin_never_came() {
-        en: "nobody reads any more and the peer's FIN did not come: tcplab gives up waiting",
-        zh: "已没有程序读取，而对端的 FIN 一直没有到来：tcplab 不再等待",
+    fin_never_came(us, peer) {
+        en: "nobody reads any more and the FIN of {peer} did not come: {us} gives up waiting",
+        zh: "已没有程序读取，而{peer}的 FIN 一直没有到来：{us}不再等待",
         see: "9293 3.10.8"
     }
     becomes(from, to) {

@@ -13,13 +13,15 @@ pub(super) type Entry = (
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
         fates::TABLE,
+        faults::TABLE,
         labels::TABLE,
         lessons::TABLE,
+        marks::TABLE,
         reports::TABLE,
         screen::TABLE,
-        marks::TABLE,
         segments::TABLE,
         states::TABLE,
+        stepping::TABLE,
     ]
     .into_iter()
     .flatten()

@@ -8,3 +8,5 @@ mod wire;
 mod knobs;
 
 mod catalogue;
+
+mod live;

@@ -33,9 +33,13 @@ mod options;
 
 mod signals;
 
+mod stepping;
+
 mod traces;
 
 mod serve;
+
+mod offload;
 
 /// What a helper can be told to do.
 const SCENES: &[(&str, fn())] = &[
@@ -44,6 +48,8 @@ const SCENES: &[(&str, fn())] = &[
     ("prepared", serve::prepared),
     ("busy", serve::busy),
     ("malformed", malformed::every_kind),
+    ("checksums", offload::checksums),
+    ("features", offload::features),
 ];
 
 #[test]

@@ -80,13 +80,13 @@ pub(crate) fn quiet() {
     in_order(&shown, &["mtu 1400", "198.51.100.1/28"]);
     // Every address of the network answers, open connections are reset at the end.
     let line =
-        "curl -s http://198.51.100.12/; exec bash -c 'exec 3<>/dev/tcp/198.51.100.9/7; cat <&3'";
+        "curl -s http://198.51.100.5/; exec bash -c 'exec 3<>/dev/tcp/198.51.100.9/7; cat <&3'";
     let client = start(&mut clean("sh", &["-c", line]));
     std::thread::sleep(std::time::Duration::from_millis(500));
     serve.signal(Signal::SIGTERM);
     assert_eq!(serve.finish().expect(0, "").stderr, "");
     let client = client.finish();
-    in_order(client.text(), &["server      198.51.100.12:80"]);
+    in_order(client.text(), &["server      198.51.100.5:80"]);
     in_order(&client.stderr, &["Connection reset by peer"]);
 }
 

@@ -142,6 +142,7 @@ probes! {
 const SCENES: &[(&str, fn())] = &[
     ("wire-tcplab", live::tcplab),
     ("wire-linux", live::linux),
+    ("wire-siege", live::siege),
     ("wire-kernel-server", live::kernel_server),
 ];
 
@@ -156,6 +157,11 @@ fn scene() {
 #[test]
 fn tcplab_passes_live() {
     helper::run("wire-tcplab", helper::User::OwnNetwork);
+}
+
+#[test]
+fn kernel_clients_are_served_during_a_flood() {
+    helper::run("wire-siege", helper::User::OwnNetwork);
 }
 
 #[test]

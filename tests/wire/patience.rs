@@ -1,8 +1,6 @@
 //! How long the engine waits for whom, and what it makes of bad news: in memory only, as it takes minutes.
 
-use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpProtocol;
@@ -12,7 +10,7 @@ use tcplab::service::Connection;
 
 use crate::memory::Memory;
 use crate::peer::{CHARGEN, DISCARD, ECHO, PAUSE, Peer, Seen, USUAL, Wire};
-use crate::support::{ACK, SYN, ip};
+use crate::support::{ACK, SYN};
 
 /// Plays over both versions of IP, on an engine that is configured so.
 fn play(change: impl Fn(&mut Config), script: impl Fn(&mut Peer<'_>)) {
@@ -105,10 +103,7 @@ fn unanswered_keep_alives_end_a_connection() {
     );
 }
 
-/// What became of an active open.
-type End = Rc<RefCell<Option<io::ErrorKind>>>;
-
-/// Begins a connection to a peer that does not answer; the SYN, and where its end will be told.
+/// Begins a connection to a peer that does not answer; the SYN.
 fn open(memory: &mut Memory, v6: bool) -> Vec<u8> {
     let peer = if v6 {
         "[2001:db8:1::7]:9"

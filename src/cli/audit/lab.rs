@@ -38,7 +38,7 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
     let own = setup.addresses.own.clone();
     let stack = &setup.audit.stack;
     let mut config = engine_config(stack, Watch::Everything, own, stack.mtu, &clock)?;
-    config.rules = rules(cases);
+    config.rules = rules(stack.faults.rules(), cases);
     let mut engine = Engine::new(config);
     engine.serve_standard(&stack.password);
 
@@ -135,8 +135,8 @@ fn together(seen: impl Iterator<Item = Seen>) -> Option<Seen> {
     })
 }
 
-fn rules(cases: &[Case]) -> RuleSet {
-    let mut rules = RuleSet::new();
+/// Those of the command line come first, then each case's at its addresses.
+fn rules(mut rules: RuleSet, cases: &[Case]) -> RuleSet {
     for case in cases {
         for (address, rule) in case
             .addresses
@@ -160,7 +160,7 @@ fn lab_config(setup: &Setup<'_>, cases: &[Case]) -> LabConfig {
             name: LAB_TUN.to_owned(),
             addresses: setup.addresses.kernel.clone(),
             mtu: setup.audit.stack.mtu,
-            offload: false,
+            offload: setup.audit.stack.offload,
         },
         hosts: cases.iter().flat_map(names).collect(),
     }

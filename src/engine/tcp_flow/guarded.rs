@@ -72,20 +72,11 @@ impl TcpFlow {
     ) {
         match verdict {
             Verdict::Challenge => {
-                let challenge = Segment {
-                    src_port: self.key.local.port(),
-                    dst_port: self.key.peer.port(),
-                    seq: known.snd_nxt,
-                    ack: known.rcv_nxt,
-                    flags: Flags::ACK,
-                    window: u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX),
-                    urgent: 0,
-                    options: self.guard.stamps().option(now),
-                    payload: 0..0,
-                    checksum_ok: true,
-                };
                 let (local, peer) = (self.key.local, self.key.peer);
-                let challenge = reply::segment(local, peer, &challenge, &[]);
+                let numbers = (known.snd_nxt, known.rcv_nxt);
+                let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
+                let options = self.guard.stamps().option(now);
+                let challenge = reply::acknowledgment(local, peer, numbers, window, options);
                 shared.send(now, Some(self.id), challenge);
             }
             Verdict::Again => self.send_early(shared, now),

@@ -112,7 +112,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "time-wait-0",
         host: 79,
         title: "the server skips TIME-WAIT",
-        rules: &["set close=first time-wait=0"],
+        rules: &["set time-wait=0s close=first"],
         happens: "Our end closes first, and forgets the connection with the last ACK. Whatever comes later, such as a \
                   FIN that was sent again, is answered with RST.",
         client: "It notices nothing, unless its last segments are lost.",

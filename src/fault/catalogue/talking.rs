@@ -18,7 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 41,
         title: "a RST in the middle of the answer",
         rules: &[
-            "set write=10/100ms nagle=off",
+            "set nagle=off write=10/100ms",
             "reset out data after data 10",
         ],
         happens: "Ten bytes of the answer arrive, then a RST.",
@@ -31,7 +31,7 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 42,
         title: "silence in the middle of the answer",
         rules: &[
-            "set write=10/100ms nagle=off",
+            "set nagle=off write=10/100ms",
             "silence both out data after data 10",
         ],
         happens: "Ten bytes of the answer arrive, then nothing gets through any more, either way, as when a cable is \
@@ -66,7 +66,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "zero-window-3s",
         host: 45,
         title: "the window is shut for three seconds",
-        rules: &["edit out segment window=0 within 3s"],
+        rules: &["edit out segment within 3s window=0"],
         happens: "For three seconds every segment of ours says that there is no room. Nobody tells when that is over: \
                   the answer to the client's next probe does.",
         client: "Its TCP probes, and goes on when it hears of room.",
@@ -158,7 +158,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "pmtu-blackhole",
         host: 54,
         title: "large packets vanish",
-        rules: &["drop any size>1280"],
+        rules: &["drop size>1280"],
         happens: "Packets of more than 1280 bytes vanish both ways, and no ICMP error says so. Connecting and short \
                   messages work; what fills a segment never arrives.",
         client: "It gives up when its own limit for an answer is over. What it sends itself gets through when its TCP \
@@ -170,8 +170,9 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "close-mid-data",
         host: 55,
         title: "FIN in the middle of the answer",
-        rules: &["set write=100/200ms close=first"],
-        happens: "Our end closes when a hundred bytes of the answer have left.",
+        rules: &["set close=first write=300/200ms"],
+        happens: "Our end closes when three hundred bytes of the answer have left: in HTTP the head of a response and \
+                  some of its body.",
         client: "It sees from the length that was announced that something is missing, and says so.",
         source: rfc(9112, "8"),
         expected: Expectation::fails(3),

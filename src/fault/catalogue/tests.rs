@@ -8,7 +8,10 @@ fn every_rule_can_be_read_and_is_about_something() {
         for text in fault.rules {
             let rule: Result<Rule, _> = text.parse();
             let rule = rule.unwrap_or_else(|error| panic!("{}: {error}", fault.name));
-            assert_eq!(rule.text, *text);
+            assert_eq!(
+                (rule.text.as_str(), rule.to_string().as_str()),
+                (*text, *text)
+            );
             assert_eq!(rule.scope, Default::default(), "the address is the scope");
         }
         assert_eq!(fault.parsed().count(), fault.rules.len());
@@ -79,10 +82,10 @@ fn our_own_address_is_no_faults() {
         "2001:db8::2/64".parse().unwrap(),
     ];
     let of = |name| {
-        let of_name = addressed(&own).filter(move |(_, fault)| fault.name == name);
-        of_name
-            .map(|(address, _)| address.to_string())
-            .collect::<Vec<_>>()
+        let (_, addresses) = addressed(&own)
+            .find(|(fault, _)| fault.name == name)
+            .unwrap();
+        addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>()
     };
     assert_eq!(of("blackhole"), ["2001:db8::10"]);
     assert_eq!(of("refuse"), ["192.0.2.11", "2001:db8::11"]);
@@ -96,12 +99,13 @@ fn every_address_has_its_rules() {
     ];
     let mut rules = RuleSet::new();
     add_to(&mut rules, &own);
-    for (address, fault) in addressed(&own) {
-        let texts: Vec<_> = rules
-            .asked(address)
-            .map(|(_, rule)| rule.text.as_str())
-            .collect();
-        assert_eq!(texts, fault.rules);
+    for (fault, addresses) in addressed(&own) {
+        assert_eq!(addresses.len(), 2);
+        for address in addresses {
+            let asked = rules.asked(address);
+            let texts: Vec<_> = asked.map(|(_, rule)| rule.text.as_str()).collect();
+            assert_eq!(texts, fault.rules);
+        }
     }
     assert_eq!(rules.asked("192.0.2.2".parse().unwrap()).count(), 0);
 }

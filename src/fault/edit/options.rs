@@ -31,7 +31,13 @@ impl Options<'_> {
         let mut list = self.list();
         let there = list.iter().position(|other| other[0] == kind);
         match (there, option) {
-            (Some(at), Some(option)) => list[at] = option,
+            (Some(at), Some(option)) => {
+                let as_long = list[at].len() == option.len();
+                list[at] = option;
+                if as_long {
+                    return Some(list.concat());
+                }
+            }
             (Some(at), None) => {
                 list.remove(at);
                 // The padding before an option belongs to it.

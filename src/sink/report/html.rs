@@ -227,7 +227,7 @@ fn section(view: &View, flow: &Flow, kept: &FlowRecord, out: &mut String) {
             lang.closed(),
             escape(&text::closed(lang, flow)),
             lang.states(),
-            states.join(", ")
+            lang.list(&states)
         );
     }
     let _ = writeln!(out, "<h3>{}</h3>", escape(&lang.ladder()));

@@ -61,7 +61,7 @@ impl<T> Default for Thinned<T> {
 }
 
 impl<T> Thinned<T> {
-    fn push(&mut self, item: T) {
+    pub(super) fn push(&mut self, item: T) {
         if self.seen.is_multiple_of(self.every) {
             if self.items.len() == KEPT {
                 let mut at = 0;

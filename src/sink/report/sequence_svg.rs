@@ -2,7 +2,7 @@
 //! acknowledged and the edge of the window.
 
 use super::points::{Graph, Sent};
-use super::svg::{self, Anchor, Drawing, Label, WIDTH};
+use super::svg::{self, Anchor, Drawing, LINE, Label, WIDTH};
 use crate::words::Lang;
 use smoltcp::time::Duration;
 use unicode_width::UnicodeWidthStr;
@@ -12,14 +12,22 @@ const LEFT: f64 = 96.0;
 const RIGHT: f64 = WIDTH - 24.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 280.0;
+/// With a legend of one line.
 const HEIGHT: f64 = 346.0;
+/// The room of a sample in the legend.
+const SAMPLE: f64 = 24.0;
 /// So many ticks at most.
 const TICKS: (f64, f64) = (8.0, 6.0);
 /// Where the window is larger than the data this many times, its edge is left outside.
 const ROOM: u64 = 3;
 
 /// The graph, or nothing where no data went that way; `class` gives its segments their colour.
-pub(super) fn graph(lang: Lang, title: &str, class: &str, graph: &Graph) -> Option<Drawing> {
+pub(super) fn graph(
+    lang: Lang,
+    title: &str,
+    class: &'static str,
+    graph: &Graph,
+) -> Option<Drawing> {
     if graph.bytes == 0 {
         return None;
     }
@@ -38,11 +46,17 @@ pub(super) fn graph(lang: Lang, title: &str, class: &str, graph: &Graph) -> Opti
     for sent in graph.again.items() {
         axes.bar("again", sent, &mut body);
     }
-    legend(lang, graph, class, outside, &mut body);
+    let mut height = HEIGHT;
+    for (class, label) in legend(lang, graph, class, outside) {
+        let (start, y) = (label.x - SAMPLE, label.y - 4.0);
+        svg::path(&mut body, class, &[(start, y), (start + 18.0, y)]);
+        label.draw(&mut body);
+        height = label.y + 10.0;
+    }
     Some(Drawing {
         title: title.into(),
         top: 0.0,
-        height: HEIGHT,
+        height,
         body,
     })
 }
@@ -188,27 +202,44 @@ fn thinned(lang: Lang, graph: &Graph, out: &mut String) {
     }
 }
 
-fn legend(lang: Lang, graph: &Graph, class: &str, outside: Option<(u64, u64)>, out: &mut String) {
-    let y = HEIGHT - 10.0;
-    let mut x = LEFT;
+/// A sample and its name for everything that is drawn, in as many lines as it takes.
+fn legend(
+    lang: Lang,
+    graph: &Graph,
+    class: &'static str,
+    outside: Option<(u64, u64)>,
+) -> Vec<(&'static str, Label)> {
     let edge = match outside {
         None => lang.legend_edge(),
         Some((least, most)) => lang.legend_edge_outside(grouped(least), grouped(most)),
     };
-    let mut entry = |class: &str, text: &str| {
-        svg::path(out, class, &[(x, y - 4.0), (x + 18.0, y - 4.0)]);
-        label(out, x + 24.0, y, Anchor::Start, "t", text);
-        x += 24.0 + text.width() as f64 * 7.4 + 22.0;
-    };
-    entry(class, &lang.legend_segment());
+    let mut entries = vec![(class, lang.legend_segment())];
     if !graph.again.items().is_empty() {
-        entry("again", &lang.legend_again());
+        entries.push(("again", lang.legend_again()));
     }
-    entry("ack", &lang.legend_acknowledged());
+    entries.push(("ack", lang.legend_acknowledged()));
     if !graph.blocks.items().is_empty() {
-        entry("sack", &lang.legend_blocks());
+        entries.push(("sack", lang.legend_blocks()));
     }
-    entry("edge", &edge);
+    entries.push(("edge", edge));
+    let (mut x, mut y) = (LEFT, HEIGHT - 10.0);
+    let mut labels = Vec::new();
+    for (class, text) in entries {
+        let width = SAMPLE + text.width() as f64 * 7.4;
+        if x + width > WIDTH && x > LEFT {
+            (x, y) = (LEFT, y + LINE);
+        }
+        let label = Label {
+            x: x + SAMPLE,
+            y,
+            anchor: Anchor::Start,
+            class: "t",
+            text,
+        };
+        labels.push((class, label));
+        x += width + 22.0;
+    }
+    labels
 }
 
 fn label(out: &mut String, x: f64, y: f64, anchor: Anchor, class: &'static str, text: &str) {
@@ -267,6 +298,31 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_legend_is_never_cut_off() {
+        let mut graph = Graph::default();
+        let sent = Sent {
+            time: Duration::ZERO,
+            from: 0,
+            to: 1,
+        };
+        graph.again.push(sent);
+        graph.blocks.push(sent);
+        for lang in [Lang::En, Lang::Zh] {
+            for outside in [None, Some((65_536, 1 << 30)), Some((1 << 40, 1 << 41))] {
+                let labels = legend(lang, &graph, "in", outside);
+                assert_eq!(labels.len(), 5);
+                for (at, (_, label)) in labels.iter().enumerate() {
+                    let [left, top, right, _] = label.area();
+                    assert!(left >= LEFT && right <= WIDTH, "{label:?}");
+                    let before = labels[..at].iter().map(|(_, label)| label.area());
+                    let apart = |area: [f64; 4]| area[2] < left - SAMPLE || area[3] <= top;
+                    assert!(before.into_iter().all(apart), "{label:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn ticks_are_round_and_few() {

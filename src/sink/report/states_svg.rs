@@ -282,9 +282,12 @@ fn list(lang: Lang, path: &[Step]) -> impl Iterator<Item = Label> {
             cause = lang.not_in_figure(cause);
         }
         let change = format!("{} → {}", step.from, step.to);
-        let number = format!("{:>3}", at + 1);
-        let time = format!("{:>10}", clock(step.time));
-        let text = lang.step(number, time, change, cause);
+        let text = format!(
+            "{:>3}  {:>10} {}",
+            at + 1,
+            clock(step.time),
+            lang.step(change, cause)
+        );
         Label {
             x: 30.0,
             y: BOTTOM + LINE * (at + 1) as f64,

@@ -152,6 +152,16 @@ fn a_long_run_keeps_its_beginning_and_its_end() {
 }
 
 #[test]
+fn what_is_held_beyond_a_gap_is_drawn() {
+    for (percent, expected) in [(0, false), (8, true)] {
+        let text = written(&lossy(40_000, percent), Format::Html);
+        let drawn = text.contains("class=\"sack\"");
+        let named = text.contains("SACK blocks</text>");
+        assert_eq!((drawn, named), (expected, expected), "{percent} %");
+    }
+}
+
+#[test]
 fn only_the_first_flows_are_told_in_detail() {
     let mut script = Script::new();
     for id in 1..=FLOWS as u64 + 5 {

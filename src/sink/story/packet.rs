@@ -25,13 +25,14 @@ impl Story {
             _ => self.content(view, event, packet),
         };
         if self.tells_fate(&packet.fate) {
-            said.extend(self.fate(packet));
+            let flow = event.flow.and_then(|id| view.flow(id));
+            said.extend(self.fate(flow, packet));
         }
         said
     }
 
     /// A packet that waited in the link goes on, or does not.
-    pub(super) fn released(&mut self, released: &Released) -> Vec<Sentence> {
+    pub(super) fn released(&mut self, flow: Option<&Flow>, released: &Released) -> Vec<Sentence> {
         let (lang, waited) = (self.lang, text::time(released.waited));
         let is_first = self.lessons.is_new(Lesson::Fate("released"));
         if self.depth == Depth::Brief && !is_first {
@@ -43,7 +44,7 @@ impl Story {
             Fate::Discarded(why) => vec![lang.goes_on(waited), discarded(lang, why)],
             _ => [lang.goes_on(waited)]
                 .into_iter()
-                .chain(self.fate(packet))
+                .chain(self.fate(flow, packet))
                 .collect(),
         }
     }
@@ -55,7 +56,7 @@ impl Story {
     }
 
     /// What it does to TCP, or to UDP, that the link lets a packet not simply cross.
-    fn fate(&self, packet: &Packet) -> Option<Sentence> {
+    fn fate(&self, flow: Option<&Flow>, packet: &Packet) -> Option<Sentence> {
         let lang = self.lang;
         Some(match packet.fate {
             Fate::Delivered | Fate::Discarded(_) => return None,
@@ -71,7 +72,7 @@ impl Story {
             Fate::Held(_) => lang.waits(),
             Fate::Duplicated(..) => lang.doubled(packet.fate.crossings()),
             Fate::Rewritten(_) => lang.rewritten_here(),
-            Fate::Injected(_) => lang.made_up(who(lang, None, packet.direction)),
+            Fate::Injected(_) => lang.made_up(who(lang, flow, packet.direction)),
         })
     }
 

@@ -158,7 +158,7 @@ impl Telling<'_> {
             let one_back = self.before().end == Some(segment.seq + 1);
             let at_edge = segment.sequence_len() == 1 && self.other().ack == Some(segment.seq);
             match self.other().window {
-                Some(0) if one_back || at_edge => return Some(lang.peer_probes()),
+                Some(0) if one_back || at_edge => return Some(lang.peer_probes(&self.who)),
                 _ if one_back => return Some(lang.keep_alive(&self.who, segment.seq)),
                 _ => {}
             }

@@ -114,3 +114,62 @@ pub(super) fn for_partial(packet: &[u8], segment_size: Option<NonZeroU16>) -> [u
     put(8, offset as u16);
     header
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::reply;
+
+    fn datagram() -> Vec<u8> {
+        let ends = ["192.0.2.1:7", "192.0.2.2:8"].map(|end| end.parse().unwrap());
+        reply::datagram(ends[0], ends[1], b"payload").unwrap()
+    }
+
+    #[test]
+    fn a_header_tells_of_the_checksum() {
+        #[track_caller]
+        fn check(header: [u8; LEN], expected: Checksum) {
+            let mut packet = datagram();
+            assert_eq!(received(&header, &mut packet), expected);
+            assert_eq!(packet, datagram());
+        }
+        check([0; LEN], Checksum::Whole);
+        check([DATA_VALID, 0, 0, 0, 0, 0, 0, 0, 0, 0], Checksum::Verified);
+        check([NEEDS_CSUM, 0, 0, 0, 0, 0, 20, 0, 6, 0], Checksum::Partial);
+        // Places that are not in the packet.
+        check([NEEDS_CSUM, 0, 0, 0, 0, 0, 20, 9, 6, 0], Checksum::Whole);
+        check([NEEDS_CSUM, 0, 0, 0, 0, 0, 20, 0, 6, 9], Checksum::Whole);
+        check(
+            [NEEDS_CSUM, 0, 0, 0, 0, 0, 255, 255, 255, 255],
+            Checksum::Whole,
+        );
+    }
+
+    #[test]
+    fn a_checksum_at_an_odd_place_is_filled_in() {
+        let mut packet = datagram();
+        let header = [NEEDS_CSUM, 0, 0, 0, 0, 0, 28, 0, 0, 0];
+        packet[28..30].fill(0);
+        assert_eq!(received(&header, &mut packet), Checksum::Whole);
+        assert_eq!(smoltcp::wire::checksum::data(&packet[28..]), !0);
+    }
+
+    #[test]
+    fn the_kernel_is_told_what_is_left_to_it() {
+        #[track_caller]
+        fn check(first: u8, segment_size: Option<u16>, expected: [u8; LEN]) {
+            let mut packet = vec![0; 100];
+            packet[0] = first;
+            let (protocol, start) = if first >> 4 == 4 { (9, 20) } else { (6, 40) };
+            packet[protocol] = 6;
+            packet[start + 12] = 0x60;
+            let segment_size = segment_size.and_then(NonZeroU16::new);
+            assert_eq!(for_partial(&packet, segment_size), expected);
+        }
+        check(0x45, None, [1, 0, 44, 0, 0, 0, 20, 0, 16, 0]);
+        check(0x45, Some(1460), [1, 1, 44, 0, 180, 5, 20, 0, 16, 0]);
+        check(0x60, Some(1440), [1, 4, 64, 0, 160, 5, 40, 0, 16, 0]);
+        // Nothing to fill in: nothing to tell.
+        check(0x00, Some(1440), [0; LEN]);
+    }
+}

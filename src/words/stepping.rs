@@ -1,0 +1,28 @@
+//! Stepping by hand: what waits, and what can be said.
+
+labels! {
+    step_begins(key) {
+        en: "every packet waits until you let it go on: Enter lets it pass, {key} tells what else there is",
+        zh: "每个包都会停下等待：按 Enter 放行，{key} 查看其他操作"
+    }
+    step_waits(id, direction, what) { en: "packet {id} {direction}: {what}", zh: "第 {id} 个包（{direction}）：{what}" }
+    step_more(count) { en: "{count} more", zh: "另有 {count} 个" }
+    step_nothing() { en: "nothing waits", zh: "没有等待的包" }
+    step_pass() { en: "let it go on (the oldest, or the one with this number)", zh: "放行（最早的一个，或指定编号的包）" }
+    step_drop() { en: "drop it", zh: "丢弃" }
+    step_twice() { en: "let it go on twice", zh: "发送两次" }
+    step_copies() { en: "let it go on, and N copies behind it", zh: "放行，并在其后发送 N 个副本" }
+    step_edit() { en: "change it and let it go on, as rules edit", zh: "按规则的写法改写后放行" }
+    step_next() { en: "let N packets go on", zh: "放行 N 个包" }
+    step_all() { en: "let everything go on", zh: "全部放行" }
+    step_until() {
+        en: "let everything go on until a state, a kind of packet or a connection",
+        zh: "全部放行，直到某个状态、某种包或某个连接"
+    }
+    step_again() { en: "let every packet wait again", zh: "重新让每个包等待" }
+    step_list() { en: "list what waits", zh: "列出等待的包" }
+    step_end(keys) {
+        en: "{keys} ends the run; what waits then goes on",
+        zh: "{keys} 结束运行，等待的包随之放行"
+    }
+}
