@@ -95,6 +95,8 @@ pub struct Config {
     pub backlog: usize,
     /// Whether SYNs beyond the backlog are answered with SYN cookies (RFC 4987, section 3.6).
     pub syn_cookies: bool,
+    /// Whether timestamps are offered (RFC 7323).
+    pub timestamps: bool,
     /// How long TIME-WAIT lasts. RFC 9293 says twice the maximum segment lifetime, which it puts at two minutes; Linux
     /// waits 60 seconds.
     pub time_wait: Duration,
@@ -122,6 +124,7 @@ impl Config {
             buffer: 256 * 1024,
             backlog: 128,
             syn_cookies: true,
+            timestamps: true,
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),

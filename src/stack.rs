@@ -19,6 +19,8 @@ pub(crate) mod guard;
 pub(crate) mod iss;
 pub(crate) mod pool;
 pub(crate) mod reply;
+pub(crate) mod rfc9293;
+pub(crate) mod stamps;
 pub(crate) mod table;
 pub(crate) mod tcp;
 pub(crate) mod time_wait;

@@ -6,9 +6,10 @@
 
 use crate::event::{Opening, Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
-use crate::stack::guard::Known;
+use crate::stack::guard::{Known, Told};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::TcpPacket;
 
 /// An acknowledgment that leaves later than this was held back on purpose: smoltcp waits 10 milliseconds.
 const DELAY: Duration = Duration::from_millis(1);
@@ -126,6 +127,30 @@ impl Account {
     /// Bytes and FIN in flight as smoltcp counts them, and SND.WND.
     pub(super) fn flight(&self) -> (u32, u32) {
         (self.nxt.since(self.una), self.window)
+    }
+
+    /// The window that was told last.
+    pub(super) fn window_told(&self, own_mss: u16) -> Told {
+        Told {
+            edge: self.edge,
+            scale: self.shift(1),
+            buffer: self.buffer,
+            own_mss,
+        }
+    }
+
+    /// Whether a packet of ours says again what was said last, and nobody waits for it.
+    pub(super) fn is_idle_talk(&self, packet: &[u8]) -> bool {
+        let offset = if packet[0] >> 4 == 4 { 20 } else { 40 };
+        let segment = TcpPacket::new_unchecked(&packet[offset..]);
+        let bare = !segment.syn() && !segment.fin() && !segment.rst();
+        let (ack, window) = self.told;
+        self.unacknowledged.is_none()
+            && bare
+            && segment.payload().is_empty()
+            && segment.ack_number().0 as u32 == ack.0
+            && segment.window_len() == window
+            && !self.told_in_syn
     }
 
     /// Whether a number of ours has left and is not acknowledged.

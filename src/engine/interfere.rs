@@ -505,7 +505,7 @@ impl Engine {
         if let Some(&place) = self.map.get(&key) {
             if let (Flow::TimeWait(waiting), Body::Tcp(segment)) =
                 (&self.flows[place], &described.body)
-                && waiting.record.judge(segment) == TimeWaitVerdict::Reopen
+                && waiting.record.judge(now, segment) == TimeWaitVerdict::Reopen
             {
                 return Some(FlowId(self.opened + 1));
             }

@@ -1,5 +1,6 @@
 //! Active opens: our end begins.
 
+use super::packets::is_host;
 use super::tcp_flow::TcpFlow;
 use super::udp_flow::UdpFlow;
 use super::{Engine, Flow, Shared};
@@ -80,6 +81,9 @@ impl Engine {
         let task = self.shared.task();
         let mut flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
         flow.turn(&knobs);
+        if self.shared.config.timestamps {
+            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
+        }
         self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
     }
@@ -122,7 +126,8 @@ impl Engine {
         local: Option<u16>,
         peer: SocketAddr,
     ) -> Result<FlowKey, ConnectError> {
-        let unicast = !peer.ip().is_unspecified() && !peer.ip().is_multicast() && peer.port() != 0;
+        // RFC 9293, section 3.9.2.3 (MUST-46): no OPEN "to a broadcast or multicast address".
+        let unicast = is_host(&self.shared.config.addresses, peer.ip()) && peer.port() != 0;
         if !unicast || local == Some(0) {
             return Err(ConnectError::Unaddressable(peer));
         }

@@ -258,13 +258,14 @@ impl TcpFlow {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
-            self.guard.synchronize(segment, known.v6, known.own_mss);
+            self.guard.synchronize(now, segment, &known);
         }
         if let Some(stranded) = &stranded {
             self.account.arrived(now, stranded, received, finished);
         }
         self.account.arrived(now, segment, received, finished);
-        self.take_early_fin(shared, now, segment);
+        // The ACK of the FIN is that of all before it.
+        let answer = answer.filter(|_| !self.take_early_fin(shared, now, segment));
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
@@ -331,7 +332,10 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
-                let len = self.guard.complete(room, len, self.key.local.ip());
+                let len = self.complete(shared, now, room, len);
+                if self.account.is_idle_talk(&room[..len]) {
+                    continue;
+                }
                 return match self.depart(shared, now, &mut room[..len]) {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,
@@ -371,6 +375,7 @@ impl TcpFlow {
                     snd_nxt,
                     rcv_nxt,
                     window,
+                    stamps: *self.guard.stamps(),
                 });
             }
         }
@@ -515,6 +520,7 @@ impl TcpFlow {
             segment_size: wire.segment_size(
                 self.key.peer.ip(),
                 self.peer_mss,
+                self.guard.options_len(),
                 segment.payload.len(),
             ),
         };
