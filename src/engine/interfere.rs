@@ -527,7 +527,7 @@ impl Engine {
             key,
             deadline: Default::default(),
         };
-        let place = self.seat(Flow::Unheard(unheard));
+        self.seat(Flow::Unheard(unheard));
         if key.transport == Transport::Tcp {
             self.shared.entered(now, id, key, TcpState::Listen);
         }
