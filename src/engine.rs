@@ -29,6 +29,8 @@
 //! acknowledgment answers them all, and their events stand before it.
 
 mod account;
+mod backlog;
+mod icmp;
 mod interfere;
 mod knobs;
 mod open;
@@ -49,6 +51,7 @@ use crate::event::{
 use crate::fault::RuleSet;
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
+use crate::stack::cookie::Cookies;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::pool::Pool;
@@ -88,8 +91,11 @@ pub struct Config {
     pub watch: Watch,
     /// The size of each connection's buffers in bytes, one for each direction: 1,024 to 1,073,741,824.
     pub buffer: usize,
-    /// How many connections may wait for the end of their handshake at once; further SYNs are discarded.
+    /// How many connections may wait for the end of their handshake at once. Further SYNs are answered with SYN cookies,
+    /// or discarded.
     pub backlog: usize,
+    /// Whether SYNs beyond the backlog are answered with SYN cookies (RFC 4987, section 3.6).
+    pub syn_cookies: bool,
     /// How long TIME-WAIT lasts. RFC 9293 says twice the maximum segment lifetime, which it puts at two minutes; Linux
     /// waits 60 seconds.
     pub time_wait: Duration,
@@ -104,7 +110,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128, TIME-WAIT of 60
+    /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128 and SYN cookies beyond, TIME-WAIT of 60
     /// seconds, no keep-alive, a user timeout of 15 minutes, no rules, everything told.
     pub fn new(addresses: impl IntoIterator<Item = IpCidr>) -> Config {
         Config {
@@ -116,6 +122,7 @@ impl Config {
             watch: Watch::default(),
             buffer: 256 * 1024,
             backlog: 128,
+            syn_cookies: true,
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
@@ -145,6 +152,7 @@ pub struct Engine {
     reassembler: Reassembler,
     opened: u64,
     half_open: usize,
+    cookies: Cookies,
 }
 
 /// What every flow needs while it does something.
@@ -263,6 +271,7 @@ impl Engine {
             "keep-alive without a pause"
         );
         let iss = IssGenerator::new(config.seed);
+        let cookies = Cookies::new(config.seed);
         let wire = config.wire();
         let mut config = config;
         let rules = std::mem::take(&mut config.rules);
@@ -290,6 +299,7 @@ impl Engine {
             reassembler: Reassembler::default(),
             opened: 0,
             half_open: 0,
+            cookies,
         }
     }
 
@@ -412,11 +422,6 @@ impl Engine {
         transmit
     }
 
-    /// How much is told.
-    pub fn watch(&self) -> Watch {
-        self.shared.config.watch
-    }
-
     /// The next thing that has happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.shared.journal.fetch()
@@ -427,6 +432,11 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = earlier(self.shared.timers.next(), self.shared.next_interference());
         self.clock.when(earlier(due, self.shared.pool.next())?)
+    }
+
+    /// How much is told in events.
+    pub fn watch(&self) -> Watch {
+        self.shared.config.watch
     }
 
     /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
@@ -592,7 +602,7 @@ impl Engine {
     }
 
     /// Gives a flow a place, where its packets and commands find it.
-    fn seat(&mut self, flow: Flow) -> usize {
+    fn enrol(&mut self, flow: Flow) -> usize {
         let (id, key) = (flow.id(), flow.key());
         let place = self.flows.insert(flow);
         self.map.insert(key, place);
@@ -601,7 +611,7 @@ impl Engine {
     }
 
     /// The opposite.
-    fn unseat(&mut self, place: usize) -> Option<Flow> {
+    fn strike_off(&mut self, place: usize) -> Option<Flow> {
         let flow = self.flows.try_remove(place)?;
         self.places.remove(&flow.id());
         let key = flow.key();
@@ -613,7 +623,7 @@ impl Engine {
 
     /// Takes a flow out.
     fn end(&mut self, now: Instant, place: usize) {
-        let Some(flow) = self.unseat(place) else {
+        let Some(flow) = self.strike_off(place) else {
             return;
         };
         let id = flow.id();

@@ -411,7 +411,7 @@ pub enum Discard {
     NotForUs,
     /// Its source or destination is no address that a connection may have (broadcast, multicast, unspecified).
     BadAddress,
-    /// A SYN and a FIN in one segment: no connection begins like that.
+    /// For a port that listens, and neither a SYN alone nor a segment with ACK: no connection begins like that.
     BadFlags,
     /// A SYN, and as many connections as the backlog allows wait for the end of their handshake.
     BacklogFull,
@@ -441,7 +441,7 @@ impl Discard {
             Discard::Malformed => "malformed",
             Discard::NotForUs => "not our address",
             Discard::BadAddress => "no address for a connection",
-            Discard::BadFlags => "SYN with FIN",
+            Discard::BadFlags => "not a SYN alone",
             Discard::BacklogFull => "backlog full",
             Discard::Fragment => "unusable fragment",
             Discard::Unsupported => "unsupported protocol",

@@ -22,6 +22,8 @@
 #![doc = include_str!("fault/rules.txt")]
 //! ```
 //!
+//! Those that are worth a name stand in the [`catalogue`], where each has an address of its own.
+//!
 //! # What a rule never does
 //!
 //! Look at a clock, draw a number that the seed doesn't decide, or know more than the link tells

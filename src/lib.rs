@@ -70,7 +70,7 @@
 //! | [`segment`] | bytes to a description, which never fails; packetdrill notation | 0 |
 //! | [`state`] | the eleven states of RFC 9293 and the legal edges between them | 0 |
 //! | [`event`] | the one vocabulary for what happens | 0 |
-//! | [`fault`] | what is to go wrong: rules about packets, knobs of the stack | 1 |
+//! | [`fault`] | what is to go wrong: rules about packets, knobs of the stack, a catalogue of both | 1 |
 //! | `link` | the one place where packets cross | 1 |
 //! | `stack` | smoltcp held one step at a time; the flow table, TIME-WAIT, fragments, initial sequence numbers | 1 |
 //! | [`service`] | `Connection`, and one file for each service and its client | 1 |

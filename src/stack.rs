@@ -13,7 +13,9 @@
 //! socket set of its own, so the cost of a packet does not grow with the number of connections.
 
 pub(crate) mod checksum;
+pub(crate) mod cookie;
 pub(crate) mod fragments;
+pub(crate) mod guard;
 pub(crate) mod iss;
 pub(crate) mod pool;
 pub(crate) mod reply;

@@ -30,13 +30,15 @@ const LAYERS: [(&str, u8); 18] = [
 
 /// Within a layer, who may use whom: the vocabulary of events is made of segments and states, the link asks the rules,
 /// and what sinks write is drawn from views.
-const NEIGHBOURS: [(&str, &str); 7] = [
+const NEIGHBOURS: [(&str, &str); 9] = [
     ("event", "segment"),
     ("event", "state"),
     ("link", "fault"),
     ("sink", "view"),
     ("sink", "words"),
     ("capture", "view"),
+    ("scenario", "sim"),
+    ("scenario", "view"),
     ("step", "view"),
 ];
 

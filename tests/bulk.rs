@@ -9,6 +9,7 @@ use std::rc::Rc;
 use support::Forged;
 use tcplab::engine::{Config, Engine};
 use tcplab::event::{EventKind, Fate, Watch};
+use tcplab::fault::parse_rules;
 use tcplab::segment::{Checksum, describe_offloaded};
 use tcplab::service::{self, Connection, race};
 use tcplab::sim::{Sim, random_loss};
@@ -137,6 +138,36 @@ fn large_packets_are_echoed_intact() {
         for seed in 0..4 {
             let mut sim = echo_pair(prefixes, offload);
             sim.lose(random_loss(5, seed));
+            check(sim, peer, 1, MEBIBYTE, Duration::from_secs(600));
+        }
+    }
+}
+
+/// What rules make of large packets: nothing of one that is changed is left to the device, which would put it right.
+#[test]
+fn rules_apply_to_large_packets() {
+    for rule in [
+        "drop out data times 3",
+        "delay 30ms in data times 9",
+        "duplicate out data times 9",
+        "reorder in data times 3",
+        "edit out data ttl=7",
+        "edit in data checksum=bad times 3",
+        "edit out data checksum=bad times 3",
+    ] {
+        for (prefixes, peer) in [V4, V6] {
+            let mut sim = echo_pair(prefixes, |config| {
+                config.offload = true;
+                config.watch = Watch::Everything;
+            });
+            let mut config = Config::new([prefixes[1].parse().unwrap()]);
+            config.offload = true;
+            let rules = parse_rules(rule).unwrap_or_else(|wrong| panic!("{rule}: {wrong:?}"));
+            for rule in rules {
+                config.rules.add(rule);
+            }
+            *sim.right() = Engine::new(config);
+            sim.right().serve_tcp(7, "echo", service::echo::echo);
             check(sim, peer, 1, MEBIBYTE, Duration::from_secs(600));
         }
     }

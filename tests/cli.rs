@@ -41,6 +41,8 @@ fn help() {
         &["serve"],
         &["connect"],
         &["explain"],
+        &["faults"],
+        &["audit"],
         &["rules"],
         &["doctor"],
     ];
@@ -75,6 +77,52 @@ fn rules() {
     assert_eq!((code, stderr.as_str()), (0, ""));
     assert_eq!(stdout, tcplab::fault::GRAMMAR);
     assert_eq!(stdout, tcplab(&["help", "rules"]).1);
+}
+
+#[test]
+fn faults() {
+    for (name, line) in [
+        ("faults_all", "faults"),
+        ("faults_one", "faults close-first"),
+        ("faults_one_zh", "faults handshake-ack-lost --lang zh"),
+        ("faults_json", "faults refuse --json"),
+        (
+            "faults_small_network",
+            "faults --net 198.51.100.0/28 --lang zh",
+        ),
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let (code, stdout, stderr) = tcplab(&arguments);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{line}");
+        insta::assert_snapshot!(name, stdout);
+    }
+    // A name may be the host's.
+    assert_eq!(
+        tcplab(&["faults", "refuse.test"]),
+        tcplab(&["faults", "refuse"])
+    );
+    let (_, all, _) = tcplab(&["faults", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    let names = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["name"].as_str().unwrap());
+    assert!(names.eq(tcplab::fault::catalogue::faults().map(|fault| fault.name)));
+    // Where there is no room in either network.
+    let cramped = [
+        "faults",
+        "time-wait-0",
+        "--net",
+        "198.51.100.0/28",
+        "--net6",
+        "2001:db8::/124",
+    ];
+    let (code, said, _) = tcplab(&cramped);
+    assert!(
+        code == 0 && said.contains("none: the networks are too small"),
+        "{said}"
+    );
 }
 
 /// Each of these can't be tried: exit code 2, nothing on standard output, and words that say what is wrong.
@@ -134,6 +182,11 @@ fn wrong_input() {
         "connect password 192.0.2.1:70000",
         "connect password 2001:db8::1",
         "connect password 192.0.2.1:1111 python3",
+        "faults blakhole",
+        "faults window",
+        "faults xyzzy",
+        "faults blackhole refuse",
+        "faults --json --lang zh",
         "doctor argument",
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();

@@ -63,6 +63,17 @@ fn all_services_are_listed() {
 }
 
 #[test]
+fn all_faults_are_listed() {
+    let listed: Vec<String> = table("fault").iter().map(|row| row.join(" | ")).collect();
+    let network = "192.0.2.2/24".parse().unwrap();
+    let faults = tcplab::fault::catalogue::faults().map(|fault| {
+        let address = fault.address_in(network).unwrap();
+        format!("{} | {address} | {}", fault.name, fault.title)
+    });
+    assert_eq!(listed, faults.collect::<Vec<_>>());
+}
+
+#[test]
 fn all_options_are_options_of_their_commands() {
     let rows = table("option");
     assert!(rows.len() > 5);

@@ -42,8 +42,8 @@ pub(super) enum Command {
     /// Run a command in a private lab and watch its connections to tcplab
     ///
     /// The lab is a user, network and mount namespace of its own: no root is needed, nothing outside is touched, and
-    /// nothing is left behind. Inside, the name lab.test leads to tcplab. The exit code is the command's own (128 plus the
-    /// signal's number if a signal killed it).
+    /// nothing is left behind. Inside, the name lab.test leads to tcplab, and each fault of `tcplab faults` has a name too.
+    /// The exit code is the command's own (128 plus the signal's number if a signal killed it).
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Serve on a TUN device in the current network namespace
@@ -78,7 +78,7 @@ pub(super) enum Command {
     /// damaged (what comes before that is shown), 2 when it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
-    /// Show the catalogue of faults that have an address: what goes wrong there, and what a good client does
+    /// Show the catalogue of named faults, each with an address of its own
     #[command(after_help = FAULTS_EXAMPLES)]
     Faults(Catalogue),
     /// Run scenarios: what a client does, what goes wrong, and what is expected to happen
@@ -427,7 +427,7 @@ pub(super) struct Stack {
     /// The size of each connection's buffers, one each way: bytes, or with K or M
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,
-    /// How many connections may wait for the end of their handshake at once
+    /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
     pub(super) backlog: usize,
     /// How long TIME-WAIT lasts, in seconds
@@ -447,12 +447,7 @@ pub(super) struct Stack {
     pub(super) step: bool,
     /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
     /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Stepping",
-        conflicts_with = "tui"
-    )]
+    #[arg(long, value_name = "FILE", help_heading = "Stepping")]
     pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,

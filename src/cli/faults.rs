@@ -95,7 +95,10 @@ fn table(lang: Lang, own: &[IpCidr], lab: &args::Lab) -> String {
             .filter(|(own, _)| misses(**own))
             .map(|(_, network)| network)
             .collect();
-        for line in wrap_sentence(&lang.no_room(cramped, small.join(", ")), WIDTH) {
+        for line in wrap_sentence(
+            &lang.no_room(cramped, small.join(", "), "--net, --net6"),
+            WIDTH,
+        ) {
             let _ = writeln!(text, "{line}");
         }
     }

@@ -9,7 +9,7 @@ use crate::sink::text::escape;
 use crate::step::{Order, Waiting, Waits};
 use crate::view::View;
 use crate::words::Lang;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -47,6 +47,10 @@ impl Stepper {
     /// # Errors
     /// There is no terminal, or no such file.
     pub(super) fn open(stack: &Stack, show: &Show) -> anyhow::Result<Option<Stepper>> {
+        ensure!(
+            stack.step_from.is_none() || !show.tui,
+            "--step-from cannot be used with --tui: its keys step"
+        );
         let (input, terminal) = match &stack.step_from {
             Some(path) => {
                 let input = open(path);

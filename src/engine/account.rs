@@ -4,8 +4,10 @@
 //! arrived, from what the program has read, and, for the retransmission timeout, by the same arithmetic that
 //! smoltcp does on the same segments. A test holds it against smoltcp's own words.
 
-use crate::event::{Reason, Resend, Variables};
+use crate::event::{Opening, Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
+use crate::stack::guard::Known;
+use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 
 /// An acknowledgment that leaves later than this was held back on purpose: smoltcp waits 10 milliseconds.
@@ -90,6 +92,60 @@ impl Account {
     /// How many bytes were sent, unless they were more than 4 GiB: then it begins anew.
     pub(super) fn bytes_sent(&self) -> u64 {
         self.max.since(self.iss).into()
+    }
+
+    /// What the guard must know when a segment arrives. `own` is whether we talk IPv6, our MSS, and what is in the send
+    /// buffer; `received` and `finished` as for [`arrived`](Account::arrived).
+    pub(super) fn known(
+        &self,
+        state: TcpState,
+        opening: Opening,
+        own: (bool, u16, usize),
+        received: u64,
+        finished: bool,
+    ) -> Known {
+        let (v6, own_mss, queued) = own;
+        let (ack, window) = self.told;
+        let scaled = if self.told_in_syn { 0 } else { self.shift(1) };
+        Known {
+            state,
+            opening,
+            v6,
+            own_mss,
+            queued,
+            iss: self.iss,
+            snd_una: self.una,
+            snd_nxt: self.probed,
+            snd_wnd: self.window,
+            snd_wnd_field: self.window_field(None),
+            irs: self.irs.unwrap_or_default(),
+            rcv_nxt: self.rcv_nxt(received, finished).unwrap_or_default(),
+            edge: ack + (u32::from(window) << scaled),
+            scale: self.shift(1),
+            finished,
+        }
+    }
+
+    /// A window of the peer's as it stands in a header, rounded up: the one in force, or another in bytes.
+    pub(super) fn window_field(&self, window: Option<u32>) -> u16 {
+        let window = window.unwrap_or(self.window);
+        let unit = 1 << self.shift(0);
+        u16::try_from(window.div_ceil(unit)).unwrap_or(u16::MAX)
+    }
+
+    /// Bytes and FIN in flight as smoltcp counts them, and SND.WND.
+    pub(super) fn flight(&self) -> (u32, u32) {
+        (self.nxt.since(self.una), self.window)
+    }
+
+    /// Whether a number of ours has left and is not acknowledged.
+    pub(super) fn is_in_flight(&self, seq: SeqNumber) -> bool {
+        seq.since(self.una) < self.probed.since(self.una)
+    }
+
+    /// Whether something that arrived is not acknowledged yet.
+    pub(super) fn owes_acknowledgment(&self) -> bool {
+        self.unacknowledged.is_some()
     }
 
     /// Whether data of ours has left.

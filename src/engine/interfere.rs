@@ -260,7 +260,8 @@ impl Shared {
                 Verdict::Silence(direction) => tally.silence(act.rule, direction),
                 Verdict::Reset(ends) => {
                     let next = |direction| tally.next(direction).unwrap_or(SeqNumber(0));
-                    let numbers = (next(Direction::Out), next(Direction::In));
+                    let theirs = next(Direction::In);
+                    let numbers = (next(Direction::Out), theirs, theirs);
                     let flow = Some(act.flow);
                     self.reset(now, flow, act.rule, ends, act.local, act.peer, numbers);
                 }
@@ -361,7 +362,7 @@ impl Shared {
         &mut self,
         crossing: &Crossing<'_>,
         segment: &Segment,
-    ) -> (SeqNumber, SeqNumber) {
+    ) -> (SeqNumber, SeqNumber, SeqNumber) {
         let tally = crossing.flow.and_then(|flow| {
             let interference = self.interference.as_mut()?;
             interference.judge.tally(flow).map(|tally| tally.clone())
@@ -374,12 +375,13 @@ impl Shared {
         let other = segment.acknowledges().or(counted).unwrap_or(SeqNumber(0));
         match crossing.direction {
             // A SYN that is refused is acknowledged (RFC 9293, section 3.5.2).
-            Direction::In => (other, segment.end()),
-            Direction::Out => (segment.seq, other),
+            Direction::In => (other, segment.end(), segment.seq),
+            Direction::Out => (segment.seq, other, other),
         }
     }
 
-    /// Sends a RST to one end or both as if the other had sent it. `numbers` are the next ones of our end and the peer's.
+    /// Sends a RST to one end or both as if the other had sent it. The numbers are the next ones of our end, and of the peer as
+    /// it counts itself and as our end counts, which has not seen what was swallowed.
     #[expect(clippy::too_many_arguments)]
     fn reset(
         &mut self,
@@ -389,14 +391,14 @@ impl Shared {
         ends: Ends,
         local: SocketAddr,
         peer: SocketAddr,
-        (ours, theirs): (SeqNumber, SeqNumber),
+        (ours, theirs, awaited): (SeqNumber, SeqNumber, SeqNumber),
     ) {
         if ends != Ends::Local {
             let reset = reply::forged_reset(local, peer, ours, theirs);
             self.inject(now, flow, rule, Direction::Out, &reset);
         }
         if ends != Ends::Peer {
-            let reset = reply::forged_reset(peer, local, theirs, ours);
+            let reset = reply::forged_reset(peer, local, awaited, ours);
             self.inject(now, flow, rule, Direction::In, &reset);
         }
     }
@@ -527,7 +529,7 @@ impl Engine {
             key,
             deadline: Default::default(),
         };
-        self.seat(Flow::Unheard(unheard));
+        self.enrol(Flow::Unheard(unheard));
         if key.transport == Transport::Tcp {
             self.shared.entered(now, id, key, TcpState::Listen);
         }
@@ -552,7 +554,7 @@ impl Engine {
         let Flow::Unheard(Unheard { id, .. }) = self.flows[place] else {
             return None;
         };
-        self.unseat(place);
+        self.strike_off(place);
         self.forget_unheard();
         Some(id)
     }

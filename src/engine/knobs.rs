@@ -25,20 +25,21 @@ impl Engine {
         interference.judge.knobs(flow, key.local, key.peer)
     }
 
-    /// Whether the backlog has room for a connection with these endpoints: that of its address, where it has one, or
-    /// the one that all others share.
+    /// Whether the backlog has room for a connection with these endpoints. An address that a rule is about has one of its
+    /// own, so that what goes wrong there stays there; all others share one.
     pub(super) fn has_room(&self, key: &FlowKey) -> bool {
-        match self.knobs_of(key).backlog {
-            Some(backlog) => {
-                let waits_there = |flow: &Flow| match flow {
-                    Flow::Tcp(flow) => flow.is_half_open() && flow.key.local.ip() == key.local.ip(),
-                    _ => false,
-                };
-                let flows = self.flows.iter();
-                flows.filter(|(_, flow)| waits_there(flow)).count() < backlog
-            }
-            None => self.half_open < self.shared.config.backlog,
+        let backlog = self.knobs_of(key).backlog;
+        let backlog = backlog.unwrap_or(self.shared.config.backlog);
+        let address = key.local.ip();
+        if !self.shared.interferes(Some(address)) {
+            return self.half_open < backlog;
         }
+        let waits_there = |flow: &Flow| match flow {
+            Flow::Tcp(flow) => flow.is_half_open() && flow.key.local.ip() == address,
+            _ => false,
+        };
+        let flows = self.flows.iter();
+        flows.filter(|(_, flow)| waits_there(flow)).count() < backlog
     }
 }
 

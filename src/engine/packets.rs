@@ -3,11 +3,10 @@
 use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
 use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
-use crate::fault::BacklogFull;
+use crate::fault::{BacklogFull, Knobs};
 use crate::link::{Incoming, Remarks};
 use crate::segment::{
-    Body, Checksum, Described, Flags, Icmp, IpHeader, Segment, SeqNumber, describe,
-    describe_offloaded,
+    Body, Checksum, Described, Flags, IpHeader, Segment, SeqNumber, describe, describe_offloaded,
 };
 use crate::stack::fragments::Added;
 use crate::stack::reply;
@@ -15,8 +14,7 @@ use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpCidr;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// RFC 1122, section 4.2.2.13: a connection that takes the place of one in TIME-WAIT begins at a number "larger than
 /// the largest sequence number it used on the previous connection incarnation". This is by how much.
@@ -204,7 +202,7 @@ impl Engine {
     fn handle_first_segment(
         &mut self,
         now: Instant,
-        incoming: Incoming<'_>,
+        mut incoming: Incoming<'_>,
         segment: &Segment,
         key: FlowKey,
     ) {
@@ -212,15 +210,25 @@ impl Engine {
             self.open_passive(now, incoming, segment, key, None);
             return;
         }
+        if self.open_with_cookie(now, &mut incoming, segment, key) {
+            return;
+        }
         let listens = self.tcp_services.contains_key(&key.local.port());
-        let refuses = || self.knobs_of(&key).backlog_full == Some(BacklogFull::Reset);
+        let knobs = self.knobs_of(&key);
+        // Where a rule has set a backlog, it is to be felt.
+        let ruled = knobs.backlog.is_some() || knobs.backlog_full.is_some();
+        let cookies = self.shared.config.syn_cookies && !ruled;
+        if control_bits(segment) == SYN && listens && cookies {
+            return self.answer_with_cookie(now, &incoming, segment, key);
+        }
         let mut answered = true;
         let discard = match control_bits(segment) {
             bits if bits == SYN && listens => {
-                answered = refuses();
+                answered = knobs.backlog_full == Some(BacklogFull::Reset);
                 Some(Discard::BacklogFull)
             }
-            bits if bits == SYN | FIN && listens => {
+            // Section 3.10.7.2, "Fourth, other data or control": "Drop the segment and return."
+            bits if bits & (Flags::ACK.0 | Flags::RST.0) == 0 && listens => {
                 answered = false;
                 Some(Discard::BadFlags)
             }
@@ -248,51 +256,42 @@ impl Engine {
         key: FlowKey,
         above: Option<SeqNumber>,
     ) -> PacketId {
-        let service = &self.tcp_services[&key.local.port()];
-        let (name, start) = (service.name, service.start.clone());
         let mut iss = self.shared.iss.generate(now, &key);
         if let Some(above) = above.filter(|&above| iss.before(above)) {
             iss = above;
         }
+        let mut flow = self.passive_flow(now, key, |knobs| knobs.iss.map_or(iss, SeqNumber));
+        let packet = flow.arrive(&mut self.shared, now, incoming, segment);
+        self.seat(flow);
+        packet
+    }
+
+    /// A connection to a service that is there; `iss` chooses our initial sequence number.
+    pub(super) fn passive_flow(
+        &mut self,
+        now: Instant,
+        key: FlowKey,
+        iss: impl FnOnce(&Knobs) -> SeqNumber,
+    ) -> TcpFlow {
+        let service = &self.tcp_services[&key.local.port()];
+        let (name, start) = (service.name, service.start.clone());
         let knobs = self.knobs_of(&key);
-        let iss = knobs.iss.map_or(iss, SeqNumber);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
         self.shared.tell_knobs(now, id, &knobs);
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
-        let mut flow = TcpFlow::new(
-            id,
-            key,
-            Opening::Passive,
-            iss,
-            pooled,
-            program,
-            self.shared.task(),
-        );
+        let (iss, task) = (iss(&knobs), self.shared.task());
+        let mut flow = TcpFlow::new(id, key, Opening::Passive, iss, pooled, program, task);
         flow.turn(&knobs);
-        let packet = flow.arrive(&mut self.shared, now, incoming, segment);
-        self.half_open += 1;
-        let place = self.seat(Flow::Tcp(Box::new(flow)));
-        self.stand_in_line(place);
-        packet
+        flow
     }
 
-    fn handle_icmp(&mut self, now: Instant, incoming: &Incoming<'_>, icmp: &Icmp) {
-        let place = spoken_of(&incoming.bytes[icmp.payload.clone()], icmp)
-            .and_then(|key| self.map.get(&key))
-            .copied();
-        let flow = place.map(|place| self.flows[place].id());
-        self.arrived(now, flow, incoming, None);
-        if let Some(reply) = reply::echo_reply(incoming.bytes, incoming.described, icmp) {
-            self.shared.send(now, None, reply);
-        }
-        if let Some(place) = place
-            && let Flow::Udp(flow) = &mut self.flows[place]
-        {
-            flow.fail(io::ErrorKind::ConnectionRefused);
-            self.stand_in_line(place);
-        }
+    /// A connection whose SYN has arrived is one of ours from now on.
+    pub(super) fn seat(&mut self, flow: TcpFlow) {
+        self.half_open += 1;
+        let place = self.enrol(Flow::Tcp(Box::new(flow)));
+        self.stand_in_line(place);
     }
 
     pub(super) fn flow_of(&self, described: &Described) -> Option<FlowId> {
@@ -384,45 +383,5 @@ pub(super) fn key_of(described: &Described) -> Option<FlowKey> {
         transport,
         local,
         peer,
-    })
-}
-
-/// The flow that an ICMP "destination unreachable" speaks of: `excerpt` is the beginning of a packet that we have sent.
-fn spoken_of(excerpt: &[u8], icmp: &Icmp) -> Option<FlowKey> {
-    let (protocol, src, dst, ports): (u8, IpAddr, IpAddr, &[u8]) = match excerpt.first()? >> 4 {
-        4 if icmp.kind == 3 => {
-            let header_len = usize::from(excerpt[0] & 0x0f) * 4;
-            let src: [u8; 4] = excerpt.get(12..16)?.try_into().ok()?;
-            let dst: [u8; 4] = excerpt.get(16..20)?.try_into().ok()?;
-            let ports = excerpt.get(header_len..header_len + 4)?;
-            (
-                excerpt[9],
-                Ipv4Addr::from(src).into(),
-                Ipv4Addr::from(dst).into(),
-                ports,
-            )
-        }
-        6 if icmp.kind == 1 => {
-            let src: [u8; 16] = excerpt.get(8..24)?.try_into().ok()?;
-            let dst: [u8; 16] = excerpt.get(24..40)?.try_into().ok()?;
-            (
-                excerpt[6],
-                Ipv6Addr::from(src).into(),
-                Ipv6Addr::from(dst).into(),
-                excerpt.get(40..44)?,
-            )
-        }
-        _ => return None,
-    };
-    let transport = match protocol {
-        6 => Transport::Tcp,
-        17 => Transport::Udp,
-        _ => return None,
-    };
-    let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);
-    Some(FlowKey {
-        transport,
-        local: SocketAddr::new(src, port(0)),
-        peer: SocketAddr::new(dst, port(2)),
     })
 }

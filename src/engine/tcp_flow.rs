@@ -1,13 +1,14 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
+mod guarded;
 mod knobs;
 mod timers;
 
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Transition,
-    UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Reason,
+    Transition, UserCall, Variables,
 };
 use crate::fault::Closing;
 use crate::link::{Incoming, Offload, Remarks};
@@ -16,6 +17,7 @@ use crate::service::connection::{Conduct, Endpoint};
 use crate::service::{Connection, Program, Task};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
+use crate::stack::guard::{Guard, Verdict};
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
@@ -56,6 +58,13 @@ pub(super) struct TcpFlow {
     /// What smoltcp's sequence numbers are moved by, known once its first segment has left.
     shift: Option<u32>,
     account: Account,
+    guard: Guard,
+    /// Keep-alives that were not answered, and when the last of them left.
+    kept_alive: Option<(u8, Instant)>,
+    /// Of what an ICMP message has warned.
+    warned: Option<io::ErrorKind>,
+    /// The SYN was answered with a cookie; that there is a connection was not told yet.
+    assumed: bool,
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
     /// Since when the peer owes us an acknowledgment, and in which state.
@@ -142,6 +151,10 @@ impl TcpFlow {
             half_open: opening == Opening::Passive,
             shift: None,
             account: Account::new(iss, buffer),
+            guard: Guard::default(),
+            kept_alive: None,
+            warned: None,
+            assumed: false,
             peer_mss: None,
             owed: None,
             excused: false,
@@ -192,30 +205,41 @@ impl TcpFlow {
             }
             return id;
         }
-        // Section 3.10.7.4, after RFC 5961, section 4: a SYN for a connection that exists may come from a peer that
-        // has forgotten it; the answer to this acknowledgment tells. smoltcp ignores a SYN without ACK.
-        let control = segment.flags.0 & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0);
-        if before.is_synchronized() && control == Flags::SYN.0 {
-            let id = self.tell_arrived(shared, now, &incoming, retransmission);
-            let (max, ack, window) = self.account.end();
-            let challenge = reply::acknowledgment(self.key.local, self.key.peer, max, ack, window);
-            shared.send(now, Some(self.id), challenge);
-            return id;
-        }
         let (received, finished) = self.endpoint.borrow_mut().received();
+        let known = self.known(shared, before, received, finished);
+        let verdict = self.guard.judge(now, segment, &known);
+        let instead = match verdict {
+            Verdict::Pass => None,
+            Verdict::Instead(changed) => Some(changed),
+            _ => {
+                let id = self.tell_arrived(shared, now, &incoming, retransmission);
+                self.answer(shared, now, &verdict, &known);
+                return id;
+            }
+        };
+        (self.kept_alive, self.warned) = (None, None);
+        // What is told is what has arrived; what counts may be less.
+        let segment = instead.as_ref().unwrap_or(segment);
         let queued = self.endpoint.borrow().socket().send_queue();
         let stranded = self
             .account
             .stranded_acknowledgment(segment, received, finished);
         if let Some(stranded) = &stranded {
-            let mut bare = reply::bare(self.key.peer, self.key.local, stranded);
+            let mut bare = reply::segment(self.key.peer, self.key.local, stranded, &[]);
             iss::translate_in(&mut bare, self.shift.unwrap_or(0));
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             // Whatever it may want to answer, the segment itself is answered below.
             shared.tcp.ingress(now, &bare, sockets, &mut shared.room);
         }
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
-        let mut plain = without_extensions(incoming.bytes);
+        let mut plain = match &instead {
+            Some(changed) => {
+                let payload = &incoming.bytes[changed.payload.clone()];
+                let (peer, local) = (self.key.peer, self.key.local);
+                Some(reply::segment(peer, local, changed, payload))
+            }
+            None => without_extensions(incoming.bytes),
+        };
         let packet = plain.as_deref_mut().unwrap_or(incoming.bytes);
         if let Some(shift) = self.shift {
             iss::translate_in(packet, shift);
@@ -234,11 +258,13 @@ impl TcpFlow {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
+            self.guard.synchronize(segment, known.v6, known.own_mss);
         }
         if let Some(stranded) = &stranded {
             self.account.arrived(now, stranded, received, finished);
         }
         self.account.arrived(now, segment, received, finished);
+        self.take_early_fin(shared, now, segment);
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
@@ -248,6 +274,10 @@ impl TcpFlow {
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
         if self.endpoint.borrow().socket().send_queue() < queued {
             self.owed = None;
+        }
+        if std::mem::take(&mut self.assumed) {
+            let (from, to) = (TcpState::Listen, TcpState::SynReceived);
+            self.transition(shared, now, from, to, Cause::Segment(id));
         }
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
@@ -273,11 +303,7 @@ impl TcpFlow {
         self.observe(now, Direction::In, || incoming.described.clone());
         self.woken = true;
         if let Some(len) = answer {
-            let mut room = std::mem::take(&mut shared.room);
-            if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
-                shared.link.keep(room[..len].to_vec(), transmit.offload);
-            }
-            shared.room = room;
+            self.leave_at_once(shared, now, len);
         }
         id
     }
@@ -288,15 +314,16 @@ impl TcpFlow {
         loop {
             let before = self.state();
             // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
-            let len = match self.time_wait_since {
-                Some(_) => None,
-                None => {
-                    let sockets = &mut self.endpoint.borrow_mut().sockets;
-                    // It must not end before the last ACK has left either, however late we get to it.
-                    let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
-                    let now = limit.map_or(now, |limit| now.min(limit));
-                    shared.tcp.egress(now, sockets, room)
-                }
+            let len = if self.time_wait_since.is_some() {
+                None
+            } else if self.restrain(shared, now) {
+                self.prod(shared, now, room)
+            } else {
+                let sockets = &mut self.endpoint.borrow_mut().sockets;
+                // It must not end before the last ACK has left either, however late we get to it.
+                let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
+                let now = limit.map_or(now, |limit| now.min(limit));
+                shared.tcp.egress(now, sockets, room)
             };
             debug_assert_eq!(
                 before,
@@ -304,6 +331,7 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
+                let len = self.guard.complete(room, len, self.key.local.ip());
                 return match self.depart(shared, now, &mut room[..len]) {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,
@@ -357,6 +385,7 @@ impl TcpFlow {
             Stage::Waiting(_) => None,
         };
         let due = earlier(earlier(socket_at, own_at), program_at);
+        let due = earlier(due, self.guard.wake_at());
         shared.timers.set(&mut self.deadline, due, self.id, place);
         Rest::Waits
     }
@@ -477,6 +506,42 @@ impl TcpFlow {
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
     /// Returns how it is to be sent, if it is at once.
     fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
+        let checksum = self.seal(shared, packet);
+        // What was computed just now is not computed again in order to be judged.
+        let judged = match checksum {
+            Checksum::Whole => Checksum::Verified,
+            other => other,
+        };
+        let described = describe_offloaded(packet, judged);
+        let segment = described.tcp()?;
+        let wire = shared.config.wire();
+        let offload = Offload {
+            checksum,
+            segment_size: wire.segment_size(
+                self.key.peer.ip(),
+                self.peer_mss,
+                segment.payload.len(),
+            ),
+        };
+        self.excused &= segment.sequence_len() == 0;
+        let (reason, retransmission) = self.account.sent(now, segment);
+        if reason == Reason::KeepAlive {
+            let (sent, _) = self.kept_alive.unwrap_or((0, now));
+            self.kept_alive = Some((sent.saturating_add(1), now));
+        }
+        let remarks = Remarks {
+            retransmission,
+            reason: Some(reason),
+            variables: self.variables(shared),
+        };
+        self.observe(now, Direction::Out, || described.clone());
+        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
+        let len = packet.len();
+        leaves.then_some(Transmit { len, offload })
+    }
+
+    /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
+    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> Checksum {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -496,34 +561,16 @@ impl TcpFlow {
         };
         let len = packet.len();
         let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
-        // What was computed just now is not computed again in order to be judged.
-        let (checksum, judged) = match shared.config.offload {
+        match shared.config.offload {
             true => {
                 tcp.set_checksum(pseudo_header(src, dst, len - header_len));
-                (Checksum::Partial, Checksum::Partial)
+                Checksum::Partial
             }
             false => {
                 tcp.fill_checksum(&src.into(), &dst.into());
-                (Checksum::Whole, Checksum::Verified)
+                Checksum::Whole
             }
-        };
-        let described = describe_offloaded(packet, judged);
-        let segment = described.tcp()?;
-        let wire = shared.config.wire();
-        let offload = Offload {
-            checksum,
-            segment_size: wire.segment_size(dst, self.peer_mss, segment.payload.len()),
-        };
-        self.excused &= segment.sequence_len() == 0;
-        let (reason, retransmission) = self.account.sent(now, segment);
-        let remarks = Remarks {
-            retransmission,
-            reason: Some(reason),
-            variables: self.variables(shared),
-        };
-        self.observe(now, Direction::Out, || described.clone());
-        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
-        leaves.then_some(Transmit { len, offload })
+        }
     }
 
     fn tell_arrived(

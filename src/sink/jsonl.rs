@@ -115,7 +115,7 @@
 //! | `window` | number | SEG.WND as in the header, not scaled |
 //! | `urgent` | number or null | the urgent pointer; null where URG is not set |
 //! | `options` | array | the options in their order, each an object |
-//! | `checksum_ok` | boolean | whether the checksum is right; true also where it can't be judged |
+//! | `checksum_ok` | boolean | whether the checksum is right; true also where it can't be judged, or is left to a device (`--offload`) |
 //! | `payload_len` | number | bytes of data |
 //! | `payload` | string | the data in Base64 (RFC 4648, section 4); of a packet that a capture has cut, what is there |
 //!

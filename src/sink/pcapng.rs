@@ -12,6 +12,9 @@
 //! interface `intended` is itself the difference that rules make, and `frame.interface_name == "wire"` shows what got through. On its
 //! way in a packet crosses when it reaches our stack; the TUN has seen it before that.
 //!
+//! With offload packets are as large as they cross the TUN, and their checksums those of the pseudo-header, to which a device
+//! would add the rest: as tcpdump writes them there.
+//!
 //! Each packet has a comment: the transitions that go with it, and words to filter by:
 //!
 //! ```text

@@ -7,12 +7,12 @@
 #[cfg(test)]
 mod tests;
 
-use crate::segment::{Described, Flags, Icmp, Segment, SeqNumber};
+use crate::segment::{Described, Flags, Icmp, Segment, SeqNumber, TcpOption};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     Icmpv4DstUnreachable, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Repr, IpProtocol, IpRepr,
     Ipv4Packet, Ipv4Repr, Ipv6Packet, Ipv6Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
-    UdpPacket, UdpRepr,
+    TcpTimestampRepr, UdpPacket, UdpRepr,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -51,9 +51,39 @@ pub(crate) fn acknowledgment(
     empty_segment(local, peer, TcpControl::None, seq, Some(ack), window)
 }
 
-/// What remains of a segment of ours or of a peer when only its acknowledgment and window count.
-pub(crate) fn bare(src: SocketAddr, dst: SocketAddr, segment: &Segment) -> Vec<u8> {
-    acknowledgment(src, dst, segment.seq, segment.ack, segment.window)
+/// A segment as it is described, with this payload. Of its options those of a handshake and the timestamps count.
+pub(crate) fn segment(
+    src: SocketAddr,
+    dst: SocketAddr,
+    segment: &Segment,
+    payload: &[u8],
+) -> Vec<u8> {
+    let has = |flags: Flags| segment.flags.contains(flags);
+    let timestamp = segment.options.iter().find_map(|option| match *option {
+        TcpOption::Timestamps { val, ecr } => Some(TcpTimestampRepr::new(val, ecr)),
+        _ => None,
+    });
+    let repr = TcpRepr {
+        src_port: src.port(),
+        dst_port: dst.port(),
+        control: match () {
+            () if has(Flags::SYN) => TcpControl::Syn,
+            () if has(Flags::FIN) => TcpControl::Fin,
+            () if has(Flags::RST) => TcpControl::Rst,
+            () if has(Flags::PSH) => TcpControl::Psh,
+            () => TcpControl::None,
+        },
+        seq_number: TcpSeqNumber(segment.seq.0 as i32),
+        ack_number: segment.acknowledges().map(|ack| TcpSeqNumber(ack.0 as i32)),
+        window_len: segment.window,
+        window_scale: segment.window_scale(),
+        max_seg_size: segment.max_segment_size(),
+        sack_permitted: segment.sack_permitted(),
+        sack_ranges: [None; 3],
+        timestamp,
+        payload,
+    };
+    emit(src.ip(), dst.ip(), &repr)
 }
 
 fn empty_segment(
@@ -78,20 +108,18 @@ fn empty_segment(
         timestamp: None,
         payload: &[],
     };
-    packet(
-        local.ip(),
-        peer.ip(),
-        IpProtocol::Tcp,
-        repr.buffer_len(),
-        |payload| {
-            repr.emit(
-                &mut TcpPacket::new_unchecked(payload),
-                &local.ip().into(),
-                &peer.ip().into(),
-                &ChecksumCapabilities::default(),
-            );
-        },
-    )
+    emit(local.ip(), peer.ip(), &repr)
+}
+
+fn emit(src: IpAddr, dst: IpAddr, repr: &TcpRepr<'_>) -> Vec<u8> {
+    packet(src, dst, IpProtocol::Tcp, repr.buffer_len(), |room| {
+        repr.emit(
+            &mut TcpPacket::new_unchecked(room),
+            &src.into(),
+            &dst.into(),
+            &ChecksumCapabilities::default(),
+        );
+    })
 }
 
 /// The most bytes that a UDP datagram between `local` and a peer of the same IP version may carry.

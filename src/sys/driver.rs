@@ -128,10 +128,11 @@ impl<'a> Driver<'a> {
         // The difference of two instants has no sign.
         let wake_at = wake_at.into_iter().flatten().min().map(|at| at.max(now));
         if let Some(received) = self.spin(now, wake_at)? {
+            // Before anything is sent: what was read lies where packets are written.
+            self.receive(engine, self.clock.now(), Some(received), &mut tell)?;
             let now = self.clock.now();
             engine.handle_timeout(now);
             self.drain_at(engine, now, &mut tell)?;
-            self.receive(engine, now, Some(received), &mut tell)?;
             if now < self.looked_up + LOOK_UP.into() {
                 return Ok(Ready::default());
             }
@@ -193,6 +194,11 @@ impl<'a> Driver<'a> {
 
     /// Lets one packet leave, if there is one.
     fn transmit(&mut self, engine: &mut Engine, now: Instant) -> io::Result<bool> {
+        // Whoever looks at packets wants to know how long an answer took.
+        let now = match engine.watch() {
+            event::Watch::Everything => self.clock.now(),
+            _ => now,
+        };
         let Some(transmit) = engine.poll_transmit(now, &mut self.packet) else {
             return Ok(false);
         };
@@ -244,7 +250,7 @@ impl<'a> Driver<'a> {
         Ok(received)
     }
 
-    /// Takes in what has come, `first` if it was read before.
+    /// Takes in what has come, `first` if it was read just before.
     ///
     /// Who watches packets sees each with what it caused. Where nobody does, those that are there already are answered
     /// together, which takes far fewer acknowledgments under load, and no time where they come one by one. RFC 9293, section
@@ -304,18 +310,21 @@ impl<'a> Driver<'a> {
 /// How many packets to read before the next wait, without a vain attempt at each end.
 ///
 /// Where question and answer alternate, there is one packet each time, and to look for a second costs a system call.
-/// Under load many are there, and to wait before each costs one too. So the count follows what was found: it doubles
-/// as long as all of them were there, and falls back for a while when one was not.
+/// Under load many are there, and to wait before each costs one too; so it does where the peer has the same processor and
+/// takes it as soon as it is answered. So the count follows what was found: it doubles as long as all of them were there,
+/// falls back when one was not, and stays there for a while: the longer, the more often that has happened in a row.
 #[derive(Debug)]
 struct Ahead {
     count: usize,
     /// After so many more rounds a larger count is tried.
     holds: u8,
+    /// So many rounds it stayed last.
+    pause: u8,
 }
 
 impl Ahead {
-    /// Rounds before a count is raised that was too large.
-    const HOLD: u8 = 16;
+    /// The most rounds before a larger count is tried.
+    const MOST: u8 = 16;
 
     fn count(&self) -> usize {
         self.count
@@ -329,14 +338,22 @@ impl Ahead {
     }
 
     fn was_too_many(&mut self, found: usize) {
+        self.pause = match found {
+            0 | 1 => (self.pause * 2).clamp(1, Ahead::MOST),
+            _ => 1,
+        };
+        self.holds = self.pause;
         self.count = found.max(1);
-        self.holds = Ahead::HOLD;
     }
 }
 
 impl Default for Ahead {
     fn default() -> Ahead {
-        Ahead { count: 1, holds: 0 }
+        Ahead {
+            count: 1,
+            holds: 0,
+            pause: 0,
+        }
     }
 }
 
@@ -421,8 +438,8 @@ mod tests {
             count
         };
         // Question and answer: a second packet is looked for once in a while only.
-        let asked: Vec<usize> = (0..40).map(|_| round(1)).collect();
-        assert_eq!(asked.iter().sum::<usize>(), 43, "{asked:?}");
+        let asked: Vec<usize> = (0..100).map(|_| round(1)).collect();
+        assert_eq!(asked.iter().sum::<usize>(), 109, "{asked:?}");
         // Under load it doubles up to the limit.
         let asked: Vec<usize> = (0..40).map(|_| round(BATCH)).collect();
         assert_eq!(asked[39], BATCH, "{asked:?}");

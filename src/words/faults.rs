@@ -8,7 +8,7 @@ use crate::fault::catalogue::{Fault, Group, Outcome};
 labels! {
     faults_head(count) { en: "{count} faults, each with a name and addresses of its own: whoever connects there meets it.", zh: "共 {count} 种故障，每种都有自己的名字和地址：连接到那里，就会遇到它。" }
     faults_foot(command) { en: "`{command}` tells all about one of them.", zh: "“{command}”详细说明其中一种。" }
-    no_room(count, networks) { en: "{count} of them lack an address of one kind or the other, as these networks are too small: {networks}. Choose others with --net and --net6.", zh: "其中 {count} 种缺少某一类地址，因为网络太小（{networks}）。可用 --net 和 --net6 另选网络。" }
+    no_room(count, networks, options) { en: "{count} of them lack an address of one kind or the other, as these networks are too small: {networks}. Choose others with {options}.", zh: "其中 {count} 种缺少某一类地址，因为网络太小（{networks}）。可用 {options} 另选网络。" }
     left_out() { en: "none: the networks are too small", zh: "无：网络太小" }
     connecting() { en: "connecting", zh: "建立连接" }
     talking() { en: "talking", zh: "传送数据" }

@@ -89,7 +89,7 @@ labels! {
     discard_malformed() { en: "malformed", zh: "无法解析" }
     discard_not_for_us() { en: "not our address", zh: "不是发给我们的地址" }
     discard_bad_address() { en: "no address for a connection", zh: "不能用于连接的地址" }
-    discard_bad_flags() { en: "SYN with FIN", zh: "SYN 与 FIN 同时出现" }
+    discard_bad_flags() { en: "not a SYN alone", zh: "不是单独的 SYN" }
     discard_backlog_full() { en: "backlog full", zh: "半连接队列已满" }
     discard_fragment() { en: "unusable fragment", zh: "无法使用的分片" }
     discard_unsupported() { en: "unsupported protocol", zh: "不支持的协议" }

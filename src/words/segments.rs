@@ -183,8 +183,8 @@ sentences! {
         see: "1122 3.2.1.3"
     }
     thrown_away_bad_flags() {
-        en: "SYN and FIN in one segment: no connection begins like that",
-        zh: "同一个报文段里有 SYN 和 FIN：连接不会这样开始",
+        en: "neither a SYN alone nor an ACK: no connection begins like that",
+        zh: "既不是单独的 SYN，也不是 ACK：连接不会这样开始",
         see: "9293 3.10.7.2"
     }
     thrown_away_backlog() {

@@ -78,7 +78,7 @@ const TOLD: &[(&str, &str)] = &[
     ("malformed", "无法解析"),
     ("not our address", "不是发给我们的地址"),
     ("no address for a connection", "不能用于连接的地址"),
-    ("SYN with FIN", "SYN 与 FIN 同时出现"),
+    ("not a SYN alone", "不是单独的 SYN"),
     ("backlog full", "半连接队列已满"),
     ("unusable fragment", "无法使用的分片"),
     ("unsupported protocol", "不支持的协议"),

@@ -107,8 +107,7 @@ fn half_closed_with_data_still_flowing() {
 
 // Other openings.
 
-/// RFC 9293, section 3.5, figure 8, but for one segment each way: there the SYN-ACK brings ESTABLISHED, smoltcp
-/// answers it with an ACK as unacceptable and needs the other's ACK.
+/// RFC 9293, section 3.5, figure 8.
 #[test]
 fn opened_by_both_at_once() {
     check(
@@ -144,8 +143,7 @@ fn syn_lost() {
     );
 }
 
-/// smoltcp ignores the client's second SYN in SYN-RECEIVED ("expecting an ACK"), where RFC 9293, section 3.10.7.4
-/// wants an acknowledgment; its own timer sends the SYN-ACK again at about the same time.
+/// The client's second SYN draws the SYN-ACK again, which the timer would have sent at the same time.
 #[test]
 fn syn_ack_lost() {
     check(
@@ -182,6 +180,7 @@ fn last_ack_of_the_handshake_lost() {
     );
 }
 
+/// The SYN that finds no room is answered with a cookie (RFC 4987, section 3.6); its sender does not exist here.
 #[test]
 fn backlog_full() {
     let syn = |port| Forge {
@@ -504,7 +503,7 @@ fn reset_in_each_state() {
 }
 
 /// RFC 9293, section 3.10.7.4, after RFC 5961: a RST inside the window, but not at its left edge, "MUST" be answered
-/// with a challenge ACK. smoltcp believes it; only TIME-WAIT, which is ours, answers.
+/// with a challenge ACK.
 #[test]
 fn reset_inside_the_window_in_each_state() {
     check_in_each_state("reset_inside_the_window", |side| {
@@ -521,8 +520,7 @@ fn reset_outside_the_window_in_each_state() {
 }
 
 /// Section 3.10.7.4, after RFC 5961: a SYN in a synchronized state is answered with a challenge ACK. In SYN-SENT it
-/// is a simultaneous open, of which the other side knows nothing here. In SYN-RECEIVED smoltcp ignores it, where the
-/// RFC returns a passive open to LISTEN.
+/// is a simultaneous open, of which the other side knows nothing here. A passive open in SYN-RECEIVED returns to LISTEN.
 #[test]
 fn syn_in_each_state() {
     check_in_each_state("syn", |side| Forge(side, forge(SYN, 0, 0)));

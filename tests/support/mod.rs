@@ -79,6 +79,11 @@ pub(crate) fn ping(from: IpAddr, to: IpAddr, payload: &[u8]) -> Vec<u8> {
     transport(from, to, protocol, icmp, 2)
 }
 
+/// An ICMP message whose checksum is filled in.
+pub(crate) fn icmp(from: IpAddr, to: IpAddr, protocol: IpProtocol, message: Vec<u8>) -> Vec<u8> {
+    transport(from, to, protocol, message, 2)
+}
+
 /// Puts an IP header before `data`, whose checksum belongs at `checksum_at`.
 fn transport(
     from: IpAddr,

@@ -160,7 +160,7 @@ fn lab_config(setup: &Setup<'_>, cases: &[Case]) -> LabConfig {
             name: LAB_TUN.to_owned(),
             addresses: setup.addresses.kernel.clone(),
             mtu: setup.audit.stack.mtu,
-            offload: false,
+            offload: setup.audit.stack.offload,
         },
         hosts: cases.iter().flat_map(names).collect(),
     }

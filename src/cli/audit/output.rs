@@ -114,9 +114,9 @@ impl Findings<'_> {
                 text += "/>\n";
                 continue;
             }
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "><failure message=\"{}\">{}</failure></testcase>\n",
+                "><failure message=\"{}\">{}</failure></testcase>",
                 escape(&one.outcome.to_string()),
                 escape(&one.remark().unwrap_or_default())
             );

@@ -15,6 +15,9 @@ const SYN_RECEIVED_TIMEOUT: Duration = Duration::from_secs(63);
 const SYN_SENT_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long a connection that no program reads any more waits for the peer's FIN, as `tcp_fin_timeout` of Linux.
 const FIN_WAIT_2_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many keep-alives in a row may remain without answer, as `tcp_keepalive_probes` of Linux. RFC 9293, section 3.8.4
+/// (MUST-29): "an implementation MUST NOT interpret failure to respond to any specific probe as a dead connection."
+const KEEP_ALIVE_PROBES: u8 = 9;
 
 impl TcpFlow {
     /// Keeps account of what the peer owes us: an acknowledgment, or its FIN.
@@ -61,7 +64,11 @@ impl TcpFlow {
         let wait = self
             .time_wait_since
             .map(|since| (since + lasts, Timer::TimeWait));
-        [user, fin, wait]
+        let dead = self
+            .kept_alive
+            .filter(|&(sent, _)| sent >= KEEP_ALIVE_PROBES);
+        let dead = dead.and_then(|(_, last)| Some((last + shared.config.keep_alive?, Timer::User)));
+        [user, fin, wait, dead]
             .into_iter()
             .flatten()
             .min_by_key(|&(at, _)| at)
@@ -84,7 +91,8 @@ impl TcpFlow {
             let mut endpoint = self.endpoint.borrow_mut();
             // RFC 9293, section 3.10.8: "delete the TCB, enter the CLOSED state, and return"; no RST.
             endpoint.forget();
-            endpoint.end.get_or_insert(io::ErrorKind::TimedOut);
+            let why = self.warned.unwrap_or(io::ErrorKind::TimedOut);
+            endpoint.end.get_or_insert(why);
         }
         self.transition(shared, now, from, self.state(), Cause::Timeout(timer));
         self.owed = None;

@@ -1,0 +1,75 @@
+//! SYNs for which the backlog has no room.
+
+use super::Engine;
+use crate::link::Incoming;
+use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
+use crate::stack::reply;
+use crate::stack::table::FlowKey;
+use smoltcp::time::Instant;
+
+impl Engine {
+    /// Answers a SYN without keeping anything of it (RFC 4987, section 3.6).
+    pub(super) fn answer_with_cookie(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming<'_>,
+        syn: &Segment,
+        key: FlowKey,
+    ) {
+        self.arrived(now, None, incoming, None);
+        let (v6, config) = (key.local.is_ipv6(), &self.shared.config);
+        let own_mss = config.mtu as u16 - if v6 { 60 } else { 40 };
+        let default = if v6 { 1220 } else { 536 };
+        let mss = syn
+            .max_segment_size()
+            .filter(|&mss| mss > 0)
+            .unwrap_or(default);
+        let answer = Segment {
+            seq: self.cookies.bake(now, &key, syn.seq, mss),
+            ack: syn.seq + 1,
+            flags: Flags(Flags::SYN.0 | Flags::ACK.0),
+            window: u16::try_from(config.buffer).unwrap_or(u16::MAX),
+            options: vec![TcpOption::MaxSegmentSize(own_mss)],
+            payload: 0..0,
+            ..syn.clone()
+        };
+        let answer = reply::segment(key.local, key.peer, &answer, &[]);
+        self.shared.send(now, None, answer);
+    }
+
+    /// Begins the connection whose SYN was answered with a cookie, if this segment brings it back. Returns whether it
+    /// does.
+    pub(super) fn open_with_cookie(
+        &mut self,
+        now: Instant,
+        incoming: &mut Incoming<'_>,
+        segment: &Segment,
+        key: FlowKey,
+    ) -> bool {
+        let bits = segment.flags.0 & (Flags::SYN.0 | Flags::RST.0 | Flags::ACK.0);
+        if bits != Flags::ACK.0 || !self.tcp_services.contains_key(&key.local.port()) {
+            return false;
+        }
+        let (irs, iss) = (segment.seq - 1, segment.ack - 1);
+        let Some(mss) = self.cookies.check(now, &key, irs, iss) else {
+            return false;
+        };
+        let mut flow = self.passive_flow(now, key, |_| iss);
+        let syn = Segment {
+            seq: irs,
+            ack: SeqNumber(0),
+            flags: Flags::SYN,
+            options: vec![TcpOption::MaxSegmentSize(mss)],
+            payload: 0..0,
+            ..segment.clone()
+        };
+        flow.assume(&mut self.shared, now, &syn);
+        let incoming = Incoming {
+            bytes: &mut *incoming.bytes,
+            ..*incoming
+        };
+        flow.arrive(&mut self.shared, now, incoming, segment);
+        self.seat(flow);
+        true
+    }
+}

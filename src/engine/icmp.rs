@@ -1,0 +1,116 @@
+//! ICMP messages: echo requests are answered, errors are told to the flow of which they speak.
+
+use super::{Engine, Flow};
+use crate::event::{PacketId, Transport};
+use crate::link::Incoming;
+use crate::segment::{Icmp, SeqNumber};
+use crate::stack::reply;
+use crate::stack::table::FlowKey;
+use smoltcp::time::Instant;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// How bad an error is for a connection (RFC 9293, section 3.9.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// It may pass: "a TCP implementation MUST NOT abort the connection".
+    Soft(io::ErrorKind),
+    /// Nobody will ever answer: "TCP implementations SHOULD abort the connection".
+    Hard(io::ErrorKind),
+}
+
+/// A packet of ours of which an error speaks.
+struct Spoken {
+    key: FlowKey,
+    /// Of a TCP segment.
+    seq: Option<SeqNumber>,
+}
+
+impl Engine {
+    pub(super) fn handle_icmp(&mut self, now: Instant, incoming: &Incoming<'_>, icmp: &Icmp) {
+        let v4 = incoming.described.ip.is_some_and(|ip| ip.src.is_ipv4());
+        let severity = severity(v4, icmp);
+        let spoken = severity.and_then(|_| spoken_of(&incoming.bytes[icmp.payload.clone()]));
+        let place = spoken
+            .as_ref()
+            .and_then(|spoken| self.map.get(&spoken.key))
+            .copied();
+        let flow = place.map(|place| self.flows[place].id());
+        let packet: PacketId = self.arrived(now, flow, incoming, None);
+        if let Some(reply) = reply::echo_reply(incoming.bytes, incoming.described, icmp) {
+            self.shared.send(now, None, reply);
+        }
+        let (Some(place), Some(severity), Some(spoken)) = (place, severity, spoken) else {
+            return;
+        };
+        match &mut self.flows[place] {
+            Flow::Udp(flow) if is_unreachable(v4, icmp) => {
+                flow.fail(io::ErrorKind::ConnectionRefused);
+            }
+            Flow::Tcp(flow) => flow.hear_error(&mut self.shared, now, packet, severity, spoken.seq),
+            _ => return,
+        }
+        self.stand_in_line(place);
+    }
+}
+
+fn is_unreachable(v4: bool, icmp: &Icmp) -> bool {
+    icmp.kind == if v4 { 3 } else { 1 }
+}
+
+/// What an ICMP message means to a connection; `None` for one that is no error, or says nothing about reaching the peer
+/// (source quench, MUST-55; packet too big).
+fn severity(v4: bool, icmp: &Icmp) -> Option<Severity> {
+    use Severity::{Hard, Soft};
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    Some(match (v4, icmp.kind, icmp.code) {
+        (true, 3, 4) => return None,
+        (true, 3, 2 | 3) | (false, 1, 4) => Hard(ConnectionRefused),
+        (true, 3, 0 | 6) => Soft(NetworkUnreachable),
+        // Destination unreachable, time exceeded, parameter problem.
+        (true, 3 | 11 | 12, _) | (false, 1 | 3 | 4, _) => Soft(HostUnreachable),
+        _ => return None,
+    })
+}
+
+/// The packet of ours that begins with `excerpt`.
+fn spoken_of(excerpt: &[u8]) -> Option<Spoken> {
+    let (protocol, src, dst, transport): (u8, IpAddr, IpAddr, &[u8]) = match excerpt.first()? >> 4 {
+        4 => {
+            let src: [u8; 4] = excerpt.get(12..16)?.try_into().ok()?;
+            let dst: [u8; 4] = excerpt.get(16..20)?.try_into().ok()?;
+            let transport = excerpt.get(usize::from(excerpt[0] & 0x0f) * 4..)?;
+            let (src, dst) = (Ipv4Addr::from(src).into(), Ipv4Addr::from(dst).into());
+            (excerpt[9], src, dst, transport)
+        }
+        6 => {
+            let src: [u8; 16] = excerpt.get(8..24)?.try_into().ok()?;
+            let dst: [u8; 16] = excerpt.get(24..40)?.try_into().ok()?;
+            let (src, dst) = (Ipv6Addr::from(src).into(), Ipv6Addr::from(dst).into());
+            (excerpt[6], src, dst, excerpt.get(40..)?)
+        }
+        _ => return None,
+    };
+    let port = |at: usize| {
+        Some(u16::from_be_bytes(
+            transport.get(at..at + 2)?.try_into().ok()?,
+        ))
+    };
+    let (own, theirs) = (port(0)?, port(2)?);
+    let seq = transport.get(4..8).and_then(|seq| seq.try_into().ok());
+    let (transport, seq) = match protocol {
+        6 => (
+            Transport::Tcp,
+            seq.map(|seq| SeqNumber(u32::from_be_bytes(seq))),
+        ),
+        17 => (Transport::Udp, None),
+        _ => return None,
+    };
+    let (local, peer) = (SocketAddr::new(src, own), SocketAddr::new(dst, theirs));
+    let key = FlowKey {
+        transport,
+        local,
+        peer,
+    };
+    Some(Spoken { key, seq })
+}

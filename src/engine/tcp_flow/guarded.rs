@@ -1,0 +1,233 @@
+//! What a connection does with what its guard says.
+
+use super::TcpFlow;
+use crate::engine::Shared;
+use crate::engine::icmp::Severity;
+use crate::event::{Cause, PacketId};
+use crate::segment::{Flags, Segment, SeqNumber, describe_offloaded};
+use crate::stack::guard::{Advice, Flight, Known, Verdict};
+use crate::stack::{iss, reply};
+use crate::state::TcpState;
+use smoltcp::time::Instant;
+
+impl TcpFlow {
+    pub(super) fn known(
+        &self,
+        shared: &Shared,
+        state: TcpState,
+        received: u64,
+        finished: bool,
+    ) -> Known {
+        let endpoint = self.endpoint.borrow();
+        let v6 = self.key.local.is_ipv6();
+        let own_mss = shared.config.mtu - if v6 { 60 } else { 40 };
+        let own = (v6, own_mss as u16, endpoint.socket().send_queue());
+        let opening = endpoint.handshake.opening;
+        self.account.known(state, opening, own, received, finished)
+    }
+
+    /// Brings the connection to where it would be had its SYN been kept, which was answered with a cookie:
+    /// [`arrive`](TcpFlow::arrive) is to be called next with the ACK. Nothing of this crosses the link.
+    pub(in crate::engine) fn assume(&mut self, shared: &mut Shared, now: Instant, syn: &Segment) {
+        let packet = reply::segment(self.key.peer, self.key.local, syn, &[]);
+        let mut room = std::mem::take(&mut shared.room);
+        {
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.handshake.irs = syn.seq;
+            shared
+                .tcp
+                .ingress(now, &packet, &mut endpoint.sockets, &mut room);
+        }
+        let known = self.known(shared, TcpState::SynReceived, 0, false);
+        self.account.synchronize(syn);
+        self.guard.synchronize(syn, known.v6, known.own_mss);
+        self.account.arrived(now, syn, 0, false);
+        let len = {
+            let sockets = &mut self.endpoint.borrow_mut().sockets;
+            shared.tcp.egress(now, sockets, &mut room)
+        };
+        if let Some(len) = len {
+            let checksum = self.seal(shared, &mut room[..len]);
+            if let Some(syn_ack) = describe_offloaded(&room[..len], checksum).tcp() {
+                self.account.sent(now, syn_ack);
+            }
+        }
+        shared.room = room;
+        self.assumed = true;
+    }
+
+    /// Answers a segment that smoltcp does not get to see.
+    pub(super) fn answer(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        verdict: &Verdict,
+        known: &Known,
+    ) {
+        match verdict {
+            Verdict::Challenge => {
+                let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
+                let (local, peer) = (self.key.local, self.key.peer);
+                let (seq, ack) = (known.snd_nxt, known.rcv_nxt);
+                let challenge = reply::acknowledgment(local, peer, seq, ack, window);
+                shared.send(now, Some(self.id), challenge);
+            }
+            Verdict::Again => self.send_early(shared, now),
+            _ => {}
+        }
+    }
+
+    /// Lets smoltcp send again at once what it would send again when its timer goes off.
+    fn send_early(&mut self, shared: &mut Shared, now: Instant) {
+        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        let len = due.and_then(|due| {
+            let sockets = &mut self.endpoint.borrow_mut().sockets;
+            shared.tcp.egress(due.max(now), sockets, &mut shared.room)
+        });
+        if let Some(len) = len {
+            self.leave_at_once(shared, now, len);
+        }
+    }
+
+    /// A packet in the room for answers leaves before anything else does.
+    pub(super) fn leave_at_once(&mut self, shared: &mut Shared, now: Instant, len: usize) {
+        let mut room = std::mem::take(&mut shared.room);
+        let len = self.guard.complete(&mut room, len, self.key.local.ip());
+        if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
+            shared.link.keep(room[..len].to_vec(), transmit.offload);
+        }
+        shared.room = room;
+    }
+
+    /// Keeps smoltcp from sending what should wait. Returns whether only an ACK may leave, and one is due.
+    pub(super) fn restrain(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        let state = self.state();
+        let (queued, nagle) = {
+            let endpoint = self.endpoint.borrow();
+            let socket = endpoint.socket();
+            (socket.send_queue() as u32, socket.nagle_enabled())
+        };
+        if queued == 0 || !state.is_synchronized() || state == TcpState::TimeWait {
+            return false;
+        }
+        let (in_flight, window) = self.account.flight();
+        let closed = !matches!(state, TcpState::Established | TcpState::CloseWait);
+        let flight = Flight {
+            queued,
+            in_flight,
+            window,
+            closed,
+            ..Flight::default()
+        };
+        match self.guard.advise(now, flight) {
+            Advice::AckOnly if nagle && self.account.owes_acknowledgment() => {
+                return self.is_due(shared, now);
+            }
+            Advice::Shut => self.tell_window(shared, now, 0),
+            Advice::Open => self.tell_window(shared, now, window),
+            Advice::ProbeLater if self.is_due(shared, now) => {
+                self.tell_window(shared, now, 1);
+                self.tell_window(shared, now, 0);
+            }
+            Advice::AckOnly | Advice::ProbeLater | Advice::Send => {}
+        }
+        false
+    }
+
+    fn is_due(&self, shared: &mut Shared, now: Instant) -> bool {
+        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        due.is_some_and(|due| due <= now)
+    }
+
+    /// Makes smoltcp acknowledge, and nothing else: that is its answer to data that it has had. The packet is written
+    /// to `room`.
+    pub(super) fn prod(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        room: &mut [u8],
+    ) -> Option<usize> {
+        let (mut old, known) = self.pure(shared, None);
+        old.seq = known.rcv_nxt - 1;
+        let mut bytes = reply::segment(self.key.peer, self.key.local, &old, &[0]);
+        iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
+        let sockets = &mut self.endpoint.borrow_mut().sockets;
+        shared.tcp.ingress(now, &bytes, sockets, room)
+    }
+
+    /// Lets smoltcp think that the peer has told this window, in bytes.
+    fn tell_window(&mut self, shared: &mut Shared, now: Instant, window: u32) {
+        let (packet, _) = self.pure(shared, Some(window));
+        let mut bytes = reply::segment(self.key.peer, self.key.local, &packet, &[]);
+        iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
+        let sockets = &mut self.endpoint.borrow_mut().sockets;
+        shared.tcp.ingress(now, &bytes, sockets, &mut shared.room);
+    }
+
+    /// A segment of the peer's that says nothing new, but perhaps a window in bytes.
+    fn pure(&self, shared: &Shared, window: Option<u32>) -> (Segment, Known) {
+        let (received, finished) = self.endpoint.borrow_mut().received();
+        let known = self.known(shared, self.state(), received, finished);
+        let segment = Segment {
+            src_port: self.key.peer.port(),
+            dst_port: self.key.local.port(),
+            seq: known.rcv_nxt,
+            ack: known.snd_una,
+            flags: Flags::ACK,
+            window: self.account.window_field(window),
+            urgent: 0,
+            options: Vec::new(),
+            payload: 0..0,
+            checksum_ok: true,
+        };
+        (segment, known)
+    }
+
+    /// An ICMP error speaks of a segment of ours with this number.
+    pub(in crate::engine) fn hear_error(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        packet: PacketId,
+        severity: Severity,
+        seq: Option<SeqNumber>,
+    ) {
+        let state = self.state();
+        // RFC 5927, section 4.1: one that speaks of nothing that is in flight comes from somebody who guesses.
+        if !seq.is_some_and(|seq| self.account.is_in_flight(seq)) {
+            return;
+        }
+        match severity {
+            // Section 5.2: "hard errors" abort a connection that is not synchronized, and are soft for others.
+            Severity::Hard(kind) if state == TcpState::SynSent => {
+                {
+                    let mut endpoint = self.endpoint.borrow_mut();
+                    endpoint.forget();
+                    endpoint.end.get_or_insert(kind);
+                }
+                self.transition(shared, now, state, self.state(), Cause::Segment(packet));
+                self.woken = true;
+            }
+            Severity::Hard(kind) | Severity::Soft(kind) => self.warned = Some(kind),
+        }
+    }
+
+    /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
+    pub(super) fn take_early_fin(&mut self, shared: &mut Shared, now: Instant, segment: &Segment) {
+        if !self.guard.holds_fin() {
+            return;
+        }
+        let (received, finished) = self.endpoint.borrow_mut().received();
+        let known = self.known(shared, self.state(), received, finished);
+        let Some(fin) = self.guard.due(segment, known.rcv_nxt) else {
+            return;
+        };
+        let mut packet = reply::segment(self.key.peer, self.key.local, &fin, &[]);
+        iss::translate_in(&mut packet, self.shift.unwrap_or(0));
+        let sockets = &mut self.endpoint.borrow_mut().sockets;
+        // smoltcp acknowledges a FIN when it is its turn to send; the room for an answer has one already.
+        let mut room = vec![0; shared.config.mtu];
+        shared.tcp.ingress(now, &packet, sockets, &mut room);
+        self.account.arrived(now, &fin, received, finished);
+    }
+}

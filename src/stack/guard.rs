@@ -1,0 +1,461 @@
+//! What stands between the wire and smoltcp's TCP, and mends where it departs from the RFCs.
+//!
+//! ```text
+//!    wire ──▶ [Guard::judge] ─┬─ Pass, Instead ─▶ smoltcp ──▶ wire
+//!                             ├─ Challenge ──────────────────▶ wire
+//!                             ├─ Again ──────────────────────▶ wire
+//!                             └─ Ignore
+//! ```
+//!
+//! A guard sees the segments of one connection before smoltcp does, and those that smoltcp makes before they leave, in
+//! the numbers of the wire. It keeps no data, and allocates only where a segment is changed or a gap opens. What it mends:
+//!
+//! | a segment | smoltcp 0.14 | here |
+//! |---|---|---|
+//! | a reset in the window, not exactly RCV.NXT | believes it | challenge ACK (RFC 5961, section 3.2) |
+//! | a SYN where there is a connection | ignores it | challenge ACK (RFC 5961, section 4.2) |
+//! | an ACK of what is still in the send buffer | believes it | challenge ACK (RFC 9293, section 3.10.7.4) |
+//! | an ACK older than SND.UNA, with data | ignores both | takes the data, or challenges a very old one (RFC 5961, section 5.2) |
+//! | an older window behind a newer one | believes it | keeps the newer (SND.WL1, SND.WL2) |
+//! | a FIN behind data that is there already | ignores it | takes it |
+//! | a FIN ahead of a gap | ignores it | takes it once the gap is filled |
+//! | a FIN beyond the window | takes it, and not the data before it | waits for it to come again |
+//! | data behind the FIN | takes it | ignores it |
+//! | the SYN of this handshake again | ignores it | SYN-ACK again |
+//! | a SYN-ACK that crosses ours | ignores it | takes it as the ACK that it is (RFC 9293, figure 8) |
+//! | SYN or RST together with other control bits | ignores all | obeys the first that counts |
+//! | an option with an illegal length | ignores the whole segment | ignores the option (RFC 9293, section 3.1) |
+//! | a SYN without MSS, over IPv6 | assumes 536 | assumes 1,220 (RFC 9293, section 3.7.1) |
+//! | data of a peer whose MSS is larger than ours | acknowledges too late | every second full segment (section 3.8.6.3) |
+//! | data behind gaps | tells of one island, sometimes | SACK of up to four, in each ACK (RFC 2018, section 4) |
+//! | duplicate ACKs of a FIN | never sends it again | sends it again (RFC 5681, section 3.2) |
+//! | a window too small to be worth it | uses it | waits for more (RFC 9293, section 3.8.6.2.1) |
+//! | a window of zero | probes it at once | probes it after the retransmission timeout (section 3.8.6.1) |
+//! | an ACK that is due while Nagle's algorithm holds data back | sends both | sends the ACK (section 3.7.4) |
+
+mod allowance;
+mod islands;
+mod options;
+mod sending;
+
+pub(crate) use sending::{Advice, Flight};
+
+use crate::event::Opening;
+use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
+use crate::state::TcpState;
+use allowance::Allowance;
+use islands::{Islands, MAX_BLOCKS};
+use options::Options;
+use sending::Sending;
+use smoltcp::time::Instant;
+use smoltcp::wire::TcpPacket;
+use std::net::IpAddr;
+
+/// RFC 9293, section 3.7.1: the MSS to assume over IPv6 where the peer names none. Over IPv4 smoltcp knows it.
+const DEFAULT_MSS_V6: u16 = 1220;
+const DEFAULT_MSS_V4: u16 = 536;
+
+/// The guard of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    challenges: Allowance,
+    /// SND.WL1 and SND.WL2: the segment that brought the window in force.
+    updated_by: Option<(SeqNumber, SeqNumber)>,
+    /// MAX.SND.WND of RFC 5961, section 5.2.
+    max_window: u32,
+    /// The number of a FIN that came before data which it follows.
+    early_fin: Option<SeqNumber>,
+    /// Whether both permit SACK (RFC 2018, section 2).
+    sack: bool,
+    islands: Option<Box<Islands>>,
+    /// Eff.snd.MSS of RFC 9293, section 3.7.1.
+    mss: u16,
+    sending: Sending,
+    /// Duplicate ACKs of our FIN, alone in flight.
+    duplicates: u8,
+}
+
+/// What is known of the connection when a segment arrives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) state: TcpState,
+    pub(crate) opening: Opening,
+    pub(crate) v6: bool,
+    /// The MSS that we announce.
+    pub(crate) own_mss: u16,
+    pub(crate) iss: SeqNumber,
+    pub(crate) snd_una: SeqNumber,
+    pub(crate) snd_nxt: SeqNumber,
+    /// SND.WND in bytes, and as it stands in a header.
+    pub(crate) snd_wnd: u32,
+    pub(crate) snd_wnd_field: u16,
+    pub(crate) irs: SeqNumber,
+    pub(crate) rcv_nxt: SeqNumber,
+    /// The right edge of the window that was told last.
+    pub(crate) edge: SeqNumber,
+    /// The shift count of our windows.
+    pub(crate) scale: u8,
+    /// Whether the peer's FIN has arrived.
+    pub(crate) finished: bool,
+    /// Bytes in the send buffer, in flight or waiting.
+    pub(crate) queued: usize,
+}
+
+/// What becomes of a segment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// smoltcp gets it as it is.
+    Pass,
+    /// smoltcp gets this in its place: the same but for its numbers, flags, window, or a part of its payload.
+    Instead(Segment),
+    /// Nothing.
+    Ignore,
+    /// It is answered with an acknowledgment of what there is, and dropped.
+    Challenge,
+    /// It is answered with the SYN-ACK or the FIN that is in flight, once more.
+    Again,
+}
+
+impl Guard {
+    /// Judges a segment that has arrived, its checksum right, for a connection that is not CLOSED.
+    pub(crate) fn judge(&mut self, now: Instant, segment: &Segment, known: &Known) -> Verdict {
+        if !segment.options.iter().any(is_odd) {
+            return self.judge_readable(now, segment, known);
+        }
+        // RFC 9293, section 3.1 (MUST-7): "TCP implementations MUST be prepared to handle an illegal option length".
+        let mut readable = segment.clone();
+        readable.options.retain(|option| !is_odd(option));
+        match self.judge_readable(now, &readable, known) {
+            Verdict::Pass => Verdict::Instead(readable),
+            verdict => verdict,
+        }
+    }
+
+    fn judge_readable(&mut self, now: Instant, segment: &Segment, known: &Known) -> Verdict {
+        match known.state {
+            TcpState::Closed => Verdict::Pass,
+            TcpState::Listen | TcpState::SynSent => open(segment, known),
+            _ if segment.flags.contains(Flags::RST) => self.judge_reset(now, segment, known),
+            _ if segment.flags.contains(Flags::SYN) => self.judge_syn(now, segment, known),
+            // RFC 9293, section 3.10.7.4: "if the ACK bit is off, drop the segment and return".
+            _ if !segment.flags.contains(Flags::ACK) => Verdict::Ignore,
+            _ => self.judge_text(now, segment, known),
+        }
+    }
+
+    /// The peer's SYN counts.
+    pub(crate) fn synchronize(&mut self, syn: &Segment, v6: bool, own_mss: u16) {
+        self.sack = syn.sack_permitted();
+        let default = if v6 { DEFAULT_MSS_V6 } else { DEFAULT_MSS_V4 };
+        let mss = syn
+            .max_segment_size()
+            .filter(|&mss| mss > 0)
+            .unwrap_or(default);
+        self.mss = mss.min(own_mss);
+    }
+
+    /// Says what is to be done before smoltcp may send, where data is in the send buffer.
+    pub(crate) fn advise(&mut self, now: Instant, flight: Flight) -> Advice {
+        let flight = Flight {
+            mss: self.mss.into(),
+            max_window: self.max_window,
+            ..flight
+        };
+        self.sending.advise(now, flight)
+    }
+
+    /// When [`advise`](Guard::advise) is to be asked again, if nothing happens before.
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
+        self.sending.wake_at()
+    }
+
+    /// Completes a packet of `len` bytes that smoltcp has made, in a room as large as the MTU; its new length.
+    pub(crate) fn complete(&self, room: &mut [u8], len: usize, src: IpAddr) -> usize {
+        let Some(islands) = self.islands.as_deref().filter(|_| self.sack) else {
+            return len;
+        };
+        let offset = if src.is_ipv4() { 20 } else { 40 };
+        let segment = TcpPacket::new_unchecked(&room[offset..len]);
+        let bare = segment.ack() && !segment.syn() && !segment.fin() && !segment.rst();
+        if !bare || !segment.payload().is_empty() {
+            return len;
+        }
+        let rcv_nxt = SeqNumber(segment.ack_number().0 as u32);
+        let mut options = Options::new();
+        options.sack(islands.blocks(rcv_nxt, MAX_BLOCKS));
+        options.put(room, src)
+    }
+
+    /// Whether a FIN waits for data that comes before it.
+    pub(crate) fn holds_fin(&self) -> bool {
+        self.early_fin.is_some()
+    }
+
+    /// What the guard has kept back and smoltcp can take now: the peer's FIN, as a segment of its own.
+    pub(crate) fn due(&mut self, template: &Segment, rcv_nxt: SeqNumber) -> Option<Segment> {
+        let fin = self.early_fin.filter(|&fin| fin.at_or_before(rcv_nxt))?;
+        self.early_fin = None;
+        (fin == rcv_nxt).then(|| Segment {
+            seq: fin,
+            flags: Flags(Flags::FIN.0 | Flags::ACK.0),
+            payload: 0..0,
+            ..template.clone()
+        })
+    }
+
+    /// RFC 5961, section 3.2.
+    fn judge_reset(&mut self, now: Instant, segment: &Segment, known: &Known) -> Verdict {
+        if segment.seq == known.rcv_nxt {
+            return plain(segment, segment.seq, Flags::RST);
+        }
+        match known.is_in_window(segment.seq) {
+            true => self.challenge(now),
+            false => Verdict::Ignore,
+        }
+    }
+
+    fn judge_syn(&mut self, now: Instant, segment: &Segment, known: &Known) -> Verdict {
+        if known.state != TcpState::SynReceived {
+            // RFC 5961, section 4.2: "irrespective of the sequence number".
+            return self.challenge(now);
+        }
+        let acknowledges = segment.acknowledges();
+        if segment.seq == known.irs {
+            return match acknowledges {
+                // RFC 9293, figure 8: both have begun, and each SYN-ACK acknowledges the other's SYN.
+                Some(ack) if ack == known.snd_nxt => plain(segment, known.rcv_nxt, Flags::ACK),
+                Some(_) => self.challenge(now),
+                // Our SYN-ACK got lost, or is slower than the peer's patience.
+                None => Verdict::Again,
+            };
+        }
+        // Section 3.10.7.4, "Fourth, check the SYN bit": "If the connection was initiated with a passive OPEN, then
+        // return this connection to the LISTEN state", which is what smoltcp does with a reset.
+        if known.opening == Opening::Passive && known.is_in_window(segment.seq) {
+            return plain(segment, known.rcv_nxt, Flags::RST);
+        }
+        self.challenge(now)
+    }
+
+    /// A segment with ACK, without SYN and RST.
+    fn judge_text(&mut self, now: Instant, segment: &Segment, known: &Known) -> Verdict {
+        self.sending.saw_window();
+        self.max_window = self.max_window.max(known.snd_wnd);
+        let acceptable = known.accepts(segment);
+        let (mut ack, mut window) = (segment.ack, segment.window);
+        if known.state == TcpState::SynReceived {
+            // One that acknowledges something else is answered with a reset by smoltcp.
+            if !acceptable {
+                return self.challenge(now);
+            }
+        } else if known.snd_nxt.before(ack) {
+            return self.challenge(now);
+        } else if ack.before(known.snd_una) {
+            let age = known.snd_una.since(ack);
+            // RFC 5961, section 5.2, with what Linux adds: nobody acknowledges what was never sent.
+            let limit = self.max_window.min(known.snd_una.since(known.iss) - 1);
+            if age > limit {
+                return self.challenge(now);
+            }
+            if acceptable && segment.sequence_len() == 0 {
+                // "If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be ignored."
+                return Verdict::Ignore;
+            }
+            (ack, window) = (known.snd_una, known.snd_wnd_field);
+        } else if acceptable {
+            // "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND <- SEG.WND". And, as
+            // Linux: with the window goes the edge from which it counts, so whatever moves that counts.
+            let newer = self.updated_by.is_none_or(|(wl1, wl2)| {
+                wl1.before(segment.seq) || wl1 == segment.seq && wl2.at_or_before(ack)
+            });
+            if newer || known.snd_una.before(ack) {
+                self.updated_by = Some((segment.seq, ack));
+            } else {
+                window = known.snd_wnd_field;
+            }
+        }
+        if acceptable && segment.sequence_len() == 0 && known.has_fin_alone_in_flight() {
+            if ack == known.snd_una && window == known.snd_wnd_field {
+                // smoltcp would forget to send it again at all.
+                self.duplicates = self.duplicates.saturating_add(1);
+                return match self.duplicates {
+                    3 => Verdict::Again,
+                    _ => Verdict::Ignore,
+                };
+            }
+        } else {
+            self.duplicates = 0;
+        }
+        let (seq, flags, payload) = if acceptable {
+            self.trim(segment, known)
+        } else {
+            (segment.seq, segment.flags, segment.payload.clone())
+        };
+        if acceptable && (known.state != TcpState::SynReceived || ack == known.snd_nxt) {
+            self.note_island(known, seq, payload.len() as u32);
+        }
+        if (seq, ack, flags, window) == (segment.seq, segment.ack, segment.flags, segment.window)
+            && payload == segment.payload
+        {
+            return Verdict::Pass;
+        }
+        Verdict::Instead(Segment {
+            seq,
+            ack,
+            flags,
+            window,
+            payload,
+            ..segment.clone()
+        })
+    }
+
+    /// What counts of the text of an acceptable segment, and of its FIN.
+    fn trim(
+        &mut self,
+        segment: &Segment,
+        known: &Known,
+    ) -> (SeqNumber, Flags, std::ops::Range<usize>) {
+        let whole = (segment.seq, segment.flags, segment.payload.clone());
+        let end = segment.seq + segment.payload.len() as u32;
+        if known.finished {
+            // Section 3.10.7.4, of the states after the peer's FIN: "This should not occur [...]. Ignore the segment
+            // text."
+            return match known.rcv_nxt.before(end) {
+                true => (known.rcv_nxt, Flags::ACK, 0..0),
+                false => whole,
+            };
+        }
+        if !segment.flags.contains(Flags::FIN) {
+            return whole;
+        }
+        if end == known.rcv_nxt {
+            // Its data has been here before; the FIN has not.
+            return (end, Flags(Flags::FIN.0 | Flags::ACK.0), 0..0);
+        }
+        if known.edge.before(end) {
+            // "trimming off any portions that lie outside the window (including SYN and FIN)"
+            return (segment.seq, Flags(segment.flags.0 & !Flags::FIN.0), whole.2);
+        }
+        if known.rcv_nxt.before(segment.seq) {
+            self.early_fin = Some(end);
+        }
+        whole
+    }
+
+    /// Data that smoltcp takes, behind a gap or where one is.
+    fn note_island(&mut self, known: &Known, seq: SeqNumber, len: u32) {
+        let (first, end) = (seq.max(known.rcv_nxt), seq + len);
+        let end = if known.edge.before(end) {
+            known.edge
+        } else {
+            end
+        };
+        if !first.before(end) || first == known.rcv_nxt && self.islands.is_none() {
+            return;
+        }
+        let islands = self.islands.get_or_insert_with(|| Box::new(Islands::new()));
+        let offset = first.since(known.rcv_nxt);
+        if !islands.add(known.rcv_nxt, offset, end.since(first)) {
+            self.islands = None;
+        }
+    }
+
+    fn challenge(&mut self, now: Instant) -> Verdict {
+        match self.challenges.take(now) {
+            true => Verdict::Challenge,
+            false => Verdict::Ignore,
+        }
+    }
+}
+
+impl Known {
+    /// RFC 9293, section 3.4: RCV.NXT =< `number` < RCV.NXT+RCV.WND.
+    fn is_in_window(&self, number: SeqNumber) -> bool {
+        number.since(self.rcv_nxt) < self.window()
+    }
+
+    fn has_fin_alone_in_flight(&self) -> bool {
+        let sent = matches!(
+            self.state,
+            TcpState::FinWait1 | TcpState::Closing | TcpState::LastAck
+        );
+        sent && self.queued == 0 && self.snd_nxt.since(self.snd_una) == 1
+    }
+
+    /// RCV.WND in bytes.
+    pub(crate) fn window(&self) -> u32 {
+        match self.edge.before(self.rcv_nxt) {
+            true => 0,
+            false => self.edge.since(self.rcv_nxt),
+        }
+    }
+
+    /// RFC 9293, section 3.10.7.4, table 6.
+    fn accepts(&self, segment: &Segment) -> bool {
+        let len = segment.sequence_len();
+        match (len, self.window()) {
+            (0, 0) => segment.seq == self.rcv_nxt,
+            (0, _) => self.is_in_window(segment.seq),
+            // A FIN alone takes no room.
+            (1, 0) if segment.payload.is_empty() => segment.seq == self.rcv_nxt,
+            (_, 0) => false,
+            _ => self.is_in_window(segment.seq) || self.is_in_window(segment.end() - 1),
+        }
+    }
+}
+
+/// An option at which smoltcp would give the whole segment up: MSS, window scale, SACK-permitted or SACK with a length
+/// that is not theirs, or one that runs out of the header.
+fn is_odd(option: &TcpOption) -> bool {
+    matches!(
+        option,
+        TcpOption::Malformed { .. } | TcpOption::Unknown { kind: 2..=5, .. }
+    )
+}
+
+/// A segment in LISTEN or SYN-SENT.
+fn open(segment: &Segment, known: &Known) -> Verdict {
+    let control = segment.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0);
+    if segment.flags.contains(Flags::RST) {
+        if control == Flags::RST.0 {
+            return Verdict::Pass;
+        }
+        let flags = Flags(segment.flags.0 & (Flags::RST.0 | Flags::ACK.0));
+        return plain(segment, segment.seq, flags);
+    }
+    if !segment.flags.contains(Flags::SYN) {
+        return Verdict::Pass;
+    }
+    // A FIN is not looked at before the connection is established; it will come again.
+    let mut changed = control != Flags::SYN.0;
+    let mut options = segment.options.clone();
+    let mss = segment.max_segment_size().filter(|&mss| mss > 0);
+    if mss.is_none() && known.v6 || mss.is_some_and(|mss| mss > known.own_mss) {
+        // smoltcp acknowledges each second segment of the peer's MSS, of which none can be longer than ours.
+        let counts = mss.unwrap_or(DEFAULT_MSS_V6).min(known.own_mss);
+        options.retain(|option| !matches!(option, TcpOption::MaxSegmentSize(_)));
+        options.insert(0, TcpOption::MaxSegmentSize(counts));
+        changed = true;
+    }
+    match changed {
+        false => Verdict::Pass,
+        true => Verdict::Instead(Segment {
+            flags: Flags(segment.flags.0 & !Flags::FIN.0),
+            options,
+            ..segment.clone()
+        }),
+    }
+}
+
+/// The segment with these flags only, and nothing in it.
+fn plain(segment: &Segment, seq: SeqNumber, flags: Flags) -> Verdict {
+    if segment.flags == flags && segment.payload.is_empty() && segment.seq == seq {
+        return Verdict::Pass;
+    }
+    Verdict::Instead(Segment {
+        seq,
+        flags,
+        payload: 0..0,
+        ..segment.clone()
+    })
+}

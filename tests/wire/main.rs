@@ -1,0 +1,151 @@
+//! Probes: small scripts that play a TCP peer by hand, segment by segment, and say what must come back.
+//!
+//! Each runs against the engine in memory, in virtual time; and, in a network namespace, against the program itself and
+//! against the kernel's TCP. A probe that the kernel fails is wrong, or its difference is explained where the probe asks
+//! for the [`Target`](peer::Target).
+
+#[allow(
+    dead_code,
+    reason = "each of the test programs that share it uses a part"
+)]
+#[path = "../lab/helper.rs"]
+mod helper;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod peer;
+
+mod memory;
+
+mod live;
+
+mod blind;
+
+mod handshake;
+
+mod closing;
+
+mod data;
+
+mod siege;
+
+mod patience;
+
+use peer::Peer;
+
+/// The addresses of what is probed, with their prefixes.
+const TARGETS: [&str; 2] = ["192.0.2.2/24", "2001:db8::2/64"];
+
+/// The peer and the target.
+const PAIRS: [(&str, &str); 2] = [
+    ("198.51.100.7", "192.0.2.2"),
+    ("2001:db8:1::7", "2001:db8::2"),
+];
+
+/// A probe and its name.
+type Probe = (&'static str, fn(&mut Peer<'_>));
+
+/// Makes a test of each probe, and a list of all.
+macro_rules! probes {
+    ($($module:ident { $($probe:ident)* })*) => {
+        mod in_memory {
+            $(mod $module {
+                $(#[test]
+                fn $probe() {
+                    crate::memory::in_memory(crate::$module::$probe);
+                })*
+            })*
+        }
+
+        const PROBES: &[Probe] = &[
+            $($((concat!(stringify!($module), "::", stringify!($probe)), $module::$probe),)*)*
+        ];
+    };
+}
+
+probes! {
+    blind {
+        a_reset_needs_the_exact_number
+        a_reset_outside_of_the_window_is_ignored
+        a_reset_with_the_exact_number_counts_whatever_it_carries
+        a_syn_is_challenged
+        a_syn_ack_is_challenged
+        an_ack_of_what_was_never_sent_is_challenged
+        a_very_old_ack_is_challenged_and_its_data_dropped
+        a_somewhat_old_ack_brings_its_data
+        challenges_are_limited_for_each_connection
+    }
+    handshake {
+        the_syn_again_draws_the_syn_ack_again
+        a_syn_of_somebody_else_in_syn_received_is_acknowledged
+        an_ack_of_something_else_in_syn_received_is_reset
+        a_reset_in_syn_received_ends_the_handshake
+        the_ack_may_bring_data_and_a_fin
+        without_mss_the_default_counts
+        segments_are_no_larger_than_the_mss
+        options_are_those_of_this_handshake
+        windows_are_scaled_only_where_both_offer_it
+        a_closed_port_answers_with_resets
+        a_listening_port_answers_only_what_it_must
+        a_client_that_forgot_its_handshake_gets_through
+    }
+    closing {
+        a_fin_behind_data_received_before_counts
+        a_fin_before_its_data_counts_once_the_data_is_there
+        a_fin_beyond_the_window_does_not_count
+        both_close_at_once
+        a_fin_is_sent_again
+        time_wait_acknowledges_the_fin_again
+        an_old_syn_in_time_wait_is_acknowledged
+        a_newer_syn_in_time_wait_reopens
+        a_reset_needs_the_exact_number_in_every_state
+        a_syn_is_challenged_in_every_state
+    }
+    data {
+        every_second_full_segment_is_acknowledged
+        a_lone_segment_is_acknowledged_soon
+        gaps_are_told_at_once
+        sack_tells_four_gaps_the_newest_first
+        without_permission_there_is_no_sack
+        overlapping_segments_are_trimmed
+        nothing_beyond_the_window_is_taken
+        an_older_window_does_not_replace_a_newer_one
+        a_shut_window_is_probed
+        a_window_may_shrink
+        the_sender_avoids_silly_windows
+        small_segments_wait_for_acknowledgments
+        after_a_timeout_one_segment_is_sent_again
+        three_duplicate_acks_bring_the_segment_again
+        with_our_window_shut_acks_and_resets_count
+        odd_options_are_survived
+        a_wrong_checksum_is_ignored
+        urgent_data_hurts_nobody
+        without_ack_nothing_counts
+        bulk_crosses_the_end_of_the_circle
+    }
+}
+
+/// What runs in a process of its own, in a namespace of its own.
+const SCENES: &[(&str, fn())] = &[
+    ("wire-tcplab", live::tcplab),
+    ("wire-linux", live::linux),
+    ("wire-kernel-server", live::kernel_server),
+];
+
+#[test]
+#[ignore = "the other tests start it, in a process of its own"]
+fn scene() {
+    let name = std::env::var(helper::SCENE).expect("only the other tests start this one");
+    let (_, play) = SCENES.iter().find(|scene| scene.0 == name).unwrap();
+    play();
+}
+
+#[test]
+fn tcplab_passes_live() {
+    helper::run("wire-tcplab", helper::User::OwnNetwork);
+}
+
+#[test]
+fn linux_passes() {
+    helper::run("wire-linux", helper::User::OwnNetwork);
+}
