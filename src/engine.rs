@@ -25,8 +25,7 @@
 //!
 //! The order matters: each `handle_*` is followed by [`Engine::poll_transmit`] until it gives nothing. Programs are
 //! polled in there too, after what their flow had to send has left, so that a service that writes and then
-//! closes sends data and then a FIN. Packets that are there at the same time may be handed over together before: then one
-//! acknowledgment answers them all, and their events stand before it.
+//! closes sends data and then a FIN.
 
 mod account;
 mod backlog;
