@@ -421,6 +421,11 @@ impl Engine {
         transmit
     }
 
+    /// How much is told.
+    pub fn watch(&self) -> Watch {
+        self.shared.config.watch
+    }
+
     /// The next thing that has happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.shared.journal.fetch()
@@ -431,11 +436,6 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = earlier(self.shared.timers.next(), self.shared.next_interference());
         self.clock.when(earlier(due, self.shared.pool.next())?)
-    }
-
-    /// How much is told in events.
-    pub fn watch(&self) -> Watch {
-        self.shared.config.watch
     }
 
     /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
@@ -601,7 +601,7 @@ impl Engine {
     }
 
     /// Gives a flow a place, where its packets and commands find it.
-    fn enrol(&mut self, flow: Flow) -> usize {
+    fn seat(&mut self, flow: Flow) -> usize {
         let (id, key) = (flow.id(), flow.key());
         let place = self.flows.insert(flow);
         self.map.insert(key, place);
@@ -610,7 +610,7 @@ impl Engine {
     }
 
     /// The opposite.
-    fn strike_off(&mut self, place: usize) -> Option<Flow> {
+    fn unseat(&mut self, place: usize) -> Option<Flow> {
         let flow = self.flows.try_remove(place)?;
         self.places.remove(&flow.id());
         let key = flow.key();
@@ -622,7 +622,7 @@ impl Engine {
 
     /// Takes a flow out.
     fn end(&mut self, now: Instant, place: usize) {
-        let Some(flow) = self.strike_off(place) else {
+        let Some(flow) = self.unseat(place) else {
             return;
         };
         let id = flow.id();

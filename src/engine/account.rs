@@ -84,16 +84,6 @@ impl Account {
         (self.probed, ack, window >> unscaled)
     }
 
-    /// Whether anything was sent again, or the peer has asked for that.
-    pub(super) fn has_seen_trouble(&self) -> bool {
-        self.resent > 0 || self.duplicates > 0
-    }
-
-    /// How many bytes were sent, unless they were more than 4 GiB: then it begins anew.
-    pub(super) fn bytes_sent(&self) -> u64 {
-        self.max.since(self.iss).into()
-    }
-
     /// What the guard must know when a segment arrives. `own` is whether we talk IPv6, our MSS, and what is in the send
     /// buffer; `received` and `finished` as for [`arrived`](Account::arrived).
     pub(super) fn known(
@@ -146,6 +136,16 @@ impl Account {
     /// Whether something that arrived is not acknowledged yet.
     pub(super) fn owes_acknowledgment(&self) -> bool {
         self.unacknowledged.is_some()
+    }
+
+    /// Whether anything was sent again, or the peer has asked for that.
+    pub(super) fn has_seen_trouble(&self) -> bool {
+        self.resent > 0 || self.duplicates > 0
+    }
+
+    /// How many bytes were sent, unless they were more than 4 GiB: then it begins anew.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.max.since(self.iss).into()
     }
 
     /// Whether data of ours has left.

@@ -529,7 +529,7 @@ impl Engine {
             key,
             deadline: Default::default(),
         };
-        self.enrol(Flow::Unheard(unheard));
+        self.seat(Flow::Unheard(unheard));
         if key.transport == Transport::Tcp {
             self.shared.entered(now, id, key, TcpState::Listen);
         }
@@ -554,7 +554,7 @@ impl Engine {
         let Flow::Unheard(Unheard { id, .. }) = self.flows[place] else {
             return None;
         };
-        self.strike_off(place);
+        self.unseat(place);
         self.forget_unheard();
         Some(id)
     }
@@ -589,6 +589,9 @@ impl Engine {
             config,
             ..
         } = &mut self.shared;
+        if interference.is_none() && stepping == Stepping::Off {
+            return;
+        }
         let interference = interference
             .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), config.seed)));
         while let Some(id) = link.first_stepped() {

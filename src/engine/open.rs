@@ -112,7 +112,7 @@ impl Engine {
     }
 
     fn start(&mut self, flow: Flow) {
-        let place = self.enrol(flow);
+        let place = self.seat(flow);
         self.stand_in_line(place);
     }
 

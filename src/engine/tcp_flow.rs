@@ -506,12 +506,7 @@ impl TcpFlow {
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
     /// Returns how it is to be sent, if it is at once.
     fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
-        let checksum = self.seal(shared, packet);
-        // What was computed just now is not computed again in order to be judged.
-        let judged = match checksum {
-            Checksum::Whole => Checksum::Verified,
-            other => other,
-        };
+        let (checksum, judged) = self.seal(shared, packet);
         let described = describe_offloaded(packet, judged);
         let segment = described.tcp()?;
         let wire = shared.config.wire();
@@ -541,7 +536,8 @@ impl TcpFlow {
     }
 
     /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
-    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> Checksum {
+    /// Gives what the device is to do about its checksum, and what is to be thought of that.
+    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> (Checksum, Checksum) {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -561,14 +557,15 @@ impl TcpFlow {
         };
         let len = packet.len();
         let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        // What was computed just now is not computed again in order to be judged.
         match shared.config.offload {
             true => {
                 tcp.set_checksum(pseudo_header(src, dst, len - header_len));
-                Checksum::Partial
+                (Checksum::Partial, Checksum::Partial)
             }
             false => {
                 tcp.fill_checksum(&src.into(), &dst.into());
-                Checksum::Whole
+                (Checksum::Whole, Checksum::Verified)
             }
         }
     }

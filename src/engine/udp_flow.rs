@@ -182,7 +182,7 @@ impl Engine {
                 let name = service.name;
                 let id =
                     heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-                self.enrol(Flow::Udp(UdpFlow::served(id, key, now)))
+                self.seat(Flow::Udp(UdpFlow::served(id, key, now)))
             }
             (None, None) => {
                 self.arrived(now, None, incoming, None);
