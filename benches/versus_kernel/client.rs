@@ -141,7 +141,8 @@ const RESET: nix::libc::linger = nix::libc::linger {
 /// From the client to the server, until all of it has arrived.
 fn send(network: Ipv4Addr, duration: Duration, count: usize) -> Result<serde_json::Value> {
     let waiting = Waiting::new()?;
-    let mut streams = waiting.begin_all(network, DISCARD, count)?;
+    let streams = waiting.begin_all(network, DISCARD, count)?;
+    let mut streams: Vec<_> = streams.into_iter().map(Some).collect();
     let piece = vec![b'x'; PIECE];
     let (begun, mut bytes, mut open) = (Instant::now(), 0, count);
     let mut closing = false;
@@ -149,15 +150,22 @@ fn send(network: Ipv4Addr, duration: Duration, count: usize) -> Result<serde_jso
     while open > 0 {
         if !closing && begun.elapsed() >= duration {
             closing = true;
-            for stream in &streams {
+            for stream in streams.iter().flatten() {
                 stream.shutdown(Shutdown::Write)?;
             }
         }
         for event in waiting.some(&mut events)? {
-            let stream = &mut streams[event.data() as usize];
+            let place = event.data() as usize;
+            // More may be told of one whose end was seen.
+            let Some(stream) = &mut streams[place] else {
+                continue;
+            };
             if closing {
                 match stream.read(&mut [0]) {
-                    Ok(0) => open -= 1,
+                    Ok(0) => {
+                        streams[place] = None;
+                        open -= 1;
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     other => return Err(format!("not discarded: {other:?}").into()),
                 }

@@ -18,8 +18,6 @@ use crate::segment::Checksum;
 
 /// At most so many packets are taken from the TUN before anything else is looked at.
 const BATCH: usize = 64;
-/// So many bytes may have arrived before any of them is answered.
-const TOGETHER: usize = 24 * 1024;
 /// Room for any packet: IPv6 does not count its header.
 const MAX_PACKET: usize = 40 + 65_535;
 /// While packets keep coming, whatever else there is to see is looked at so often.
@@ -252,18 +250,14 @@ impl<'a> Driver<'a> {
 
     /// Takes in what has come, `first` if it was read just before.
     ///
-    /// Who watches packets sees each with what it caused. Where nobody does, those that are there already are answered
-    /// together, which takes far fewer acknowledgments under load, and no time where they come one by one. RFC 9293, section
-    /// 3.8.6.3, asks for one "for at least every second full-sized segment" (SHLD-19); kernels depart from that in the same
-    /// way, when they put segments together before their TCP sees them.
+    /// Each is answered before the next is taken in: RFC 9293, section 3.8.6.3, asks for an acknowledgment "for at least
+    /// every second full-sized segment" (SHLD-19).
     fn receive(
         &mut self,
         engine: &mut Engine,
         first: Option<Received>,
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
-        let at_once = engine.watch() == event::Watch::Everything;
-        let mut unanswered = 0;
         let mut next = first;
         for taken in 0..self.ahead.count() {
             let Some(received) = next
@@ -271,19 +265,15 @@ impl<'a> Driver<'a> {
                 .map_or_else(|| self.read(), |next| Ok(Some(next)))?
             else {
                 self.ahead.was_too_many(taken);
-                return self.drain_at(engine, self.clock.now(), tell);
+                return Ok(());
             };
             let now = self.clock.now();
             let packet = &mut self.packet[..received.len];
             engine.handle_offloaded(now, packet, received.checksum);
-            unanswered += received.len;
-            if at_once || unanswered >= TOGETHER {
-                self.drain_at(engine, now, tell)?;
-                unanswered = 0;
-            }
+            self.drain_at(engine, now, tell)?;
         }
         self.ahead.was_enough();
-        self.drain_at(engine, self.clock.now(), tell)
+        Ok(())
     }
 
     /// Reads a packet, if one is there.
