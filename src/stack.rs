@@ -22,6 +22,8 @@ pub(crate) mod iss;
 pub(crate) mod path;
 pub(crate) mod pool;
 pub(crate) mod reply;
+pub(crate) mod rfc9293;
+pub(crate) mod stamps;
 pub(crate) mod table;
 pub(crate) mod tcp;
 pub(crate) mod time_wait;

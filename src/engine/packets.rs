@@ -126,14 +126,7 @@ impl Engine {
         if !own.iter().any(|prefix| has_host(prefix, ip.dst)) {
             return Some(Discard::NotForUs);
         }
-        // RFC 1122, section 3.2.1.3: a source address is never broadcast, multicast or (but for DHCP) unspecified.
-        let no_host =
-            |prefix: &IpCidr| prefix.contains_addr(&ip.src.into()) && !has_host(prefix, ip.src);
-        let bad = ip.src.is_unspecified()
-            || ip.src.is_multicast()
-            || ip.src == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || ip.src == ip.dst
-            || own.iter().any(no_host);
+        let bad = ip.src == ip.dst || !is_host(own, ip.src);
         bad.then_some(Discard::BadAddress)
     }
 
@@ -222,7 +215,7 @@ impl Engine {
             }
             Flow::TimeWait(waiting) => {
                 let (id, record) = (waiting.id, waiting.record);
-                let verdict = record.judge(segment);
+                let verdict = record.judge(now, segment);
                 if verdict == Verdict::Reopen && self.begins_connection(segment, key) {
                     let above = record.snd_nxt + REOPEN_GAP;
                     let packet = self.open_passive(now, incoming, segment, key, Some(above));
@@ -320,7 +313,7 @@ impl Engine {
         }
         let mut flow = self.passive_flow(now, key, |knobs| knobs.iss.map_or(iss, SeqNumber));
         let packet = flow.arrive(&mut self.shared, now, incoming, segment);
-        self.seat(flow);
+        self.admit_flow(flow);
         packet
     }
 
@@ -342,17 +335,16 @@ impl Engine {
         let (iss, task) = (iss(&knobs), self.shared.task());
         let mut flow = TcpFlow::new(now, id, key, Opening::Passive, iss, pooled, program, task);
         flow.turn(&knobs);
+        if self.shared.config.timestamps {
+            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
+        }
         flow
     }
 
     /// A connection whose SYN has arrived is one of ours from now on.
-    pub(super) fn seat(&mut self, flow: TcpFlow) {
-        let key = flow.key;
+    pub(super) fn admit_flow(&mut self, flow: TcpFlow) {
         self.half_open += 1;
-        let flow = Flow::Tcp(Box::new(flow));
-        self.occupancy.add(&flow);
-        let place = self.flows.insert(flow);
-        self.map.insert(key, place);
+        let place = self.seat(Flow::Tcp(Box::new(flow)));
         self.stand_in_line(place);
     }
 
@@ -433,6 +425,15 @@ fn control_bits(segment: &Segment) -> u16 {
 /// Whether a segment is one that may begin a connection.
 pub(super) fn is_syn(segment: &Segment) -> bool {
     control_bits(segment) == SYN
+}
+
+/// Whether somebody may have this address. RFC 1122, section 3.2.1.3: a source address is never broadcast, multicast or
+/// (but for DHCP) unspecified.
+pub(super) fn is_host(own: &[IpCidr], address: IpAddr) -> bool {
+    let nobody =
+        |prefix: &IpCidr| prefix.contains_addr(&address.into()) && !has_host(prefix, address);
+    let everybody = address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    !address.is_unspecified() && !everybody && !own.iter().any(nobody)
 }
 
 /// Whether `address` is a host of the prefix: inside, and neither its network nor its broadcast address.

@@ -3,7 +3,7 @@
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Limit, Opening, UserCall};
 use crate::link::{Incoming, Offload, Remarks};
-use crate::segment::Datagram;
+use crate::segment::{Datagram, describe};
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
 use crate::stack::path::Path;
@@ -192,8 +192,9 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, mtu, self.fragment_id) {
+            let described = describe(&piece);
             let whole = Offload::default();
-            if self.cross(now, flow, &piece, whole, Remarks::default()) {
+            if self.cross(now, flow, &piece, described, whole, Remarks::default()) {
                 self.link.keep(piece, whole);
             }
         }
@@ -217,10 +218,7 @@ impl Engine {
                 let name = service.name;
                 let id =
                     heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-                let flow = Flow::Udp(UdpFlow::served(id, key, now));
-                self.occupancy.add(&flow);
-                let place = self.flows.insert(flow);
-                self.map.insert(key, place);
+                let place = self.seat(Flow::Udp(UdpFlow::served(id, key, now)));
                 self.make_room_for_exchange(now);
                 place
             }

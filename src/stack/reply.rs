@@ -36,18 +36,51 @@ pub(crate) fn reset(local: SocketAddr, peer: SocketAddr, segment: &Segment) -> O
         Some(ack) => (ack, None),
         None => (SeqNumber(0), Some(segment.end())),
     };
-    Some(empty_segment(local, peer, TcpControl::Rst, seq, ack, 0))
+    Some(reset_with(local, peer, seq, ack))
 }
 
-/// A bare acknowledgment.
-pub(crate) fn acknowledgment(
+fn reset_with(
     local: SocketAddr,
     peer: SocketAddr,
     seq: SeqNumber,
-    ack: SeqNumber,
-    window: u16,
+    ack: Option<SeqNumber>,
 ) -> Vec<u8> {
-    empty_segment(local, peer, TcpControl::None, seq, Some(ack), window)
+    let reset = Segment {
+        src_port: local.port(),
+        dst_port: peer.port(),
+        seq,
+        ack: ack.unwrap_or_default(),
+        flags: Flags(Flags::RST.0 | ack.map_or(0, |_| Flags::ACK.0)),
+        window: 0,
+        urgent: 0,
+        options: Vec::new(),
+        payload: 0..0,
+        checksum_ok: true,
+    };
+    segment(local, peer, &reset, &[])
+}
+
+/// A bare acknowledgment with these options.
+pub(crate) fn acknowledgment(
+    local: SocketAddr,
+    peer: SocketAddr,
+    (seq, ack): (SeqNumber, SeqNumber),
+    window: u16,
+    options: Vec<TcpOption>,
+) -> Vec<u8> {
+    let acknowledgment = Segment {
+        src_port: local.port(),
+        dst_port: peer.port(),
+        seq,
+        ack,
+        flags: Flags::ACK,
+        window,
+        urgent: 0,
+        options,
+        payload: 0..0,
+        checksum_ok: true,
+    };
+    segment(local, peer, &acknowledgment, &[])
 }
 
 /// A segment as it is described, with this payload. Of its options those of a handshake and the timestamps count.
@@ -83,31 +116,6 @@ pub(crate) fn segment(
         payload,
     };
     emit(src.ip(), dst.ip(), &repr)
-}
-
-fn empty_segment(
-    local: SocketAddr,
-    peer: SocketAddr,
-    control: TcpControl,
-    seq: SeqNumber,
-    ack: Option<SeqNumber>,
-    window_len: u16,
-) -> Vec<u8> {
-    let repr = TcpRepr {
-        src_port: local.port(),
-        dst_port: peer.port(),
-        control,
-        seq_number: TcpSeqNumber(seq.0 as i32),
-        ack_number: ack.map(|ack| TcpSeqNumber(ack.0 as i32)),
-        window_len,
-        window_scale: None,
-        max_seg_size: None,
-        sack_permitted: false,
-        sack_ranges: [None; 3],
-        timestamp: None,
-        payload: &[],
-    };
-    emit(local.ip(), peer.ip(), &repr)
 }
 
 fn emit(src: IpAddr, dst: IpAddr, repr: &TcpRepr<'_>) -> Vec<u8> {
@@ -279,7 +287,7 @@ pub(crate) fn forged_reset(
     seq: SeqNumber,
     ack: SeqNumber,
 ) -> Vec<u8> {
-    empty_segment(src, dst, TcpControl::Rst, seq, Some(ack), 0)
+    reset_with(src, dst, seq, Some(ack))
 }
 
 fn cut(data: &[u8], max: usize) -> &[u8] {

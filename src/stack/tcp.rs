@@ -74,6 +74,7 @@ impl Wire {
         self,
         peer: IpAddr,
         announced: Option<u16>,
+        options: usize,
         payload: usize,
     ) -> Option<NonZeroU16> {
         let ip_header_len = match peer {
@@ -82,6 +83,7 @@ impl Wire {
         };
         let announced = announced.filter(|&mss| mss != 0).unwrap_or(DEFAULT_MSS);
         let mss = announced.max(MIN_MSS).min(self.mss(ip_header_len));
+        let mss = mss.saturating_sub(options as u16);
         NonZeroU16::new(mss).filter(|mss| self.offload && payload > usize::from(mss.get()))
     }
 }

@@ -27,6 +27,8 @@ mod closing;
 
 mod data;
 
+mod stamps;
+
 mod siege;
 
 mod patience;
@@ -88,6 +90,8 @@ probes! {
         without_mss_the_default_counts
         segments_are_no_larger_than_the_mss
         options_are_those_of_this_handshake
+        mss_stands_in_syns_only
+        padding_is_zero
         windows_are_scaled_only_where_both_offer_it
         a_closed_port_answers_with_resets
         a_listening_port_answers_only_what_it_must
@@ -106,6 +110,7 @@ probes! {
         a_syn_is_challenged_in_every_state
     }
     data {
+        the_last_segment_is_pushed
         every_second_full_segment_is_acknowledged
         a_lone_segment_is_acknowledged_soon
         gaps_are_told_at_once
@@ -141,12 +146,21 @@ probes! {
         forged_path_mtus_are_ignored
         a_plausible_path_mtu_counts
     }
+    stamps {
+        timestamps_are_echoed
+        timestamps_are_not_forced_upon_anybody
+        paws_drops_what_is_from_long_ago
+        segments_with_timestamps_are_not_too_long
+        three_gaps_are_told_beside_timestamps
+        timestamps_tell_a_new_syn_in_time_wait
+    }
 }
 
 /// What runs in a process of its own, in a namespace of its own.
 const SCENES: &[(&str, fn())] = &[
     ("wire-tcplab", live::tcplab),
     ("wire-linux", live::linux),
+    ("wire-siege", live::siege),
     ("wire-kernel-server", live::kernel_server),
 ];
 
@@ -161,6 +175,11 @@ fn scene() {
 #[test]
 fn tcplab_passes_live() {
     helper::run("wire-tcplab", helper::User::OwnNetwork);
+}
+
+#[test]
+fn kernel_clients_are_served_during_a_flood() {
+    helper::run("wire-siege", helper::User::OwnNetwork);
 }
 
 #[test]
