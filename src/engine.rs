@@ -57,7 +57,7 @@ use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
 use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::{Deadline, Timers};
+use crate::stack::timers::{Deadline, Timers, earlier};
 use crate::state::TcpState;
 use interfere::{Interference, StackClock};
 use slab::Slab;
@@ -146,6 +146,7 @@ pub struct Engine {
     clock: StackClock,
     flows: Slab<Flow>,
     map: FlowMap,
+    places: HashMap<FlowId, usize, Seeded>,
     /// Flows that may have something to send, each once.
     line: VecDeque<usize>,
     tcp_services: HashMap<u16, TcpService, Seeded>,
@@ -293,6 +294,7 @@ impl Engine {
             clock: StackClock::default(),
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
+            places: HashMap::with_hasher(hashes),
             line: VecDeque::new(),
             tcp_services: HashMap::with_hasher(hashes),
             udp_services: HashMap::with_hasher(hashes),
@@ -351,12 +353,10 @@ impl Engine {
                 return;
             }
         };
-        let places: Vec<usize> = self
-            .flows
-            .iter()
-            .filter(|(_, other)| flow.is_none_or(|flow| flow == other.id()))
-            .map(|(place, _)| place)
-            .collect();
+        let places: Vec<usize> = match flow {
+            Some(flow) => self.places.get(&flow).copied().into_iter().collect(),
+            None => self.flows.iter().map(|(place, _)| place).collect(),
+        };
         for place in places {
             match &mut self.flows[place] {
                 Flow::Tcp(flow) => flow.call(&mut self.shared, now, call),
@@ -384,6 +384,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.stack_time(now);
         self.shared.interfere(now);
+        self.shared.pool.give_back(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
                 continue;
@@ -423,6 +424,11 @@ impl Engine {
         transmit
     }
 
+    /// How much is told.
+    pub fn watch(&self) -> Watch {
+        self.shared.config.watch
+    }
+
     /// The next thing that has happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.shared.journal.fetch()
@@ -431,13 +437,8 @@ impl Engine {
     /// When to call [`handle_timeout`](Engine::handle_timeout) next, unless something else is handled before: after
     /// that this is to be asked anew. `None` when only packets and commands can make something happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let due = [self.shared.timers.next(), self.shared.next_interference()];
-        self.clock.when(due.into_iter().flatten().min()?)
-    }
-
-    /// How much is told in events.
-    pub fn watch(&self) -> Watch {
-        self.shared.config.watch
+        let due = earlier(self.shared.timers.next(), self.shared.next_interference());
+        self.clock.when(earlier(due, self.shared.pool.next())?)
     }
 
     /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
@@ -451,17 +452,16 @@ impl Engine {
 
     /// Whether the program of a flow, or what waits for its connection to be established, is still there.
     pub fn has_program(&self, flow: FlowId) -> bool {
-        self.flows.iter().any(|(_, other)| match other {
-            Flow::Tcp(other) => other.id == flow && other.has_program(),
-            Flow::TimeWait(_) | Flow::Unheard(_) => false,
-            Flow::Udp(other) => other.id == flow && other.is_client(),
-        })
+        match self.flow(flow) {
+            Some(Flow::Tcp(flow)) => flow.has_program(),
+            Some(Flow::Udp(flow)) => flow.is_client(),
+            Some(Flow::TimeWait(_) | Flow::Unheard(_)) | None => false,
+        }
     }
 
     /// The state of a connection's end, `None` for one that is over and for UDP.
     pub fn state(&self, flow: FlowId) -> Option<TcpState> {
-        let (_, flow) = self.flows.iter().find(|(_, other)| other.id() == flow)?;
-        match flow {
+        match self.flow(flow)? {
             Flow::Tcp(flow) => Some(flow.state()),
             Flow::TimeWait(_) => Some(TcpState::TimeWait),
             Flow::Unheard(_) => Some(TcpState::Listen),
@@ -599,15 +599,36 @@ impl Engine {
         self.end(now, place);
     }
 
-    /// Takes a flow out.
-    fn end(&mut self, now: Instant, place: usize) {
-        let Some(flow) = self.flows.try_remove(place) else {
-            return;
-        };
+    fn flow(&self, id: FlowId) -> Option<&Flow> {
+        self.flows.get(*self.places.get(&id)?)
+    }
+
+    /// Gives a flow a place, where its packets and commands find it.
+    fn seat(&mut self, flow: Flow) -> usize {
         let (id, key) = (flow.id(), flow.key());
+        let place = self.flows.insert(flow);
+        self.map.insert(key, place);
+        self.places.insert(id, place);
+        place
+    }
+
+    /// The opposite.
+    fn unseat(&mut self, place: usize) -> Option<Flow> {
+        let flow = self.flows.try_remove(place)?;
+        self.places.remove(&flow.id());
+        let key = flow.key();
         if self.map.get(&key) == Some(&place) {
             self.map.remove(&key);
         }
+        Some(flow)
+    }
+
+    /// Takes a flow out.
+    fn end(&mut self, now: Instant, place: usize) {
+        let Some(flow) = self.unseat(place) else {
+            return;
+        };
+        let id = flow.id();
         let result = match flow {
             Flow::Tcp(flow) => {
                 if flow.is_half_open() {

@@ -16,7 +16,7 @@ use crate::event::{
     Release, Released, RuleId, Variables,
 };
 use crate::fault::{Crossing, Judgment, Pattern};
-use crate::segment::{Checksum, Described, describe, describe_offloaded};
+use crate::segment::{Checksum, Described, describe};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -159,7 +159,7 @@ impl Link {
         now: Instant,
         flow: Option<FlowId>,
         bytes: &[u8],
-        checksum: Checksum,
+        described: Described,
         remarks: Remarks,
     ) {
         let id = self.next_id();
@@ -167,7 +167,7 @@ impl Link {
             let packet = Packet {
                 id,
                 direction: Direction::Out,
-                described: describe_offloaded(bytes, checksum),
+                described,
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
                 crossed: None,

@@ -22,6 +22,8 @@ pub mod driver;
 
 pub mod clock;
 
+pub mod memory;
+
 pub mod doctor;
 
 pub mod sockets;

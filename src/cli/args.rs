@@ -9,6 +9,7 @@ use crate::fault::{GRAMMAR, Rule};
 use crate::scenario::Step;
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
+use crate::sys::pty::is_typed;
 use crate::words::Lang;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
@@ -16,7 +17,7 @@ use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
 ///
@@ -111,6 +112,8 @@ pub(super) struct Demo {
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
+    pub(super) steps: Steps,
+    #[command(flatten)]
     pub(super) lab: Lab,
     /// Simulate both ends, even where a lab could be opened
     #[arg(long)]
@@ -142,6 +145,8 @@ pub(super) struct Run {
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) steps: Steps,
     #[command(flatten)]
     pub(super) lab: Lab,
 }
@@ -206,6 +211,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
+    pub(super) steps: Steps,
+    #[command(flatten)]
     pub(super) tun: Tun,
 }
 
@@ -223,6 +230,8 @@ pub(super) struct Connect {
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) steps: Steps,
     #[command(flatten)]
     pub(super) tun: Tun,
 }
@@ -439,31 +448,36 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
-    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
-    ///
-    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
-    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
-    #[arg(long, help_heading = "Stepping")]
-    pub(super) step: bool,
-    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
-    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
-    #[arg(long, value_name = "FILE", help_heading = "Stepping")]
-    pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,
 }
 
-impl Stack {
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Stepping")]
+pub(super) struct Steps {
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long)]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(long, value_name = "FILE", conflicts_with = "tui")]
+    pub(super) step_from: Option<PathBuf>,
+}
+
+impl Steps {
     /// Whether packets wait for somebody.
-    pub(super) fn steps(&self) -> bool {
+    pub(super) fn any(&self) -> bool {
         self.step || self.step_from.is_some()
     }
 
     /// Whether the terminal, or standard input, is whoever's who steps.
-    pub(super) fn steps_with_input(&self) -> bool {
+    pub(super) fn take_input(&self) -> bool {
         match &self.step_from {
-            Some(path) => path.as_path() == std::path::Path::new("-"),
-            None => self.step && crate::sys::pty::is_typed(),
+            Some(path) => path == Path::new("-"),
+            None => self.step && is_typed(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
         clock.wall_at_start(),
         Some(serve.stack.time_wait),
     )?;
-    watcher.step_by(Stepper::open(&serve.stack, &serve.show)?);
+    watcher.step_by(Stepper::open(&serve.steps, &serve.show)?);
     let tun = open_tun(&serve.tun, &serve.stack)?;
     let own = serve.tun.addr.clone();
     let config = engine_config(&serve.stack, watcher.wants(), own, tun.mtu(), &clock)?;
@@ -39,10 +39,10 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     )?;
 
     let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
-    session.busy_poll(serve.stack.busy_poll);
-    if serve.stack.steps() {
+    if serve.steps.any() {
         session.begin_stepping();
     }
+    session.busy_poll(serve.stack.busy_poll);
     loop {
         let ready = session.step(None, false, None)?;
         let wants_to_leave = ready.screen && !session.requests()?.is_empty();

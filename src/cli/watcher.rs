@@ -120,13 +120,6 @@ impl Watcher {
         })
     }
 
-    /// Lets it name the rules of the run.
-    pub(super) fn know(&mut self, rules: &RuleSet) {
-        let ladder = self.ladder.take();
-        self.ladder = ladder.map(|ladder| ladder.with_rules(rules.clone()));
-        self.rules = rules.clone();
-    }
-
     /// From now on somebody steps without a live screen.
     pub(super) fn step_by(&mut self, stepper: Option<Stepper>) {
         self.stepper = stepper;
@@ -153,6 +146,17 @@ impl Watcher {
     pub(super) fn asks(&self) -> bool {
         let shows = self.wants_live || self.ladder.is_some();
         shows || events_are_logged() || self.draws
+    }
+
+    /// Packets will be interfered with by these rules.
+    pub(super) fn know(&mut self, rules: &RuleSet) {
+        self.rules = rules.clone();
+        if let Some(ladder) = &mut self.ladder {
+            ladder.rules_are(rules);
+        }
+        for (_, sink) in &mut self.sinks {
+            sink.rules_are(rules);
+        }
     }
 
     /// Peers' kernels will be asked about their ends.

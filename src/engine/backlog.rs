@@ -69,7 +69,7 @@ impl Engine {
             ..*incoming
         };
         flow.arrive(&mut self.shared, now, incoming, segment);
-        self.seat(flow);
+        self.admit_flow(flow);
         true
     }
 }

@@ -184,25 +184,24 @@ impl Shared {
         now: Instant,
         flow: Option<FlowId>,
         packet: &[u8],
+        described: Described,
         offload: Offload,
         mut remarks: Remarks,
     ) -> bool {
-        let checksum = offload.checksum;
-        if !self.interferes(source(packet)) {
+        let crossing = match self.interferes(source(packet)) {
+            true => crossing(now, flow, Direction::Out, &described, packet.len()),
+            false => None,
+        };
+        let Some(crossing) = crossing else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
-            return true;
-        }
-        let described = describe_offloaded(packet, checksum);
-        let Some(crossing) = crossing(now, flow, Direction::Out, &described, packet.len()) else {
-            self.link
-                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
+                .departed(&mut self.journal, now, flow, packet, described, remarks);
             return true;
         };
         let judgment = self.judge(&crossing);
         let Some((rule, verdict)) = judgment.decided.clone() else {
+            let told = described.clone();
             self.link
-                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
+                .departed(&mut self.journal, now, flow, packet, told, remarks);
             self.link
                 .passed(&mut self.journal, &crossing, &judgment, true);
             return true;
@@ -530,8 +529,7 @@ impl Engine {
             key,
             deadline: Default::default(),
         };
-        let place = self.flows.insert(Flow::Unheard(unheard));
-        self.map.insert(key, place);
+        self.seat(Flow::Unheard(unheard));
         if key.transport == Transport::Tcp {
             self.shared.entered(now, id, key, TcpState::Listen);
         }
@@ -556,8 +554,7 @@ impl Engine {
         let Flow::Unheard(Unheard { id, .. }) = self.flows[place] else {
             return None;
         };
-        self.flows.remove(place);
-        self.map.remove(&key);
+        self.unseat(place);
         self.forget_unheard();
         Some(id)
     }
@@ -592,6 +589,9 @@ impl Engine {
             config,
             ..
         } = &mut self.shared;
+        if interference.is_none() && stepping == Stepping::Off {
+            return;
+        }
         let interference = interference
             .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), config.seed)));
         while let Some(id) = link.first_stepped() {

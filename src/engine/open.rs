@@ -84,7 +84,7 @@ impl Engine {
         if self.shared.config.timestamps {
             flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
         }
-        self.start(key, Flow::Tcp(Box::new(flow)));
+        self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
     }
 
@@ -111,13 +111,12 @@ impl Engine {
         let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
         let program: Program = Box::pin(client(socket));
         let flow = UdpFlow::client(id, key, now, queues, task, program);
-        self.start(key, Flow::Udp(flow));
+        self.start(Flow::Udp(flow));
         Ok(id)
     }
 
-    fn start(&mut self, key: FlowKey, flow: Flow) {
-        let place = self.flows.insert(flow);
-        self.map.insert(key, place);
+    fn start(&mut self, flow: Flow) {
+        let place = self.seat(flow);
         self.stand_in_line(place);
     }
 

@@ -255,7 +255,7 @@ impl Engine {
         }
         let mut flow = self.passive_flow(now, key, |knobs| knobs.iss.map_or(iss, SeqNumber));
         let packet = flow.arrive(&mut self.shared, now, incoming, segment);
-        self.seat(flow);
+        self.admit_flow(flow);
         packet
     }
 
@@ -284,11 +284,9 @@ impl Engine {
     }
 
     /// A connection whose SYN has arrived is one of ours from now on.
-    pub(super) fn seat(&mut self, flow: TcpFlow) {
-        let key = flow.key;
+    pub(super) fn admit_flow(&mut self, flow: TcpFlow) {
         self.half_open += 1;
-        let place = self.flows.insert(Flow::Tcp(Box::new(flow)));
-        self.map.insert(key, place);
+        let place = self.seat(Flow::Tcp(Box::new(flow)));
         self.stand_in_line(place);
     }
 

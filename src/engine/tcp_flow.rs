@@ -21,7 +21,7 @@ use crate::stack::guard::{Guard, Verdict};
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::Deadline;
+use crate::stack::timers::{Deadline, earlier};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::socket::tcp;
@@ -389,8 +389,8 @@ impl TcpFlow {
             Stage::Over(_) => self.orphan_reads_at(now),
             Stage::Waiting(_) => None,
         };
-        let due = [socket_at, own_at, program_at, self.guard.wake_at()];
-        let due = due.into_iter().flatten().min();
+        let due = earlier(earlier(socket_at, own_at), program_at);
+        let due = earlier(due, self.guard.wake_at());
         shared.timers.set(&mut self.deadline, due, self.id, place);
         Rest::Waits
     }
@@ -410,16 +410,19 @@ impl TcpFlow {
 
     /// Gives back what the flow held, and says how its program ended.
     pub(super) fn finish(self, shared: &mut Shared) -> Option<Result<(), String>> {
-        let in_order = self.endpoint.borrow().end.is_none();
+        let reusable = !self.account.has_seen_trouble();
         let result = match self.program {
             Stage::Over(result) => result,
             Stage::Waiting(_) | Stage::Running(_) => None,
         };
-        if let (true, Some(endpoint)) = (in_order, Rc::into_inner(self.endpoint)) {
+        if let (true, Some(endpoint)) = (reusable, Rc::into_inner(self.endpoint)) {
+            let mut endpoint = endpoint.into_inner();
+            let (received, _) = endpoint.received();
+            let used = [received, self.account.bytes_sent()];
             let Endpoint {
                 sockets, handle, ..
-            } = endpoint.into_inner();
-            shared.pool.put_back(Pooled { sockets, handle });
+            } = endpoint;
+            shared.pool.put_back(Pooled { sockets, handle }, used);
         }
         result
     }
@@ -508,8 +511,8 @@ impl TcpFlow {
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
     /// Returns how it is to be sent, if it is at once.
     fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
-        let checksum = self.seal(shared, packet);
-        let described = describe_offloaded(packet, checksum);
+        let (checksum, judged) = self.seal(shared, packet);
+        let described = describe_offloaded(packet, judged);
         let segment = described.tcp()?;
         let wire = shared.config.wire();
         let offload = Offload {
@@ -532,14 +535,15 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        let leaves = shared.cross(now, Some(self.id), packet, offload, remarks);
         self.observe(now, Direction::Out, || described.clone());
+        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
         let len = packet.len();
         leaves.then_some(Transmit { len, offload })
     }
 
     /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
-    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> Checksum {
+    /// Gives what the device is to do about its checksum, and what is to be thought of that.
+    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> (Checksum, Checksum) {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -559,14 +563,15 @@ impl TcpFlow {
         };
         let len = packet.len();
         let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        // What was computed just now is not computed again in order to be judged.
         match shared.config.offload {
             true => {
                 tcp.set_checksum(pseudo_header(src, dst, len - header_len));
-                Checksum::Partial
+                (Checksum::Partial, Checksum::Partial)
             }
             false => {
                 tcp.fill_checksum(&src.into(), &dst.into());
-                Checksum::Whole
+                (Checksum::Whole, Checksum::Verified)
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Opening, UserCall};
 use crate::link::{Incoming, Offload, Remarks};
-use crate::segment::Datagram;
+use crate::segment::{Datagram, describe};
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
 use crate::stack::table::FlowKey;
@@ -156,8 +156,9 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
+            let described = describe(&piece);
             let whole = Offload::default();
-            if self.cross(now, flow, &piece, whole, Remarks::default()) {
+            if self.cross(now, flow, &piece, described, whole, Remarks::default()) {
                 self.link.keep(piece, whole);
             }
         }
@@ -181,9 +182,7 @@ impl Engine {
                 let name = service.name;
                 let id =
                     heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-                let place = self.flows.insert(Flow::Udp(UdpFlow::served(id, key, now)));
-                self.map.insert(key, place);
-                place
+                self.seat(Flow::Udp(UdpFlow::served(id, key, now)))
             }
             (None, None) => {
                 self.arrived(now, None, incoming, None);

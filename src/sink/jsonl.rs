@@ -290,12 +290,17 @@ pub const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct JsonLines<W> {
     out: W,
+    /// The line that is made: many small pieces, written at once.
+    line: Vec<u8>,
 }
 
 impl<W: Write> JsonLines<W> {
-    /// Writes to `out`, which should be buffered: each line is many small writes.
+    /// Writes to `out`, which should be buffered: each line is a write.
     pub fn new(out: W) -> JsonLines<W> {
-        JsonLines { out }
+        JsonLines {
+            out,
+            line: Vec::new(),
+        }
     }
 
     /// What was written to.
@@ -306,8 +311,10 @@ impl<W: Write> JsonLines<W> {
 
 impl<W: Write> Sink for JsonLines<W> {
     fn event(&mut self, view: &View, event: &Event) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, &Record::new(view, event))?;
-        self.out.write_all(b"\n")
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Record::new(view, event))?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -140,10 +140,9 @@ impl Ladder {
         }
     }
 
-    /// Lets the ladder know the rules, so that it can show each where it decides for the first time.
-    #[must_use]
-    pub fn with_rules(self, rules: RuleSet) -> Ladder {
-        Ladder { rules, ..self }
+    /// Packets are interfered with by these rules: each is shown where it decides for the first time.
+    pub fn rules_are(&mut self, rules: &RuleSet) {
+        self.rules = rules.clone();
     }
 
     /// From now on peers' kernels are asked about their ends, and the head of the left column says so.

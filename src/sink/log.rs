@@ -1,6 +1,6 @@
 //! One line of the log for each event, in English whatever the language: logs are searched and compared.
 
-use super::text;
+use super::{mark, text};
 use crate::event::{Discard, Event, EventKind, Fate, Packet, PeerView};
 use crate::segment::Body;
 use crate::view::View;
@@ -97,7 +97,7 @@ fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
             }
         }
         fate => {
-            line += &text::fate(Lang::En, fate, false)
+            line += &mark::fate(Lang::En, fate, false)
                 .map_or(String::new(), |fate| format!(", {fate}"));
             Level::Info
         }

@@ -53,8 +53,8 @@ impl TcpFlow {
             shared.tcp.egress(now, sockets, &mut room)
         };
         if let Some(len) = len {
-            let checksum = self.seal(shared, &mut room[..len]);
-            if let Some(syn_ack) = describe_offloaded(&room[..len], checksum).tcp() {
+            let (_, judged) = self.seal(shared, &mut room[..len]);
+            if let Some(syn_ack) = describe_offloaded(&room[..len], judged).tcp() {
                 self.account.sent(now, syn_ack);
             }
         }
