@@ -32,6 +32,7 @@ mod backlog;
 mod icmp;
 mod interfere;
 mod knobs;
+mod limits;
 mod open;
 mod packets;
 mod standard;
@@ -44,12 +45,13 @@ pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Journal, PacketId, PeerView, Timer, Transition,
+    Cause, Closed, Event, EventKind, FlowId, Journal, Limit, PacketId, PeerView, Timer, Transition,
     UserCall, Watch,
 };
 use crate::fault::RuleSet;
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
+use crate::stack::bucket::Bucket;
 use crate::stack::cookie::Cookies;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
@@ -60,6 +62,7 @@ use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers, earlier};
 use crate::state::TcpState;
 use interfere::{Interference, StackClock};
+use limits::Occupancy;
 use slab::Slab;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpCidr;
@@ -93,6 +96,18 @@ pub struct Config {
     /// How many connections may wait for the end of their handshake at once. Further SYNs are answered with SYN cookies,
     /// or discarded.
     pub backlog: usize,
+    /// How many connections there may be whose handshake is complete, at least 1, and how many exchanges of datagrams. For one
+    /// more, the one makes room that has been idle for longest.
+    pub connections: usize,
+    /// How many connections may be in TIME-WAIT. One more doesn't wait.
+    pub time_waits: usize,
+    /// The most memory that packets may take which a rule, or somebody who steps, lets wait, in bytes. One more is dropped.
+    pub waiting: usize,
+    /// How many events may wait to be fetched, at least 1. Further ones are lost, and told by their number.
+    pub events: usize,
+    /// The most memory that packets may take of which not all fragments have arrived, in bytes. Where it is full, the oldest
+    /// of them makes room.
+    pub reassembly: usize,
     /// Whether SYNs beyond the backlog are answered with SYN cookies (RFC 4987, section 3.6).
     pub syn_cookies: bool,
     /// Whether timestamps are offered (RFC 7323).
@@ -123,6 +138,11 @@ impl Config {
             watch: Watch::default(),
             buffer: 256 * 1024,
             backlog: 128,
+            connections: 65_536,
+            time_waits: 262_144,
+            waiting: 64 << 20,
+            events: 1 << 20,
+            reassembly: 4 << 20,
             syn_cookies: true,
             timestamps: true,
             time_wait: Duration::from_secs(60),
@@ -154,6 +174,7 @@ pub struct Engine {
     reassembler: Reassembler,
     opened: u64,
     half_open: usize,
+    occupancy: Occupancy,
     cookies: Cookies,
 }
 
@@ -171,6 +192,7 @@ struct Shared {
     /// Room for the one packet that a segment that arrived may be answered with at once.
     room: Vec<u8>,
     fragment_id: u32,
+    errors: Bucket,
 }
 
 /// What comes of letting a flow go on.
@@ -255,7 +277,7 @@ impl Engine {
     /// An endpoint that serves nothing yet.
     ///
     /// # Panics
-    /// If `config` has an MTU or a buffer size out of range, or a keep-alive time of zero.
+    /// If `config` has an MTU or a buffer size out of range, a keep-alive time of zero, or no room for any connection.
     pub fn new(config: Config) -> Engine {
         assert!(
             (1280..=65_535).contains(&config.mtu),
@@ -272,23 +294,26 @@ impl Engine {
             Some(Duration::ZERO),
             "keep-alive without a pause"
         );
+        assert!(config.connections > 0, "no connection at all");
         let iss = IssGenerator::new(config.seed);
         let cookies = Cookies::new(config.seed);
         let wire = config.wire();
         let mut config = config;
         let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
+        let reassembly = config.reassembly;
         Engine {
             shared: Shared {
                 tcp: Tcp::new(wire, &config.addresses, config.seed),
                 link: Link::default(),
-                journal: Journal::new(config.watch),
+                journal: Journal::new(config.watch, config.events),
                 timers: Timers::default(),
                 pool: Pool::new(config.buffer),
                 iss,
                 interference: Interference::new(rules, config.seed),
                 room: vec![0; wire.largest()],
                 fragment_id: 0,
+                errors: Bucket::default(),
                 config,
             },
             clock: StackClock::default(),
@@ -298,9 +323,10 @@ impl Engine {
             line: VecDeque::new(),
             tcp_services: HashMap::with_hasher(hashes),
             udp_services: HashMap::with_hasher(hashes),
-            reassembler: Reassembler::default(),
+            reassembler: Reassembler::new(reassembly),
             opened: 0,
             half_open: 0,
+            occupancy: Occupancy::default(),
             cookies,
         }
     }
@@ -384,6 +410,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.stack_time(now);
         self.shared.interfere(now);
+        self.expire_fragments(now);
         self.shared.pool.give_back(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
@@ -438,6 +465,7 @@ impl Engine {
     /// that this is to be asked anew. `None` when only packets and commands can make something happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = earlier(self.shared.timers.next(), self.shared.next_interference());
+        let due = earlier(due, self.reassembler.next_expiry());
         self.clock.when(earlier(due, self.shared.pool.next())?)
     }
 
@@ -507,9 +535,14 @@ impl Engine {
             Flow::Tcp(flow) => {
                 let was_half_open = flow.is_half_open();
                 let driven = flow.drive(&mut self.shared, now, buf);
-                if was_half_open && !flow.is_half_open() {
+                let established = was_half_open && !flow.is_half_open();
+                if established {
                     self.half_open -= 1;
+                    self.make_room_for_connection(now);
                 }
+                let Flow::Tcp(flow) = &mut self.flows[place] else {
+                    return driven;
+                };
                 if driven != Driven::Nothing {
                     return driven;
                 }
@@ -542,7 +575,9 @@ impl Engine {
     }
 
     fn begin_time_wait(&mut self, now: Instant, place: usize, record: TimeWait) {
-        let Flow::Tcp(flow) = self.flows.remove(place) else {
+        let flow = self.flows.remove(place);
+        self.occupancy.remove(&flow);
+        let Flow::Tcp(flow) = flow else {
             return;
         };
         let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
@@ -559,9 +594,15 @@ impl Engine {
             result,
         };
         // The place that was just left is the one that is given out next, so the map stays true.
-        let again = self.flows.insert(Flow::TimeWait(waiting));
+        let waiting = Flow::TimeWait(waiting);
+        self.occupancy.add(&waiting);
+        let again = self.flows.insert(waiting);
         debug_assert_eq!(place, again);
-        if ends <= now {
+        let skipped = ends > now && !self.has_time_wait_to_spare();
+        if skipped {
+            self.shared.limited(now, Some(id), Limit::TimeWait);
+        }
+        if ends <= now || skipped {
             // The program has held the connection for the whole of it, or it lasts no time at all.
             return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
         }
@@ -606,6 +647,7 @@ impl Engine {
     /// Gives a flow a place, where its packets and commands find it.
     fn seat(&mut self, flow: Flow) -> usize {
         let (id, key) = (flow.id(), flow.key());
+        self.occupancy.add(&flow);
         let place = self.flows.insert(flow);
         self.map.insert(key, place);
         self.places.insert(id, place);
@@ -615,6 +657,7 @@ impl Engine {
     /// The opposite.
     fn unseat(&mut self, place: usize) -> Option<Flow> {
         let flow = self.flows.try_remove(place)?;
+        self.occupancy.remove(&flow);
         self.places.remove(&flow.id());
         let key = flow.key();
         if self.map.get(&key) == Some(&place) {

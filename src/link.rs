@@ -34,6 +34,8 @@ pub(crate) struct Link {
     /// To the stack: packets that were told already.
     entering: VecDeque<(PacketId, Vec<u8>, Checksum)>,
     waiting: BTreeMap<PacketId, Waiting>,
+    /// How many bytes these have.
+    waiting_bytes: usize,
     /// Those of `waiting` that wait for a time.
     due: BTreeSet<(Instant, PacketId)>,
     /// Those of `waiting` that wait for anything but a time.
@@ -240,6 +242,7 @@ impl Link {
                 stepped,
                 told: packet.clone(),
             };
+            self.waiting_bytes += bytes.len();
             self.waiting.insert(id, waiting);
         }
         if let Some(packet) = packet {
@@ -334,6 +337,7 @@ impl Link {
         let Some(waiting) = self.waiting.remove(&id) else {
             return;
         };
+        self.waiting_bytes -= waiting.bytes.len();
         match waiting.wait {
             Wait::Time(at) => {
                 self.due.remove(&(at, id));
@@ -370,6 +374,11 @@ impl Link {
             };
             journal.tell(now, waiting.flow, EventKind::Released(released));
         }
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 
     /// The bytes of a packet that waits, and what is left to a device.

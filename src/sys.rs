@@ -36,6 +36,10 @@ pub mod memory_file;
 
 pub mod diag;
 
+pub mod privileges;
+
+pub mod output;
+
 mod netlink;
 
 mod capability;

@@ -206,6 +206,12 @@ pub(super) struct Audit {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Serve {
+    /// Become this user once everything is set up, if started as root: a name or a number
+    ///
+    /// Capabilities are given up in any case once the TUN, the files that options name and the port for metrics are open, and
+    /// nothing that is executed can gain any (no_new_privs).
+    #[arg(long, value_name = "USER")]
+    pub(super) user: Option<String>,
     #[command(flatten)]
     pub(super) show: Show,
     #[command(flatten)]
@@ -439,6 +445,19 @@ pub(super) struct Stack {
     /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
     pub(super) backlog: usize,
+    /// How many connections may be established at once; for one more, the one makes room that has been idle for longest.
+    /// As many exchanges of datagrams
+    #[arg(long, value_name = "N", default_value = "65536", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(super) connections: usize,
+    /// How many connections may be in TIME-WAIT at once; one more does not wait
+    #[arg(long, value_name = "N", default_value = "262144")]
+    pub(super) time_waits: usize,
+    /// How much memory fragments may take whose packets are not whole yet; the oldest make room
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = size)]
+    pub(super) reassembly: usize,
+    /// How much memory packets may take that rules or stepping let wait; one more is dropped
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
+    pub(super) waiting: usize,
     /// How long TIME-WAIT lasts, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_wait: Duration,

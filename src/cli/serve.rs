@@ -7,6 +7,7 @@ use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::engine::{Command, Engine};
 use crate::sys::clock::Clock;
+use crate::sys::privileges::{Account, renounce};
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::Waiter;
 use crate::ui::Pane;
@@ -16,6 +17,7 @@ use std::io::{self, Write};
 /// Serves until a signal comes.
 pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     start_log(&serve.show);
+    let account = serve.user.as_deref().map(Account::find).transpose()?;
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let mut watcher = Watcher::new(
@@ -30,6 +32,8 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     watcher.know(&config.rules);
     let mut engine = Engine::new(config);
     engine.serve_standard(&serve.stack.password);
+    // Everything that needs privileges is open now, and no other thread runs.
+    renounce(account.as_ref())?;
     say_ready(serve.show.lang(), &serve.tun, &tun);
     watcher.show(
         format!("serve {}", tun.name()),

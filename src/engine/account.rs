@@ -178,6 +178,11 @@ impl Account {
         self.max.since(self.iss) > 1
     }
 
+    /// SND.NXT, as far as smoltcp has gone back with it.
+    pub(super) fn next(&self) -> SeqNumber {
+        self.nxt
+    }
+
     /// How many numbers have left and are not acknowledged.
     pub(super) fn in_flight(&self) -> u32 {
         self.max.since(self.una)

@@ -9,9 +9,10 @@
 //! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens; nor does it for connections to
 //! an address that no rule is about.
 
+use super::packets::Refusal;
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
-    Direction, EventKind, Fate, FlowId, Opening, PacketId, Release, RuleId, Transport,
+    Direction, EventKind, Fate, FlowId, Limit, Opening, PacketId, Release, RuleId, Transport,
 };
 use crate::fault::{
     Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
@@ -324,6 +325,14 @@ impl Shared {
                 Fate::Rewritten(rule)
             }
         };
+        let fate = match wait {
+            Some(_) if self.link.waiting_bytes() + packet.len() > self.config.waiting => {
+                wait = None;
+                self.limited(now, crossing.flow, Limit::Waiting);
+                Fate::Dropped(rule)
+            }
+            _ => fate,
+        };
         let stopped = Stopped {
             flow: crossing.flow,
             direction: crossing.direction,
@@ -480,11 +489,12 @@ impl Engine {
         again: bool,
     ) {
         if told.is_some()
-            && let Some(why) = self.discard(described)
+            && let Some(Refusal { discard, problem }) = self.refusal(packet, described)
         {
-            let note = format!("discarded: {}", why.reason());
+            let note = format!("discarded: {}", discard.reason());
             let flow = self.flow_of(described);
             self.shared.journal.tell(now, flow, EventKind::Note(note));
+            self.complain(now, packet, problem);
             return;
         }
         let incoming = Incoming {

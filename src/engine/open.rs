@@ -79,7 +79,7 @@ impl Engine {
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
         let task = self.shared.task();
-        let mut flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
+        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, program, task);
         flow.turn(&knobs);
         if self.shared.config.timestamps {
             flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);

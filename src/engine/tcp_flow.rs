@@ -7,8 +7,8 @@ mod timers;
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Reason,
-    Transition, UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Limit, Opening, PacketId,
+    Reason, Transition, UserCall, Variables,
 };
 use crate::fault::Closing;
 use crate::link::{Incoming, Offload, Remarks};
@@ -18,6 +18,7 @@ use crate::service::{Connection, Program, Task};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::guard::{Guard, Verdict};
+use crate::stack::path::Path;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
@@ -67,6 +68,9 @@ pub(super) struct TcpFlow {
     assumed: bool,
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
+    path: Path,
+    /// When data came or went last that had not before, or the connection began.
+    progress: Instant,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -105,7 +109,9 @@ pub(super) enum Rest {
 
 impl TcpFlow {
     /// A connection that begins. In a passive open, [`arrive`](TcpFlow::arrive) is to be called next with its SYN.
+    #[expect(clippy::too_many_arguments)]
     pub(super) fn new(
+        now: Instant,
         id: FlowId,
         key: FlowKey,
         opening: Opening,
@@ -156,6 +162,8 @@ impl TcpFlow {
             warned: None,
             assumed: false,
             peer_mss: None,
+            path: Path::default(),
+            progress: now,
             owed: None,
             excused: false,
             orphaned: None,
@@ -180,6 +188,13 @@ impl TcpFlow {
     /// Since when there has been nothing left to do but wait, while the program still ran.
     pub(super) fn time_wait_since(&self) -> Option<Instant> {
         self.time_wait_since
+    }
+
+    /// Since when nothing has gone on; `None` where it must stay: the handshake is not complete, we began, or it is over.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let passive = self.endpoint.borrow().handshake.opening == Opening::Passive;
+        let stays = self.half_open || !passive || self.state() == TcpState::Closed;
+        (!stays).then_some(self.progress)
     }
 
     /// Whether it counts against the backlog.
@@ -275,6 +290,14 @@ impl TcpFlow {
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
         if self.endpoint.borrow().socket().send_queue() < queued {
             self.owed = None;
+            self.progress = now;
+        }
+        let brings = !segment.payload.is_empty() && known.rcv_nxt.before(segment.end());
+        if brings && known.window() > 0 {
+            self.progress = now;
+        }
+        if self.guard.take_refused() {
+            shared.limited(now, Some(self.id), Limit::Gaps);
         }
         if std::mem::take(&mut self.assumed) {
             let (from, to) = (TcpState::Listen, TcpState::SynReceived);
@@ -324,7 +347,7 @@ impl TcpFlow {
                 // It must not end before the last ACK has left either, however late we get to it.
                 let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
                 let now = limit.map_or(now, |limit| now.min(limit));
-                shared.tcp.egress(now, sockets, room)
+                shared.tcp.egress(now, self.room_on_path(), sockets, room)
             };
             debug_assert_eq!(
                 before,
@@ -357,7 +380,9 @@ impl TcpFlow {
         self.note_debts(now, state);
         let mut socket_at = {
             let endpoint = self.endpoint.borrow();
-            shared.tcp.poll_at(now, &endpoint.sockets)
+            shared
+                .tcp
+                .poll_at(now, self.room_on_path(), &endpoint.sockets)
         };
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
@@ -514,7 +539,7 @@ impl TcpFlow {
         let (checksum, judged) = self.seal(shared, packet);
         let described = describe_offloaded(packet, judged);
         let segment = described.tcp()?;
-        let wire = shared.config.wire();
+        let wire = shared.config.wire().narrowed(self.path.mtu());
         let offload = Offload {
             checksum,
             segment_size: wire.segment_size(
@@ -556,7 +581,14 @@ impl TcpFlow {
         let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
         let header_len = match src {
             IpAddr::V4(_) => {
-                Ipv4Packet::new_unchecked(&mut *packet).fill_checksum();
+                let mut ip = Ipv4Packet::new_unchecked(&mut *packet);
+                if self.path.fragments() {
+                    ip.set_dont_frag(false);
+                    // RFC 6864, section 4.1: what may be cut needs an identification of its own.
+                    let SeqNumber(number) = self.account.next();
+                    ip.set_ident((number ^ number >> 16) as u16);
+                }
+                ip.fill_checksum();
                 20
             }
             IpAddr::V6(_) => 40,

@@ -23,7 +23,7 @@
 //! | `number` | number | counts the events from 1, without gaps |
 //! | `at` | number | seconds since the start; of a capture that is explained, since its first packet |
 //! | `flow` | number or null | the connection or exchange of datagrams that it belongs to, from 1; null where it belongs to none |
-//! | `kind` | string | `opened`, `packet`, `released`, `transition`, `asked`, `note` or `closed` |
+//! | `kind` | string | `opened`, `packet`, `released`, `transition`, `asked`, `note`, `limited` or `closed` |
 //!
 //! ## opened
 //! A flow begins.
@@ -184,7 +184,7 @@
 //! | field | type | meaning |
 //! |---|---|---|
 //! | `kind` | string | `delivered`; `discarded`: our stack threw it away before any connection saw it; `dropped`: the link has swallowed it; `delayed` or `held`: it waits there, see `released`; `duplicated`; `rewritten`: see `crossed`; `injected`: no end has sent it, a rule has made it |
-//! | `why` | string | `discarded` only: `malformed`, `not-for-us`, `bad-address`, `bad-flags`, `backlog-full`, `fragment` or `unsupported` |
+//! | `why` | string | `discarded` only: `malformed`, `not-for-us`, `bad-address`, `bad-flags`, `backlog-full`, `fragment`, `header` or `unsupported` |
 //! | `rule` | number | the rule that has decided it, from 1, or 0 where a person has: not for `delivered` and `discarded` |
 //! | `delay` | number | `delayed` only: seconds until it goes on |
 //! | `copies` | number | `duplicated` only: how many copies follow it |
@@ -260,6 +260,14 @@
 //! | field | type | meaning |
 //! |---|---|---|
 //! | `text` | string | what it says |
+//!
+//! ## limited
+//! The stack had as much of something as it may have. Where a connection or an exchange has made room by that, `flow` is its own.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `limit` | string | `backlog`, `connections`, `exchanges`, `time-wait`, `fragments`, `gaps`, `waiting`, `icmp-errors` or `events` |
+//! | `count` | number | how often since it was told last; of `events`, how many were lost |
 //!
 //! ## closed
 //! A flow is over; no event of it follows.

@@ -209,6 +209,11 @@ impl Ladder {
                 Ok(())
             }
             EventKind::Asked(_) => Ok(()),
+            EventKind::Limited(limit, _) => {
+                let text = lang.limits_reached(text::limit(lang, *limit));
+                let lines = self.layout.say(Some(id), Some(time), Paint::Plain, &text);
+                self.emit(Some(id), lines, out)
+            }
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;

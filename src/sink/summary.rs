@@ -239,6 +239,13 @@ fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::
     if let Some(parts) = parts.into_iter().reduce(|all, part| all + &lang.also(part)) {
         lines.push(lang.without_flow(parts));
     }
+    let limits: Vec<String> = view
+        .limited()
+        .map(|(limit, count)| lang.limit_count(text::limit(lang, limit), count))
+        .collect();
+    if !limits.is_empty() {
+        lines.push(lang.limits_reached(lang.list(&limits)));
+    }
     for line in lines {
         for part in text::wrap_sentence(&line, screen.width.max(60)) {
             writeln!(out, "{part}")?;

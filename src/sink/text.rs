@@ -1,6 +1,6 @@
 //! Words and columns that all sinks share.
 
-use crate::event::{Cause, Direction, Discard, Opened, Opening, Timer, Transport};
+use crate::event::{Cause, Direction, Discard, Limit, Opened, Opening, Timer, Transport};
 use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
 use crate::view::{By, Ending, Flow, Means, Ours};
@@ -61,6 +61,21 @@ pub(crate) fn cause(lang: Lang, cause: Cause) -> String {
     }
 }
 
+/// What there is only so much of.
+pub(crate) fn limit(lang: Lang, limit: Limit) -> String {
+    match limit {
+        Limit::Backlog => lang.limit_backlog(),
+        Limit::Connections => lang.limit_connections(),
+        Limit::Exchanges => lang.limit_exchanges(),
+        Limit::TimeWait => lang.limit_time_wait(),
+        Limit::Fragments => lang.limit_fragments(),
+        Limit::Gaps => lang.limit_gaps(),
+        Limit::Waiting => lang.limit_waiting(),
+        Limit::IcmpErrors => lang.limit_icmp_errors(),
+        Limit::Events => lang.limit_events(),
+    }
+}
+
 /// Why a packet is discarded.
 pub(crate) fn discard(lang: Lang, why: Discard) -> String {
     match why {
@@ -70,6 +85,7 @@ pub(crate) fn discard(lang: Lang, why: Discard) -> String {
         Discard::BadFlags => lang.discard_bad_flags(),
         Discard::BacklogFull => lang.discard_backlog_full(),
         Discard::Fragment => lang.discard_fragment(),
+        Discard::Header => lang.discard_header(),
         Discard::Unsupported => lang.discard_unsupported(),
     }
 }

@@ -203,6 +203,18 @@ impl Guard {
         self.mss = mss.min(known.own_mss).saturating_sub(options);
     }
 
+    /// Whether data was not taken since this was asked last because there were too many gaps.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        self.islands
+            .as_mut()
+            .is_some_and(|islands| islands.take_refused())
+    }
+
+    /// The path carries no larger segments than these.
+    pub(crate) fn narrow(&mut self, mss: u16) {
+        self.mss = self.mss.min(mss);
+    }
+
     /// Says what is to be done before smoltcp may send, where data is in the send buffer.
     pub(crate) fn advise(&mut self, now: Instant, flight: Flight) -> Advice {
         let flight = Flight {

@@ -7,26 +7,42 @@ use std::thread::JoinHandle;
 
 use tiny_http::{Header, Method, Response, Server};
 
+/// An address at which a page will be served. Who asks for it already waits.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
 /// Serves one page until it is dropped.
 pub struct PageServer {
     server: Arc<Server>,
-    address: SocketAddr,
     thread: Option<JoinHandle<()>>,
 }
 
-impl PageServer {
-    /// Begins to serve `page` at `/metrics` of `address`. Make the [`Waiter`](super::wait::Waiter) first: signals shall
-    /// not go to the thread that this starts.
+impl Bound {
+    /// Listens to `address`. No thread runs before [`serve`](Bound::serve): privileges can be given up in between.
     ///
     /// # Errors
     /// When the address can't be listened to.
-    pub fn start(
-        address: SocketAddr,
-        page: impl Fn() -> String + Send + 'static,
-    ) -> io::Result<PageServer> {
+    pub fn new(address: SocketAddr) -> io::Result<Bound> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
-        let server = Server::from_listener(listener, None).map_err(io::Error::other)?;
+        Ok(Bound { listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to serve `page` at `/metrics`. Make the [`Waiter`](super::wait::Waiter) first: signals shall
+    /// not go to the thread that this starts.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn serve(self, page: impl Fn() -> String + Send + 'static) -> io::Result<PageServer> {
+        let server = Server::from_listener(self.listener, None).map_err(io::Error::other)?;
         let server = Arc::new(server);
         let requests = Arc::clone(&server);
         let thread = std::thread::Builder::new()
@@ -48,14 +64,8 @@ impl PageServer {
             })?;
         Ok(PageServer {
             server,
-            address,
             thread: Some(thread),
         })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 }
 

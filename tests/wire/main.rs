@@ -33,6 +33,10 @@ mod siege;
 
 mod patience;
 
+mod ip;
+
+mod limits;
+
 use peer::Peer;
 
 /// The addresses of what is probed, with their prefixes.
@@ -127,6 +131,20 @@ probes! {
         urgent_data_hurts_nobody
         without_ack_nothing_counts
         bulk_crosses_the_end_of_the_circle
+    }
+    ip {
+        a_segment_in_fragments_counts
+        overlapping_fragments_count_for_nothing
+        an_atomic_fragment_is_whole
+        a_first_fragment_without_ports_is_refused
+        options_say_what_becomes_of_the_packet
+        unknown_protocols_are_refused
+        routing_headers_are_refused
+        a_ping_in_fragments_is_answered
+        a_datagram_needs_a_checksum_over_ipv6
+        errors_are_not_answered
+        forged_path_mtus_are_ignored
+        a_plausible_path_mtu_counts
     }
     stamps {
         timestamps_are_echoed

@@ -3,7 +3,7 @@
 use super::TcpFlow;
 use crate::engine::Shared;
 use crate::engine::icmp::Severity;
-use crate::event::{Cause, PacketId};
+use crate::event::{Cause, EventKind, PacketId};
 use crate::segment::{Flags, Segment, SeqNumber, describe_offloaded};
 use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::{iss, reply};
@@ -50,7 +50,9 @@ impl TcpFlow {
         self.account.arrived(now, syn, 0, false);
         let len = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.egress(now, sockets, &mut room)
+            shared
+                .tcp
+                .egress(now, self.room_on_path(), sockets, &mut room)
         };
         if let Some(len) = len {
             let (_, judged) = self.seal(shared, &mut room[..len]);
@@ -86,10 +88,14 @@ impl TcpFlow {
 
     /// Lets smoltcp send again at once what it would send again when its timer goes off.
     fn send_early(&mut self, shared: &mut Shared, now: Instant) {
-        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        let due = shared
+            .tcp
+            .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
         let len = due.and_then(|due| {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.egress(due.max(now), sockets, &mut shared.room)
+            shared
+                .tcp
+                .egress(due.max(now), self.room_on_path(), sockets, &mut shared.room)
         });
         if let Some(len) = len {
             self.leave_at_once(shared, now, len);
@@ -155,7 +161,9 @@ impl TcpFlow {
     }
 
     fn is_due(&self, shared: &mut Shared, now: Instant) -> bool {
-        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        let due = shared
+            .tcp
+            .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
         due.is_some_and(|due| due <= now)
     }
 
@@ -230,6 +238,38 @@ impl TcpFlow {
             }
             Severity::Hard(kind) | Severity::Soft(kind) => self.warned = Some(kind),
         }
+    }
+
+    /// How large a packet smoltcp may make, where the path carries less than our MTU: options are added to it.
+    pub(super) fn room_on_path(&self) -> Option<u16> {
+        let mtu = self.path.mtu()?;
+        Some(mtu - self.guard.options_len() as u16)
+    }
+
+    /// A router says that a packet of ours of `len` bytes, which carried this number, was larger than the `mtu` of the next
+    /// link. What is lost by that is sent again, smaller, when the retransmission timer goes off.
+    pub(in crate::engine) fn hear_too_big(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        mtu: u32,
+        seq: Option<SeqNumber>,
+        len: usize,
+    ) {
+        // RFC 5927, section 7.2, as for all errors: it must speak of something that is in flight.
+        if !seq.is_some_and(|seq| self.account.is_in_flight(seq)) {
+            return;
+        }
+        let (v4, own) = (self.key.local.is_ipv4(), shared.config.mtu);
+        let Some(mtu) = self.path.hear(v4, own, mtu, len) else {
+            return;
+        };
+        let mss = mtu - if v4 { 40 } else { 60 } - self.guard.options_len() as u16;
+        self.guard.narrow(mss);
+        let note = format!("the path carries {mtu} bytes: segments of {mss} from now on");
+        shared
+            .journal
+            .tell(now, Some(self.id), EventKind::Note(note));
     }
 
     /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.

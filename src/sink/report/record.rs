@@ -221,6 +221,11 @@ impl FlowRecord {
                 self.rows.peer_is(asked.state, self.initial[0]);
                 self.peer = asked.state;
             }
+            EventKind::Limited(limit, _) => {
+                let limit = text::limit(self.lang, *limit);
+                let reached = self.lang.limits_reached(limit);
+                self.rows.push(Row::new(time, What::Remark(reached)));
+            }
             EventKind::Note(note) => {
                 let note = self.lang.noted(flow.service, text::escape(note, true));
                 self.rows.push(Row::new(time, What::Remark(note)));
