@@ -33,7 +33,7 @@ RUSTFLAGS='--cfg fuzzing
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
     -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares
-    -Ccodegen-units=1' cargo build --quiet --locked --target "$host"
+    -Ccodegen-units=1' cargo build --quiet --target "$host"
 programs=${CARGO_TARGET_DIR:-target}/$host/debug
 
 # One target; fails where something is found.

@@ -21,6 +21,8 @@ pub(super) struct Session<'a> {
     pub(super) engine: Engine,
     driver: Driver<'a>,
     audience: Audience<'a>,
+    /// Whether the summary is shown.
+    is_over: bool,
 }
 
 /// Those who are told of every event.
@@ -50,6 +52,7 @@ impl<'a> Session<'a> {
                 asker: None,
                 awaited: None,
             },
+            is_over: false,
         }
     }
 
@@ -206,9 +209,23 @@ impl<'a> Session<'a> {
     }
 
     /// Shows the summary.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.is_over = true;
         let now = self.now();
         self.audience.watcher.finish(now);
+    }
+}
+
+/// Also where it ends with an error, such as when the TUN was taken away, what has happened is told to its end.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.audience.watcher.has_seen() && !std::thread::panicking() {
+            self.end();
+        }
     }
 }
 
