@@ -32,6 +32,7 @@ mod backlog;
 mod icmp;
 mod interfere;
 mod knobs;
+mod limits;
 mod open;
 mod packets;
 mod standard;
@@ -44,12 +45,13 @@ pub use open::ConnectError;
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Journal, PacketId, PeerView, Timer, Transition,
+    Cause, Closed, Event, EventKind, FlowId, Journal, Limit, PacketId, PeerView, Timer, Transition,
     UserCall, Watch,
 };
 use crate::fault::RuleSet;
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
+use crate::stack::bucket::Bucket;
 use crate::stack::cookie::Cookies;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
@@ -57,9 +59,10 @@ use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
 use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::{Deadline, Timers};
+use crate::stack::timers::{Deadline, Timers, earlier};
 use crate::state::TcpState;
 use interfere::{Interference, StackClock};
+use limits::Occupancy;
 use slab::Slab;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpCidr;
@@ -93,8 +96,22 @@ pub struct Config {
     /// How many connections may wait for the end of their handshake at once. Further SYNs are answered with SYN cookies,
     /// or discarded.
     pub backlog: usize,
+    /// How many connections there may be whose handshake is complete, at least 1, and how many exchanges of datagrams. For one
+    /// more, the one makes room that has been idle for longest.
+    pub connections: usize,
+    /// How many connections may be in TIME-WAIT. One more doesn't wait.
+    pub time_waits: usize,
+    /// The most memory that packets may take which a rule, or somebody who steps, lets wait, in bytes. One more is dropped.
+    pub waiting: usize,
+    /// How many events may wait to be fetched, at least 1. Further ones are lost, and told by their number.
+    pub events: usize,
+    /// The most memory that packets may take of which not all fragments have arrived, in bytes. Where it is full, the oldest
+    /// of them makes room.
+    pub reassembly: usize,
     /// Whether SYNs beyond the backlog are answered with SYN cookies (RFC 4987, section 3.6).
     pub syn_cookies: bool,
+    /// Whether timestamps are offered (RFC 7323).
+    pub timestamps: bool,
     /// How long TIME-WAIT lasts. RFC 9293 says twice the maximum segment lifetime, which it puts at two minutes; Linux
     /// waits 60 seconds.
     pub time_wait: Duration,
@@ -121,7 +138,13 @@ impl Config {
             watch: Watch::default(),
             buffer: 256 * 1024,
             backlog: 128,
+            connections: 65_536,
+            time_waits: 262_144,
+            waiting: 64 << 20,
+            events: 1 << 20,
+            reassembly: 4 << 20,
             syn_cookies: true,
+            timestamps: true,
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
@@ -143,6 +166,7 @@ pub struct Engine {
     clock: StackClock,
     flows: Slab<Flow>,
     map: FlowMap,
+    places: HashMap<FlowId, usize, Seeded>,
     /// Flows that may have something to send, each once.
     line: VecDeque<usize>,
     tcp_services: HashMap<u16, TcpService, Seeded>,
@@ -150,6 +174,7 @@ pub struct Engine {
     reassembler: Reassembler,
     opened: u64,
     half_open: usize,
+    occupancy: Occupancy,
     cookies: Cookies,
 }
 
@@ -167,6 +192,7 @@ struct Shared {
     /// Room for the one packet that a segment that arrived may be answered with at once.
     room: Vec<u8>,
     fragment_id: u32,
+    errors: Bucket,
 }
 
 /// What comes of letting a flow go on.
@@ -251,7 +277,7 @@ impl Engine {
     /// An endpoint that serves nothing yet.
     ///
     /// # Panics
-    /// If `config` has an MTU or a buffer size out of range, or a keep-alive time of zero.
+    /// If `config` has an MTU or a buffer size out of range, a keep-alive time of zero, or no room for any connection.
     pub fn new(config: Config) -> Engine {
         assert!(
             (1280..=65_535).contains(&config.mtu),
@@ -268,34 +294,39 @@ impl Engine {
             Some(Duration::ZERO),
             "keep-alive without a pause"
         );
+        assert!(config.connections > 0, "no connection at all");
         let iss = IssGenerator::new(config.seed);
         let cookies = Cookies::new(config.seed);
         let wire = config.wire();
         let mut config = config;
         let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
+        let reassembly = config.reassembly;
         Engine {
             shared: Shared {
                 tcp: Tcp::new(wire, &config.addresses, config.seed),
                 link: Link::default(),
-                journal: Journal::new(config.watch),
+                journal: Journal::new(config.watch, config.events),
                 timers: Timers::default(),
                 pool: Pool::new(config.buffer),
                 iss,
                 interference: Interference::new(rules, config.seed),
                 room: vec![0; wire.largest()],
                 fragment_id: 0,
+                errors: Bucket::default(),
                 config,
             },
             clock: StackClock::default(),
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
+            places: HashMap::with_hasher(hashes),
             line: VecDeque::new(),
             tcp_services: HashMap::with_hasher(hashes),
             udp_services: HashMap::with_hasher(hashes),
-            reassembler: Reassembler::default(),
+            reassembler: Reassembler::new(reassembly),
             opened: 0,
             half_open: 0,
+            occupancy: Occupancy::default(),
             cookies,
         }
     }
@@ -348,12 +379,10 @@ impl Engine {
                 return;
             }
         };
-        let places: Vec<usize> = self
-            .flows
-            .iter()
-            .filter(|(_, other)| flow.is_none_or(|flow| flow == other.id()))
-            .map(|(place, _)| place)
-            .collect();
+        let places: Vec<usize> = match flow {
+            Some(flow) => self.places.get(&flow).copied().into_iter().collect(),
+            None => self.flows.iter().map(|(place, _)| place).collect(),
+        };
         for place in places {
             match &mut self.flows[place] {
                 Flow::Tcp(flow) => flow.call(&mut self.shared, now, call),
@@ -381,6 +410,8 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.stack_time(now);
         self.shared.interfere(now);
+        self.expire_fragments(now);
+        self.shared.pool.give_back(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
                 continue;
@@ -420,6 +451,11 @@ impl Engine {
         transmit
     }
 
+    /// How much is told.
+    pub fn watch(&self) -> Watch {
+        self.shared.config.watch
+    }
+
     /// The next thing that has happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.shared.journal.fetch()
@@ -428,13 +464,9 @@ impl Engine {
     /// When to call [`handle_timeout`](Engine::handle_timeout) next, unless something else is handled before: after
     /// that this is to be asked anew. `None` when only packets and commands can make something happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let due = [self.shared.timers.next(), self.shared.next_interference()];
-        self.clock.when(due.into_iter().flatten().min()?)
-    }
-
-    /// How much is told in events.
-    pub fn watch(&self) -> Watch {
-        self.shared.config.watch
+        let due = earlier(self.shared.timers.next(), self.shared.next_interference());
+        let due = earlier(due, self.reassembler.next_expiry());
+        self.clock.when(earlier(due, self.shared.pool.next())?)
     }
 
     /// Whether nothing is under way: every connection is over or in TIME-WAIT, and no client program runs.
@@ -448,17 +480,16 @@ impl Engine {
 
     /// Whether the program of a flow, or what waits for its connection to be established, is still there.
     pub fn has_program(&self, flow: FlowId) -> bool {
-        self.flows.iter().any(|(_, other)| match other {
-            Flow::Tcp(other) => other.id == flow && other.has_program(),
-            Flow::TimeWait(_) | Flow::Unheard(_) => false,
-            Flow::Udp(other) => other.id == flow && other.is_client(),
-        })
+        match self.flow(flow) {
+            Some(Flow::Tcp(flow)) => flow.has_program(),
+            Some(Flow::Udp(flow)) => flow.is_client(),
+            Some(Flow::TimeWait(_) | Flow::Unheard(_)) | None => false,
+        }
     }
 
     /// The state of a connection's end, `None` for one that is over and for UDP.
     pub fn state(&self, flow: FlowId) -> Option<TcpState> {
-        let (_, flow) = self.flows.iter().find(|(_, other)| other.id() == flow)?;
-        match flow {
+        match self.flow(flow)? {
             Flow::Tcp(flow) => Some(flow.state()),
             Flow::TimeWait(_) => Some(TcpState::TimeWait),
             Flow::Unheard(_) => Some(TcpState::Listen),
@@ -504,9 +535,14 @@ impl Engine {
             Flow::Tcp(flow) => {
                 let was_half_open = flow.is_half_open();
                 let driven = flow.drive(&mut self.shared, now, buf);
-                if was_half_open && !flow.is_half_open() {
+                let established = was_half_open && !flow.is_half_open();
+                if established {
                     self.half_open -= 1;
+                    self.make_room_for_connection(now);
                 }
+                let Flow::Tcp(flow) = &mut self.flows[place] else {
+                    return driven;
+                };
                 if driven != Driven::Nothing {
                     return driven;
                 }
@@ -539,7 +575,9 @@ impl Engine {
     }
 
     fn begin_time_wait(&mut self, now: Instant, place: usize, record: TimeWait) {
-        let Flow::Tcp(flow) = self.flows.remove(place) else {
+        let flow = self.flows.remove(place);
+        self.occupancy.remove(&flow);
+        let Flow::Tcp(flow) = flow else {
             return;
         };
         let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
@@ -556,9 +594,15 @@ impl Engine {
             result,
         };
         // The place that was just left is the one that is given out next, so the map stays true.
-        let again = self.flows.insert(Flow::TimeWait(waiting));
+        let waiting = Flow::TimeWait(waiting);
+        self.occupancy.add(&waiting);
+        let again = self.flows.insert(waiting);
         debug_assert_eq!(place, again);
-        if ends <= now {
+        let skipped = ends > now && !self.has_time_wait_to_spare();
+        if skipped {
+            self.shared.limited(now, Some(id), Limit::TimeWait);
+        }
+        if ends <= now || skipped {
             // The program has held the connection for the whole of it, or it lasts no time at all.
             return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
         }
@@ -596,15 +640,38 @@ impl Engine {
         self.end(now, place);
     }
 
-    /// Takes a flow out.
-    fn end(&mut self, now: Instant, place: usize) {
-        let Some(flow) = self.flows.try_remove(place) else {
-            return;
-        };
+    fn flow(&self, id: FlowId) -> Option<&Flow> {
+        self.flows.get(*self.places.get(&id)?)
+    }
+
+    /// Gives a flow a place, where its packets and commands find it.
+    fn seat(&mut self, flow: Flow) -> usize {
         let (id, key) = (flow.id(), flow.key());
+        self.occupancy.add(&flow);
+        let place = self.flows.insert(flow);
+        self.map.insert(key, place);
+        self.places.insert(id, place);
+        place
+    }
+
+    /// The opposite.
+    fn unseat(&mut self, place: usize) -> Option<Flow> {
+        let flow = self.flows.try_remove(place)?;
+        self.occupancy.remove(&flow);
+        self.places.remove(&flow.id());
+        let key = flow.key();
         if self.map.get(&key) == Some(&place) {
             self.map.remove(&key);
         }
+        Some(flow)
+    }
+
+    /// Takes a flow out.
+    fn end(&mut self, now: Instant, place: usize) {
+        let Some(flow) = self.unseat(place) else {
+            return;
+        };
+        let id = flow.id();
         let result = match flow {
             Flow::Tcp(flow) => {
                 if flow.is_half_open() {

@@ -95,6 +95,9 @@ pub enum EventKind {
     Asked(PeerView),
     /// A service says something, for example who sent a datagram.
     Note(String),
+    /// The stack had as much of something as it may have, so often since this was told last. Where a connection or an
+    /// exchange has made room by that, the event is its own.
+    Limited(Limit, u64),
     /// A flow is over and everything it held is given back. No event of this flow follows.
     Closed(Closed),
 }
@@ -417,6 +420,8 @@ pub enum Discard {
     BacklogFull,
     /// A fragment that can't be used: overlapping, too large, too late, or too many wait already.
     Fragment,
+    /// An option or an extension header of IP that is refused.
+    Header,
     /// A protocol that we don't speak.
     Unsupported,
 }
@@ -431,6 +436,7 @@ impl Discard {
             Discard::BadFlags => "bad-flags",
             Discard::BacklogFull => "backlog-full",
             Discard::Fragment => "fragment",
+            Discard::Header => "header",
             Discard::Unsupported => "unsupported",
         }
     }
@@ -444,6 +450,7 @@ impl Discard {
             Discard::BadFlags => "not a SYN alone",
             Discard::BacklogFull => "backlog full",
             Discard::Fragment => "unusable fragment",
+            Discard::Header => "refused IP header",
             Discard::Unsupported => "unsupported protocol",
         }
     }
@@ -540,6 +547,60 @@ pub struct PeerInfo {
     pub retransmits: u8,
     /// How many segments were sent again so far.
     pub total_retransmits: u32,
+}
+
+/// What the stack has only so much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Handshakes under way: a SYN was answered with a cookie, or discarded.
+    Backlog,
+    /// Connections: the one that has been idle for longest is aborted for a new one.
+    Connections,
+    /// Exchanges of datagrams: the one that has been idle for longest is over.
+    Exchanges,
+    /// Connections in TIME-WAIT: one more doesn't wait.
+    TimeWait,
+    /// Memory for fragments: the oldest unfinished packet makes room.
+    Fragments,
+    /// Gaps in what one connection has received: data behind yet another is not taken, and comes again.
+    Gaps,
+    /// Memory for packets that a rule, or somebody, lets wait: one more is dropped.
+    Waiting,
+    /// ICMP errors in a second: one more is not sent.
+    IcmpErrors,
+    /// Events that nobody has fetched: later ones are lost.
+    Events,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Limit; 9] = [
+        Limit::Backlog,
+        Limit::Connections,
+        Limit::Exchanges,
+        Limit::TimeWait,
+        Limit::Fragments,
+        Limit::Gaps,
+        Limit::Waiting,
+        Limit::IcmpErrors,
+        Limit::Events,
+    ];
+
+    /// In one word: `time-wait`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Limit::Backlog => "backlog",
+            Limit::Connections => "connections",
+            Limit::Exchanges => "exchanges",
+            Limit::TimeWait => "time-wait",
+            Limit::Fragments => "fragments",
+            Limit::Gaps => "gaps",
+            Limit::Waiting => "waiting",
+            Limit::IcmpErrors => "icmp-errors",
+            Limit::Events => "events",
+        }
+    }
 }
 
 /// How a flow ended.

@@ -16,7 +16,7 @@ use crate::event::{
     Release, Released, RuleId, Variables,
 };
 use crate::fault::{Crossing, Judgment, Pattern};
-use crate::segment::{Checksum, Described, describe, describe_offloaded};
+use crate::segment::{Checksum, Described, describe};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -34,6 +34,8 @@ pub(crate) struct Link {
     /// To the stack: packets that were told already.
     entering: VecDeque<(PacketId, Vec<u8>, Checksum)>,
     waiting: BTreeMap<PacketId, Waiting>,
+    /// How many bytes these have.
+    waiting_bytes: usize,
     /// Those of `waiting` that wait for a time.
     due: BTreeSet<(Instant, PacketId)>,
     /// Those of `waiting` that wait for anything but a time.
@@ -159,7 +161,7 @@ impl Link {
         now: Instant,
         flow: Option<FlowId>,
         bytes: &[u8],
-        checksum: Checksum,
+        described: Described,
         remarks: Remarks,
     ) {
         let id = self.next_id();
@@ -167,7 +169,7 @@ impl Link {
             let packet = Packet {
                 id,
                 direction: Direction::Out,
-                described: describe_offloaded(bytes, checksum),
+                described,
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
                 crossed: None,
@@ -240,6 +242,7 @@ impl Link {
                 stepped,
                 told: packet.clone(),
             };
+            self.waiting_bytes += bytes.len();
             self.waiting.insert(id, waiting);
         }
         if let Some(packet) = packet {
@@ -334,6 +337,7 @@ impl Link {
         let Some(waiting) = self.waiting.remove(&id) else {
             return;
         };
+        self.waiting_bytes -= waiting.bytes.len();
         match waiting.wait {
             Wait::Time(at) => {
                 self.due.remove(&(at, id));
@@ -370,6 +374,11 @@ impl Link {
             };
             journal.tell(now, waiting.flow, EventKind::Released(released));
         }
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 
     /// The bytes of a packet that waits, and what is left to a device.

@@ -11,6 +11,7 @@
 //! ```
 
 use crate::event::Event;
+use crate::fault::RuleSet;
 use crate::view::View;
 use std::io;
 
@@ -23,6 +24,7 @@ pub mod report;
 pub mod story;
 pub mod summary;
 
+pub(crate) mod mark;
 mod paint;
 pub(crate) mod text;
 
@@ -32,6 +34,9 @@ pub(crate) mod text;
 pub trait Sink {
     /// From now on the peers' kernels are asked about their states, as far as they can be.
     fn peers_are_asked(&mut self) {}
+
+    /// Packets are interfered with by these rules.
+    fn rules_are(&mut self, _rules: &RuleSet) {}
 
     /// Takes in one event. `view` has been fed with it just before.
     ///

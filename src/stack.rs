@@ -12,13 +12,18 @@
 //! to the next. smoltcp only ever sees TCP segments of one connection at a time, each connection in a
 //! socket set of its own, so the cost of a packet does not grow with the number of connections.
 
+pub(crate) mod bucket;
 pub(crate) mod checksum;
 pub(crate) mod cookie;
 pub(crate) mod fragments;
 pub(crate) mod guard;
+pub(crate) mod headers;
 pub(crate) mod iss;
+pub(crate) mod path;
 pub(crate) mod pool;
 pub(crate) mod reply;
+pub(crate) mod rfc9293;
+pub(crate) mod stamps;
 pub(crate) mod table;
 pub(crate) mod tcp;
 pub(crate) mod time_wait;

@@ -22,6 +22,8 @@ pub mod driver;
 
 pub mod clock;
 
+pub mod memory;
+
 pub mod doctor;
 
 pub mod sockets;
@@ -33,6 +35,10 @@ pub mod http;
 pub mod memory_file;
 
 pub mod diag;
+
+pub mod privileges;
+
+pub mod output;
 
 mod netlink;
 

@@ -35,7 +35,7 @@ pub use app::{App, Pane, Request, Setup};
 pub use look::Look;
 pub use thread::Program;
 
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Packet, Released};
 use crate::view::View;
 use smoltcp::time::Instant;
 use std::collections::VecDeque;
@@ -271,22 +271,25 @@ impl Drop for Live {
 
 /// The event with as much of its packet as is shown.
 fn short(event: &Event) -> Event {
-    match &event.kind {
-        EventKind::Packet(packet) if packet.bytes.len() > SHOWN => {
-            let packet = crate::event::Packet {
-                bytes: packet.bytes[..SHOWN].to_vec(),
-                described: packet.described.clone(),
-                fate: packet.fate.clone(),
-                variables: packet.variables.clone(),
-                crossed: packet.crossed.clone(),
-                ..*packet
-            };
-            Event {
-                kind: EventKind::Packet(packet),
-                ..*event
-            }
-        }
-        _ => event.clone(),
+    let kind = match &event.kind {
+        EventKind::Packet(packet) => EventKind::Packet(short_packet(packet)),
+        EventKind::Released(released) => EventKind::Released(Released {
+            packet: short_packet(&released.packet),
+            ..*released
+        }),
+        kind => kind.clone(),
+    };
+    Event { kind, ..*event }
+}
+
+fn short_packet(packet: &Packet) -> Packet {
+    Packet {
+        bytes: packet.bytes[..packet.bytes.len().min(SHOWN)].to_vec(),
+        described: packet.described.clone(),
+        fate: packet.fate.clone(),
+        variables: packet.variables.clone(),
+        crossed: packet.crossed.clone(),
+        ..*packet
     }
 }
 

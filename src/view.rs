@@ -17,7 +17,7 @@ pub use flow::{By, Ending, Flow, Means, Traffic};
 pub use peer::{Basis, InferredPeer};
 
 use crate::event::{
-    Direction, Event, EventKind, Fate, FlowId, Packet, Released, RuleId, Transport,
+    Direction, Event, EventKind, Fate, FlowId, Limit, Packet, Released, RuleId, Transport,
 };
 use crate::segment::Origin;
 use smoltcp::time::Instant;
@@ -36,6 +36,7 @@ pub struct View {
     strays: Strays,
     /// About how many packets each rule has decided.
     decided: BTreeMap<RuleId, u64>,
+    limited: BTreeMap<Limit, u64>,
     now: Instant,
     ours: Ours,
 }
@@ -84,6 +85,7 @@ impl View {
             totals: Totals::default(),
             strays: Strays::default(),
             decided: BTreeMap::new(),
+            limited: BTreeMap::new(),
             now: Instant::ZERO,
             ours: Ours::Read,
         }
@@ -104,6 +106,9 @@ impl View {
             && let Some(rule) = packet.fate.rule()
         {
             *self.decided.entry(rule).or_default() += 1;
+        }
+        if let EventKind::Limited(limit, count) = event.kind {
+            *self.limited.entry(limit).or_default() += count;
         }
         let Some(id) = event.flow else {
             if let EventKind::Packet(packet) = &event.kind {
@@ -142,7 +147,7 @@ impl View {
                 *self.totals.traffic_mut(packet.direction) += flow.released(packet);
             }
             EventKind::Asked(asked) => flow.asked(*asked),
-            EventKind::Opened(_) | EventKind::Note(_) => {}
+            EventKind::Opened(_) | EventKind::Note(_) | EventKind::Limited(..) => {}
         }
     }
 
@@ -174,6 +179,11 @@ impl View {
     /// Sums over all flows.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// The limits that were reached, and how often.
+    pub fn limited(&self) -> impl Iterator<Item = (Limit, u64)> {
+        self.limited.iter().map(|(limit, count)| (*limit, *count))
     }
 
     /// About how many packets a rule has decided; [`RuleId::HAND`] is whoever steps.

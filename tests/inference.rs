@@ -23,7 +23,7 @@ use tcplab::engine::{Config, Engine};
 use tcplab::event::{
     Cause, Direction, Event, EventKind, FlowId, Opening, Packet, PacketId, UserCall,
 };
-use tcplab::segment::{Flags, Segment};
+use tcplab::segment::{Flags, Segment, SeqNumber};
 use tcplab::service::Connection;
 use tcplab::sim::{Side, Sim, random_loss};
 use tcplab::state::TcpState;
@@ -157,6 +157,10 @@ struct Check<'a> {
     left: End,
     /// The packets of the left end that have not arrived yet, or never will.
     sent: VecDeque<Sent>,
+    /// A FIN that has come before data which it follows.
+    early_fin: Option<Segment>,
+    /// RCV.NXT of the left end after the packet before.
+    rcv_nxt: Option<SeqNumber>,
     /// Once a FIN of the left end has arrived: whether it was not the first one.
     first_fin_lost: Option<bool>,
     /// The newest packet that has arrived at either end, and what state the end is in.
@@ -211,15 +215,6 @@ struct Sent {
     first_fin: bool,
 }
 
-/// smoltcp takes nothing of a segment whose data it has already, not even the FIN behind them; RFC 9293, section 3.10.7.4,
-/// would have the data trimmed. The FIN then comes again alone.
-fn is_ignored(segment: &Segment, packet: &Packet) -> bool {
-    let rcv_nxt = packet.variables.as_ref().and_then(|known| known.rcv_nxt);
-    packet.direction == Direction::In
-        && has_fin(packet)
-        && rcv_nxt.is_some_and(|next| segment.seq.before(next) && next.before(segment.end()))
-}
-
 fn has_fin(packet: &Packet) -> bool {
     let segment = packet.described.tcp();
     segment.is_some_and(|segment| segment.flags.contains(Flags::FIN))
@@ -254,6 +249,8 @@ impl<'a> Check<'a> {
                 silent: false,
             },
             sent: VecDeque::new(),
+            early_fin: None,
+            rcv_nxt: None,
             first_fin_lost: None,
             chains: Default::default(),
             told: 0,
@@ -302,10 +299,8 @@ impl<'a> Check<'a> {
         }
         match &event.kind {
             EventKind::Packet(packet) => {
-                if let Some(segment) = packet.described.tcp()
-                    && !is_ignored(segment, packet)
-                {
-                    self.beside.segment(opposite(packet.direction), segment);
+                if let Some(segment) = packet.described.tcp() {
+                    self.see(packet, segment);
                 }
             }
             EventKind::Transition(transition) => {
@@ -317,6 +312,50 @@ impl<'a> Check<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Whoever stands beside the left end knows what a FIN before its turn does: nothing until its turn comes. And what
+    /// a segment does that was received before: nothing (RFC 9293, section 3.10.7.4, "First, check sequence number").
+    fn see(&mut self, packet: &Packet, segment: &Segment) {
+        let rcv_nxt = packet.variables.as_ref().and_then(|known| known.rcv_nxt);
+        let before = std::mem::replace(&mut self.rcv_nxt, rcv_nxt);
+        let old = before.is_some_and(|next| segment.end().at_or_before(next));
+        let arrives = packet.direction == Direction::In;
+        let reset = segment.flags.contains(Flags::RST);
+        if arrives && reset && before.is_some_and(|next| segment.seq != next) {
+            // RFC 5961, section 3.2: it only draws a challenge.
+            return;
+        }
+        let in_order = !arrives || segment.sequence_len() == 0;
+        if old && !in_order && !segment.flags.contains(Flags::SYN) {
+            return;
+        }
+        let early = |fin: &Segment| rcv_nxt.is_some_and(|next| next.before(fin.end()));
+        if arrives && has_fin(packet) && early(segment) && rcv_nxt != Some(segment.seq) {
+            self.early_fin = Some(segment.clone());
+            let flags = Flags(segment.flags.0 & !Flags::FIN.0);
+            let without = Segment {
+                flags,
+                ..segment.clone()
+            };
+            return self.beside_sees(Direction::Out, &without);
+        }
+        self.beside_sees(opposite(packet.direction), segment);
+        if let Some(fin) = self.early_fin.take_if(|fin| arrives && !early(fin)) {
+            // With all that has come early before it.
+            let first = before.unwrap_or(fin.seq);
+            let payload = 0..fin.end().since(first) as usize - 1;
+            let whole = Segment {
+                seq: first,
+                payload,
+                ..fin
+            };
+            self.beside_sees(Direction::Out, &whole);
+        }
+    }
+
+    fn beside_sees(&mut self, direction: Direction, segment: &Segment) {
+        self.beside.segment(direction, segment);
     }
 
     /// A packet leaves the left end.

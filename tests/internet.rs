@@ -217,7 +217,11 @@ fn packets_that_are_refused() {
     let syn_fin = Forged::new(them, us, SYN | FIN, 1, 0).packet();
     check(syn_fin, discarded(Discard::BadFlags), &[]);
     let gre = ip(them.ip(), us.ip(), IpProtocol::Unknown(47), b"hello");
-    check(gre, discarded(Discard::Unsupported), &[]);
+    check(
+        gre,
+        discarded(Discard::Unsupported),
+        &["icmp protocol unreachable"],
+    );
 }
 
 /// Every address of the prefix is ours.

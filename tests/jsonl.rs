@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::Command;
 use tcplab::engine::{Config, Engine};
 use tcplab::event::{
-    Cause, Closed, Crossed, Direction, Discard, Event, EventKind, Fate, FlowId, Packet, PacketId,
-    PeerInfo, PeerView, Reason, Release, Released, Resend, RuleId, Timer, Transition, UserCall,
-    Variables,
+    Cause, Closed, Crossed, Direction, Discard, Event, EventKind, Fate, FlowId, Limit, Packet,
+    PacketId, PeerInfo, PeerView, Reason, Release, Released, Resend, RuleId, Timer, Transition,
+    UserCall, Variables,
 };
 use tcplab::segment::{SeqNumber, describe};
 use tcplab::sim::{Side, Sim, random_loss};
@@ -152,6 +152,9 @@ fn the_schema_knows_every_word() {
         written("fate", "why"),
         words(&schema["$defs"]["fate"]["oneOf"][1]["properties"]["why"]["enum"])
     );
+    let limits: BTreeSet<String> = Limit::ALL.iter().map(|limit| limit.name().into()).collect();
+    let stated = words(&schema["$defs"]["limited"]["properties"]["limit"]["enum"]);
+    assert_eq!(limits, stated);
     let kinds = schema["$defs"]["fate"]["oneOf"].as_array().unwrap();
     let kinds = kinds.iter().map(|kind| &kind["properties"]["kind"]);
     let fates = kinds.flat_map(|kind| match &kind["const"] {
@@ -317,9 +320,13 @@ fn everything() -> Vec<Event> {
         Discard::BadFlags,
         Discard::BacklogFull,
         Discard::Fragment,
+        Discard::Header,
         Discard::Unsupported,
     ] {
         kinds.push(packet(odd_segment(), Fate::Discarded(why), None));
+    }
+    for limit in Limit::ALL {
+        kinds.push(EventKind::Limited(limit, 2));
     }
     for reason in [
         Reason::Syn,

@@ -115,6 +115,7 @@ fn all_commands_and_examples_have_their_place() {
     let entries = fs::read_dir(Path::new(ROOT).join("examples")).unwrap();
     let mut there: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".rs"))
         .collect();
     listed.sort();
     there.sort();
@@ -132,7 +133,7 @@ impl Place {
         if !setup.exists() {
             std::os::unix::fs::symlink(Path::new(ROOT).join("setup"), setup).unwrap();
         }
-        for file in blocks("python") {
+        for file in [blocks("python"), blocks("toml")].concat() {
             let name = file.lines().next().unwrap().trim_start_matches("# ");
             fs::write(path.join(name), &file).unwrap();
         }

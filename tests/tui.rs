@@ -185,6 +185,32 @@ fn packets_wait_for_orders_in_a_plain_terminal() {
 }
 
 #[test]
+fn packets_wait_for_keys_on_the_screen() {
+    let client = "curl -4 -s -o /dev/null http://lab.test/";
+    let tmux = Tmux::start(
+        "keys-step",
+        &format!("{TCPLAB} run --tui --step -- {client}"),
+    );
+    tmux.wait_for("held (by hand)");
+    tmux.wait_for("1 waiting:  p pass");
+    tmux.keys(&["p"]);
+    tmux.wait_for("├─ S. 0:0(0) ack 1");
+    tmux.keys(&["e"]);
+    tmux.wait_for("order: e 2");
+    tmux.keys(&["mss=536", "Enter"]);
+    tmux.wait_until("it was edited", |screen| !screen.contains("order: "));
+    tmux.keys(&["s"]);
+    tmux.wait_for("command ended with code 0");
+    // SYN, that again as it is released, SYN-ACK, that again.
+    tmux.keys(&["Enter", "g", "Down", "Down", "Down"]);
+    let screen = tmux.wait_for("meant S. 0:0(0) ack 1");
+    assert!(screen.contains("rewritten (by hand)"), "{screen}");
+    tmux.keys(&["q"]);
+    tmux.wait_for("CODE 0");
+    tmux.expect_restored();
+}
+
+#[test]
 fn a_capture_is_looked_at_until_it_is_left() {
     let make = format!(
         "{TCPLAB} run --quiet -w capture.pcapng -- sh -c \"echo hello | nc -4 -N lab.test 7; echo hello | nc -4 -N lab.test 7\""

@@ -9,6 +9,7 @@ use crate::fault::{GRAMMAR, Rule};
 use crate::scenario::Step;
 use crate::sink::report::Format;
 use crate::sink::story::Depth;
+use crate::sys::pty::is_typed;
 use crate::words::Lang;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use smoltcp::time::Duration;
@@ -16,7 +17,7 @@ use smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Watch a real TCP from the inside: every segment, every state transition, and why.
 ///
@@ -111,6 +112,8 @@ pub(super) struct Demo {
     #[command(flatten)]
     pub(super) stack: Stack,
     #[command(flatten)]
+    pub(super) steps: Steps,
+    #[command(flatten)]
     pub(super) lab: Lab,
     /// Simulate both ends, even where a lab could be opened
     #[arg(long)]
@@ -142,6 +145,8 @@ pub(super) struct Run {
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) steps: Steps,
     #[command(flatten)]
     pub(super) lab: Lab,
 }
@@ -201,10 +206,18 @@ pub(super) struct Audit {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Serve {
+    /// Become this user once everything is set up, if started as root: a name or a number
+    ///
+    /// Capabilities are given up in any case once the TUN, the files that options name and the port for metrics are open, and
+    /// nothing that is executed can gain any (no_new_privs).
+    #[arg(long, value_name = "USER")]
+    pub(super) user: Option<String>,
     #[command(flatten)]
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) steps: Steps,
     #[command(flatten)]
     pub(super) tun: Tun,
 }
@@ -223,6 +236,8 @@ pub(super) struct Connect {
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) stack: Stack,
+    #[command(flatten)]
+    pub(super) steps: Steps,
     #[command(flatten)]
     pub(super) tun: Tun,
 }
@@ -430,6 +445,19 @@ pub(super) struct Stack {
     /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
     pub(super) backlog: usize,
+    /// How many connections may be established at once; for one more, the one makes room that has been idle for longest.
+    /// As many exchanges of datagrams
+    #[arg(long, value_name = "N", default_value = "65536", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(super) connections: usize,
+    /// How many connections may be in TIME-WAIT at once; one more does not wait
+    #[arg(long, value_name = "N", default_value = "262144")]
+    pub(super) time_waits: usize,
+    /// How much memory fragments may take whose packets are not whole yet; the oldest make room
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = size)]
+    pub(super) reassembly: usize,
+    /// How much memory packets may take that rules or stepping let wait; one more is dropped
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
+    pub(super) waiting: usize,
     /// How long TIME-WAIT lasts, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_wait: Duration,
@@ -439,31 +467,36 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
-    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
-    ///
-    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
-    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
-    #[arg(long, help_heading = "Stepping")]
-    pub(super) step: bool,
-    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
-    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
-    #[arg(long, value_name = "FILE", help_heading = "Stepping")]
-    pub(super) step_from: Option<PathBuf>,
     #[command(flatten)]
     pub(super) faults: Faults,
 }
 
-impl Stack {
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Stepping")]
+pub(super) struct Steps {
+    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    ///
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
+    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    #[arg(long)]
+    pub(super) step: bool,
+    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
+    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    #[arg(long, value_name = "FILE", conflicts_with = "tui")]
+    pub(super) step_from: Option<PathBuf>,
+}
+
+impl Steps {
     /// Whether packets wait for somebody.
-    pub(super) fn steps(&self) -> bool {
+    pub(super) fn any(&self) -> bool {
         self.step || self.step_from.is_some()
     }
 
     /// Whether the terminal, or standard input, is whoever's who steps.
-    pub(super) fn steps_with_input(&self) -> bool {
+    pub(super) fn take_input(&self) -> bool {
         match &self.step_from {
-            Some(path) => path.as_path() == std::path::Path::new("-"),
-            None => self.step && crate::sys::pty::is_typed(),
+            Some(path) => path == Path::new("-"),
+            None => self.step && is_typed(),
         }
     }
 }

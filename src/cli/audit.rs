@@ -25,7 +25,6 @@ use crate::fault::catalogue::{self, Fault};
 use anyhow::{Context, bail, ensure};
 use lab::Ran;
 use output::{Findings, Format};
-use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -154,7 +153,8 @@ pub(super) fn audit(audit: &args::Audit) -> anyhow::Result<u8> {
         if is_stdout(path) {
             io::stdout().write_all(text.as_bytes())?;
         } else {
-            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            crate::sys::output::write(path, &text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
     if !audit.quiet && on_stdout == 0 {

@@ -45,12 +45,12 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
         clock.wall_at_start(),
         Some(connect.stack.time_wait),
     )?;
-    if connect.stack.steps_with_input() && !connect.show.tui {
+    if connect.steps.take_input() && !connect.show.tui {
         bail!(
             "the client reads from where orders would come: redirect standard input, or let a FIFO say what to do with --step-from FIFO"
         );
     }
-    watcher.step_by(Stepper::open(&connect.stack, &connect.show)?);
+    watcher.step_by(Stepper::open(&connect.steps, &connect.show)?);
     let peer = resolve(&connect.peer, &connect.tun)?;
     if connect.cmd.is_empty() {
         let tun = open_tun(&connect.tun, &connect.stack)?;
@@ -132,7 +132,7 @@ fn talk(
     peer: SocketAddr,
     mut server: Option<&mut crate::sys::child::Child>,
 ) -> anyhow::Result<u8> {
-    if connect.stack.steps() {
+    if connect.steps.any() {
         session.begin_stepping();
     }
     if let Some(server) = server.as_deref_mut() {

@@ -1,6 +1,6 @@
 //! `tcplab demo`: the main job with nothing to set up.
 
-use super::args::{self, Show, Stack};
+use super::args::{self, Show, Stack, Steps};
 use super::plan::{engine_config, std_address};
 use super::run::{Addresses, RunError, in_lab};
 use super::watcher::{Watcher, start_log};
@@ -34,7 +34,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     start_log(&demo.show);
     let addresses = Addresses::new(&demo.lab);
     if demo.simulate {
-        refuse_stepping(&demo.stack)?;
+        refuse_stepping(&demo.steps)?;
         return simulate(&demo.show, &demo.stack, &addresses);
     }
     // The client is this program itself, with the standard library's sockets: the kernel's TCP.
@@ -43,7 +43,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
         .arg("demo-client")
         .arg(std_address(&addresses.own[0]).to_string())
         .arg(TYPED)
-        .arg(match demo.stack.steps() {
+        .arg(match demo.steps.any() {
             // Whoever steps takes the time that it takes.
             true => "86400".to_owned(),
             false => PATIENCE.as_secs().to_string(),
@@ -52,12 +52,13 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
         "demo".to_owned(),
         &demo.show,
         &demo.stack,
+        &demo.steps,
         &addresses,
         client,
     ) {
         Ok(code) => Ok(code),
         Err(RunError::Lab(error)) if !matches!(error, LabError::Died { .. }) => {
-            refuse_stepping(&demo.stack)?;
+            refuse_stepping(&demo.steps)?;
             say(&demo.show, &demo.show.lang().simulated_instead(error));
             simulate(&demo.show, &demo.stack, &addresses)
         }
@@ -66,8 +67,8 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
 }
 
 /// Simulated time does not wait for anybody.
-fn refuse_stepping(stack: &Stack) -> anyhow::Result<()> {
-    if stack.steps() {
+fn refuse_stepping(steps: &Steps) -> anyhow::Result<()> {
+    if steps.any() {
         bail!(
             "stepping needs a lab: in a simulation no time passes while somebody thinks; `tcplab doctor` tells why there is none"
         );

@@ -5,6 +5,7 @@ use super::run::Addresses;
 use crate::fault::catalogue::{self, Fault, Group, Outcome};
 use crate::sink::text::{pad, wrap_sentence};
 use crate::words::Lang;
+use anyhow::anyhow;
 use serde::Serialize;
 use smoltcp::wire::IpCidr;
 use std::fmt::Write as _;
@@ -20,10 +21,10 @@ pub(super) fn faults(options: &args::Catalogue) -> anyhow::Result<u8> {
     let lang = options.lang.into();
     let chosen = match &options.name {
         None => None,
-        Some(name) => match catalogue::find(name.strip_suffix(".test").unwrap_or(name)) {
-            Some(fault) => Some(fault),
-            None => return unknown(name),
-        },
+        Some(name) => {
+            let found = catalogue::find(name.strip_suffix(".test").unwrap_or(name));
+            Some(found.ok_or_else(|| unknown(name))?)
+        }
     };
     let text = match (options.json, chosen) {
         (true, None) => json(
@@ -39,13 +40,13 @@ pub(super) fn faults(options: &args::Catalogue) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn unknown(name: &str) -> anyhow::Result<u8> {
+fn unknown(name: &str) -> anyhow::Error {
     let nearest = catalogue::nearest(name);
     let hint = match nearest.is_empty() {
         true => "`tcplab faults` lists all of them".to_owned(),
         false => format!("did you mean {}?", nearest.join(", ")),
     };
-    anyhow::bail!("there is no fault {name:?}; {hint}")
+    anyhow!("there is no fault {name:?}; {hint}")
 }
 
 /// All faults, grouped.
@@ -73,36 +74,32 @@ fn table(lang: Lang, own: &[IpCidr], lab: &args::Lab) -> String {
             let _ = writeln!(text, "  {addresses}{name}{}", lang.fault(fault).title);
         }
     }
-    let cramped = catalogue::faults()
-        .filter(|fault| {
-            own.iter()
-                .any(|prefix| address(fault, own, *prefix).is_none())
-        })
-        .count();
     let _ = writeln!(
         text,
         "\n{}",
         lang.faults_foot("tcplab faults synack-lost-2")
     );
-    if cramped > 0 {
-        let networks = [lab.net.to_string(), lab.net6.to_string()];
-        let misses = |network: IpCidr| {
-            catalogue::faults().any(|fault| address(fault, own, network).is_none())
-        };
-        let small: Vec<_> = own
-            .iter()
-            .zip(networks)
-            .filter(|(own, _)| misses(**own))
-            .map(|(_, network)| network)
-            .collect();
-        for line in wrap_sentence(
-            &lang.no_room(cramped, small.join(", "), "--net, --net6"),
-            WIDTH,
-        ) {
+    if let Some(words) = no_room(lang, own, lab) {
+        for line in wrap_sentence(&words, WIDTH) {
             let _ = writeln!(text, "{line}");
         }
     }
     text
+}
+
+/// What is to be said where a fault lacks an address.
+fn no_room(lang: Lang, own: &[IpCidr], lab: &args::Lab) -> Option<String> {
+    let lacks = |fault: &Fault, network: &IpCidr| address(fault, own, *network).is_none();
+    let faults = catalogue::faults();
+    let count = faults
+        .filter(|fault| own.iter().any(|network| lacks(fault, network)))
+        .count();
+    let networks = own.iter().zip([lab.net.to_string(), lab.net6.to_string()]);
+    let small: Vec<String> = networks
+        .filter(|(network, _)| catalogue::faults().any(|fault| lacks(fault, network)))
+        .map(|(_, name)| name)
+        .collect();
+    (count > 0).then(|| lang.no_room(count, small.join(", "), "--net, --net6"))
 }
 
 /// All about one.

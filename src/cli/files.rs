@@ -5,8 +5,8 @@ use crate::sink::Sink;
 use crate::sink::jsonl::JsonLines;
 use crate::sink::pcapng::PcapNg;
 use crate::sink::report::Report;
+use crate::sys::output;
 use anyhow::{Context, bail};
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
     let out: Box<dyn Write> = if is_stdout(path) {
         Box::new(io::stdout())
     } else {
-        Box::new(File::create(path).with_context(|| format!("cannot create {}", name(path)))?)
+        Box::new(output::create(path).with_context(|| format!("cannot create {}", name(path)))?)
     };
     Ok(BufWriter::with_capacity(1 << 16, out))
 }

@@ -137,8 +137,8 @@ impl LabRun {
                 break driver.now();
             }
             let said = stdout
-                .len()
-                .and_then(|out| Ok(out + stderr.len()?))
+                .size()
+                .and_then(|out| Ok(out + stderr.size()?))
                 .context("its output")?;
             if driver.now() >= limit || said > MOST_OUTPUT {
                 outcome.over_limit = true;

@@ -1,6 +1,6 @@
 //! `tcplab run`: a command in a private lab.
 
-use super::args::{self, Show, Stack};
+use super::args::{self, Show, Stack, Steps};
 use super::plan::{engine_config, hosts_v4, hosts_v6, std_address};
 use super::session::Session;
 use super::step::Stepper;
@@ -38,6 +38,7 @@ pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
         title,
         &run.show,
         &run.stack,
+        &run.steps,
         &Addresses::new(&run.lab),
         command,
     )?)
@@ -112,14 +113,15 @@ pub(super) fn in_lab(
     title: String,
     show: &Show,
     stack: &Stack,
+    steps: &Steps,
     addresses: &Addresses,
     mut command: Command,
 ) -> Result<u8, RunError> {
     let waiter = Waiter::new().map_err(anyhow::Error::new)?;
     let clock = Clock::start();
     let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
-    watcher.step_by(Stepper::open(stack, show)?);
-    if stack.steps_with_input() && !show.tui {
+    watcher.step_by(Stepper::open(steps, show)?);
+    if steps.take_input() && !show.tui {
         command.stdin(Stdio::null());
     }
     let config = engine_config(
@@ -154,7 +156,7 @@ pub(super) fn in_lab(
     if let Some(diag) = &lab.diag {
         session.ask(diag);
     }
-    if stack.steps() {
+    if steps.any() {
         session.begin_stepping();
     }
     let mut ended = None;

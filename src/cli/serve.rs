@@ -7,6 +7,7 @@ use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::engine::{Command, Engine};
 use crate::sys::clock::Clock;
+use crate::sys::privileges::{Account, renounce};
 use crate::sys::tun::{Tun, TunConfig};
 use crate::sys::wait::Waiter;
 use crate::ui::Pane;
@@ -16,6 +17,7 @@ use std::io::{self, Write};
 /// Serves until a signal comes.
 pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     start_log(&serve.show);
+    let account = serve.user.as_deref().map(Account::find).transpose()?;
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let mut watcher = Watcher::new(
@@ -23,13 +25,15 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
         clock.wall_at_start(),
         Some(serve.stack.time_wait),
     )?;
-    watcher.step_by(Stepper::open(&serve.stack, &serve.show)?);
+    watcher.step_by(Stepper::open(&serve.steps, &serve.show)?);
     let tun = open_tun(&serve.tun, &serve.stack)?;
     let own = serve.tun.addr.clone();
     let config = engine_config(&serve.stack, watcher.wants(), own, tun.mtu(), &clock)?;
     watcher.know(&config.rules);
     let mut engine = Engine::new(config);
     engine.serve_standard(&serve.stack.password);
+    // Everything that needs privileges is open now, and no other thread runs.
+    renounce(account.as_ref())?;
     say_ready(serve.show.lang(), &serve.tun, &tun);
     watcher.show(
         format!("serve {}", tun.name()),
@@ -39,10 +43,10 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     )?;
 
     let mut session = Session::new(engine, &tun, &waiter, clock, watcher);
-    session.busy_poll(serve.stack.busy_poll);
-    if serve.stack.steps() {
+    if serve.steps.any() {
         session.begin_stepping();
     }
+    session.busy_poll(serve.stack.busy_poll);
     loop {
         let ready = session.step(None, false, None)?;
         let wants_to_leave = ready.screen && !session.requests()?.is_empty();

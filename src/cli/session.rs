@@ -9,6 +9,7 @@ use crate::sys::child::Child;
 use crate::sys::clock::Clock;
 use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
+use crate::sys::memory::cost_what_is_used;
 use crate::sys::tun::Tun;
 use crate::sys::wait::{Ready, Waiter};
 use crate::ui::Request;
@@ -44,6 +45,7 @@ impl<'a> Session<'a> {
         clock: Clock,
         watcher: Watcher,
     ) -> Session<'a> {
+        cost_what_is_used();
         Session {
             engine,
             driver: Driver::new(tun, waiter, clock),

@@ -2,14 +2,14 @@
 //!
 //! Standard input is left to the command: a terminal is read through `/dev/tty`.
 
-use super::args::{Show, Stack};
+use super::args::{Show, Steps};
 use crate::engine::{Command, Stepping};
 use crate::event::{Direction, Event, PacketId};
 use crate::sink::text::escape;
 use crate::step::{Order, Waiting, Waits};
 use crate::view::View;
 use crate::words::Lang;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -46,12 +46,8 @@ impl Stepper {
     ///
     /// # Errors
     /// There is no terminal, or no such file.
-    pub(super) fn open(stack: &Stack, show: &Show) -> anyhow::Result<Option<Stepper>> {
-        ensure!(
-            stack.step_from.is_none() || !show.tui,
-            "--step-from cannot be used with --tui: its keys step"
-        );
-        let (input, terminal) = match &stack.step_from {
+    pub(super) fn open(steps: &Steps, show: &Show) -> anyhow::Result<Option<Stepper>> {
+        let (input, terminal) = match &steps.step_from {
             Some(path) => {
                 let input = open(path);
                 (
@@ -59,7 +55,7 @@ impl Stepper {
                     None,
                 )
             }
-            None if stack.step && !show.tui => {
+            None if steps.step && !show.tui => {
                 let terminal = File::options().read(true).write(true).open("/dev/tty").context(
                     "--step needs a terminal and there is none: let a file or a FIFO say what to do with --step-from FILE",
                 )?;

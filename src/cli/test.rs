@@ -21,7 +21,7 @@ use crate::sys::wait::{Waiter, Watch};
 use anyhow::{Context, bail};
 use one::Runner;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -152,8 +152,8 @@ fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
     let mut junit = match &test.junit {
         None => None,
         Some(path) => {
-            let file =
-                File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            let file = crate::sys::output::create(path)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             Some((path, BufWriter::new(file)))
         }
     };

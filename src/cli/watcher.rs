@@ -8,10 +8,10 @@ use super::step::Stepper;
 use crate::event::{self, Event};
 use crate::fault::RuleSet;
 use crate::sink::ladder::{Ladder, Options};
-use crate::sink::metrics::Metrics;
+use crate::sink::metrics::{Metrics, Page};
 use crate::sink::{Screen, Sink, log as log_lines, summary};
 use crate::sys::clock::Clock;
-use crate::sys::http::PageServer;
+use crate::sys::http::{Bound, PageServer};
 use crate::sys::pty::Pty;
 use crate::sys::wait::{Waiter, Watch};
 use crate::ui::{Live, Pane, Request};
@@ -49,8 +49,10 @@ pub(super) struct Watcher {
     due: Option<time::Instant>,
     /// Whether one of these draws both ends.
     draws: bool,
-    /// Serves the metrics while it lives.
-    _metrics: Option<PageServer>,
+    /// Where the metrics will be served, and what.
+    metrics: Option<(Bound, Page)>,
+    /// Serves them while it lives.
+    _server: Option<PageServer>,
     /// What is drawn and not yet written.
     drawn: Vec<u8>,
     /// Whether a capture is watched.
@@ -87,7 +89,7 @@ impl Watcher {
         let mut sinks = files::open(show, epoch)?;
         let metrics = show
             .metrics
-            .map(|address| serve_metrics(address, show.quiet, &mut sinks))
+            .map(|address| bind_metrics(address, show.quiet, &mut sinks))
             .transpose()?;
         Ok(Watcher {
             view: View::new(),
@@ -100,7 +102,8 @@ impl Watcher {
             sinks,
             due: None,
             draws: !show.report.is_empty(),
-            _metrics: metrics,
+            metrics,
+            _server: None,
             drawn: Vec::new(),
             is_capture: false,
             wants_live: show.tui,
@@ -118,13 +121,6 @@ impl Watcher {
             is_capture: true,
             ..Watcher::new(show, epoch, None)?
         })
-    }
-
-    /// Lets it name the rules of the run.
-    pub(super) fn know(&mut self, rules: &RuleSet) {
-        let ladder = self.ladder.take();
-        self.ladder = ladder.map(|ladder| ladder.with_rules(rules.clone()));
-        self.rules = rules.clone();
     }
 
     /// From now on somebody steps without a live screen.
@@ -153,6 +149,17 @@ impl Watcher {
     pub(super) fn asks(&self) -> bool {
         let shows = self.wants_live || self.ladder.is_some();
         shows || events_are_logged() || self.draws
+    }
+
+    /// Packets will be interfered with by these rules.
+    pub(super) fn know(&mut self, rules: &RuleSet) {
+        self.rules = rules.clone();
+        if let Some(ladder) = &mut self.ladder {
+            ladder.rules_are(rules);
+        }
+        for (_, sink) in &mut self.sinks {
+            sink.rules_are(rules);
+        }
     }
 
     /// Peers' kernels will be asked about their ends.
@@ -271,7 +278,8 @@ impl Watcher {
         self.write();
     }
 
-    /// Begins to show the live screen, if one is asked for. `program` runs in its pane.
+    /// Begins to show the live screen and to serve metrics, where that is asked for. `program` runs in the screen's pane.
+    /// Before this no thread is started.
     pub(super) fn show(
         &mut self,
         title: String,
@@ -279,6 +287,10 @@ impl Watcher {
         program: Option<Pty>,
         clock: Option<Clock>,
     ) -> anyhow::Result<()> {
+        if let Some((bound, page)) = self.metrics.take() {
+            let server = bound.serve(move || page.text());
+            self._server = Some(server.context("cannot serve metrics")?);
+        }
         if self.wants_live {
             self.live = Some(live::open(
                 title,
@@ -406,21 +418,21 @@ impl Watcher {
     }
 }
 
-fn serve_metrics(
+fn bind_metrics(
     address: SocketAddr,
     quiet: bool,
     sinks: &mut Vec<(String, Box<dyn Sink>)>,
-) -> anyhow::Result<PageServer> {
+) -> anyhow::Result<(Bound, Page)> {
     let metrics = Metrics::new();
     let page = metrics.page();
-    let server = PageServer::start(address, move || page.text())
-        .with_context(|| format!("cannot serve metrics at {address}"))?;
+    let bound =
+        Bound::new(address).with_context(|| format!("cannot serve metrics at {address}"))?;
     if !quiet {
         // Who can't read it knows the address that was asked for.
-        let _ = writeln!(io::stderr(), "metrics: http://{}/metrics", server.address());
+        let _ = writeln!(io::stderr(), "metrics: http://{}/metrics", bound.address());
     }
     sinks.push(("metrics".to_owned(), Box::new(metrics)));
-    Ok(server)
+    Ok((bound, page))
 }
 
 /// Lets every sink do something, and takes out those that can't any more.

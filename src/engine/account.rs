@@ -6,9 +6,10 @@
 
 use crate::event::{Opening, Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
-use crate::stack::guard::Known;
+use crate::stack::guard::{Known, Told};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::TcpPacket;
 
 /// An acknowledgment that leaves later than this was held back on purpose: smoltcp waits 10 milliseconds.
 const DELAY: Duration = Duration::from_millis(1);
@@ -128,6 +129,30 @@ impl Account {
         (self.nxt.since(self.una), self.window)
     }
 
+    /// The window that was told last.
+    pub(super) fn window_told(&self, own_mss: u16) -> Told {
+        Told {
+            edge: self.edge,
+            scale: self.shift(1),
+            buffer: self.buffer,
+            own_mss,
+        }
+    }
+
+    /// Whether a packet of ours says again what was said last, and nobody waits for it.
+    pub(super) fn is_idle_talk(&self, packet: &[u8]) -> bool {
+        let offset = if packet[0] >> 4 == 4 { 20 } else { 40 };
+        let segment = TcpPacket::new_unchecked(&packet[offset..]);
+        let bare = !segment.syn() && !segment.fin() && !segment.rst();
+        let (ack, window) = self.told;
+        self.unacknowledged.is_none()
+            && bare
+            && segment.payload().is_empty()
+            && segment.ack_number().0 as u32 == ack.0
+            && segment.window_len() == window
+            && !self.told_in_syn
+    }
+
     /// Whether a number of ours has left and is not acknowledged.
     pub(super) fn is_in_flight(&self, seq: SeqNumber) -> bool {
         seq.since(self.una) < self.probed.since(self.una)
@@ -138,9 +163,24 @@ impl Account {
         self.unacknowledged.is_some()
     }
 
+    /// Whether anything was sent again, or the peer has asked for that.
+    pub(super) fn has_seen_trouble(&self) -> bool {
+        self.resent > 0 || self.duplicates > 0
+    }
+
+    /// How many bytes were sent, unless they were more than 4 GiB: then it begins anew.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.max.since(self.iss).into()
+    }
+
     /// Whether data of ours has left.
     pub(super) fn has_sent_data(&self) -> bool {
         self.max.since(self.iss) > 1
+    }
+
+    /// SND.NXT, as far as smoltcp has gone back with it.
+    pub(super) fn next(&self) -> SeqNumber {
+        self.nxt
     }
 
     /// How many numbers have left and are not acknowledged.

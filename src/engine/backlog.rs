@@ -1,6 +1,7 @@
 //! SYNs for which the backlog has no room.
 
 use super::Engine;
+use crate::event::Limit;
 use crate::link::Incoming;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::stack::reply;
@@ -17,6 +18,7 @@ impl Engine {
         key: FlowKey,
     ) {
         self.arrived(now, None, incoming, None);
+        self.shared.limited(now, None, Limit::Backlog);
         let (v6, config) = (key.local.is_ipv6(), &self.shared.config);
         let own_mss = config.mtu as u16 - if v6 { 60 } else { 40 };
         let default = if v6 { 1220 } else { 536 };
@@ -69,7 +71,7 @@ impl Engine {
             ..*incoming
         };
         flow.arrive(&mut self.shared, now, incoming, segment);
-        self.seat(flow);
+        self.admit_flow(flow);
         true
     }
 }

@@ -24,13 +24,17 @@ struct Spoken {
     key: FlowKey,
     /// Of a TCP segment.
     seq: Option<SeqNumber>,
+    /// How long the whole packet is, in bytes, as its header says.
+    len: usize,
 }
 
 impl Engine {
     pub(super) fn handle_icmp(&mut self, now: Instant, incoming: &Incoming<'_>, icmp: &Icmp) {
         let v4 = incoming.described.ip.is_some_and(|ip| ip.src.is_ipv4());
         let severity = severity(v4, icmp);
-        let spoken = severity.and_then(|_| spoken_of(&incoming.bytes[icmp.payload.clone()]));
+        let speaks = severity.is_some() || icmp.mtu.is_some();
+        let excerpt = speaks.then(|| &incoming.bytes[icmp.payload.clone()]);
+        let spoken = excerpt.and_then(spoken_of);
         let place = spoken
             .as_ref()
             .and_then(|spoken| self.map.get(&spoken.key))
@@ -40,14 +44,21 @@ impl Engine {
         if let Some(reply) = reply::echo_reply(incoming.bytes, incoming.described, icmp) {
             self.shared.send(now, None, reply);
         }
-        let (Some(place), Some(severity), Some(spoken)) = (place, severity, spoken) else {
+        let (Some(place), Some(spoken)) = (place, spoken) else {
             return;
         };
-        match &mut self.flows[place] {
-            Flow::Udp(flow) if is_unreachable(v4, icmp) => {
+        let shared = &mut self.shared;
+        match (&mut self.flows[place], severity, icmp.mtu) {
+            (Flow::Tcp(flow), None, Some(mtu)) => {
+                flow.hear_too_big(shared, now, mtu, spoken.seq, spoken.len);
+            }
+            (Flow::Udp(flow), None, Some(mtu)) => flow.hear_too_big(shared, mtu, spoken.len),
+            (Flow::Udp(flow), Some(_), _) if is_unreachable(v4, icmp) => {
                 flow.fail(io::ErrorKind::ConnectionRefused);
             }
-            Flow::Tcp(flow) => flow.hear_error(&mut self.shared, now, packet, severity, spoken.seq),
+            (Flow::Tcp(flow), Some(severity), _) => {
+                flow.hear_error(shared, now, packet, severity, spoken.seq);
+            }
             _ => return,
         }
         self.stand_in_line(place);
@@ -96,6 +107,12 @@ fn spoken_of(excerpt: &[u8]) -> Option<Spoken> {
             transport.get(at..at + 2)?.try_into().ok()?,
         ))
     };
+    let stated = |at: usize| usize::from(u16::from_be_bytes([excerpt[at], excerpt[at + 1]]));
+    let len = if src.is_ipv4() {
+        stated(2)
+    } else {
+        40 + stated(4)
+    };
     let (own, theirs) = (port(0)?, port(2)?);
     let seq = transport.get(4..8).and_then(|seq| seq.try_into().ok());
     let (transport, seq) = match protocol {
@@ -112,5 +129,5 @@ fn spoken_of(excerpt: &[u8]) -> Option<Spoken> {
         local,
         peer,
     };
-    Some(Spoken { key, seq })
+    Some(Spoken { key, seq, len })
 }

@@ -9,9 +9,10 @@
 //! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens; nor does it for connections to
 //! an address that no rule is about.
 
+use super::packets::Refusal;
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
-    Direction, EventKind, Fate, FlowId, Opening, PacketId, Release, RuleId, Transport,
+    Direction, EventKind, Fate, FlowId, Limit, Opening, PacketId, Release, RuleId, Transport,
 };
 use crate::fault::{
     Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
@@ -184,25 +185,24 @@ impl Shared {
         now: Instant,
         flow: Option<FlowId>,
         packet: &[u8],
+        described: Described,
         offload: Offload,
         mut remarks: Remarks,
     ) -> bool {
-        let checksum = offload.checksum;
-        if !self.interferes(source(packet)) {
+        let crossing = match self.interferes(source(packet)) {
+            true => crossing(now, flow, Direction::Out, &described, packet.len()),
+            false => None,
+        };
+        let Some(crossing) = crossing else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
-            return true;
-        }
-        let described = describe_offloaded(packet, checksum);
-        let Some(crossing) = crossing(now, flow, Direction::Out, &described, packet.len()) else {
-            self.link
-                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
+                .departed(&mut self.journal, now, flow, packet, described, remarks);
             return true;
         };
         let judgment = self.judge(&crossing);
         let Some((rule, verdict)) = judgment.decided.clone() else {
+            let told = described.clone();
             self.link
-                .departed(&mut self.journal, now, flow, packet, checksum, remarks);
+                .departed(&mut self.journal, now, flow, packet, told, remarks);
             self.link
                 .passed(&mut self.journal, &crossing, &judgment, true);
             return true;
@@ -324,6 +324,14 @@ impl Shared {
                 crossed = Some(bytes.clone());
                 Fate::Rewritten(rule)
             }
+        };
+        let fate = match wait {
+            Some(_) if self.link.waiting_bytes() + packet.len() > self.config.waiting => {
+                wait = None;
+                self.limited(now, crossing.flow, Limit::Waiting);
+                Fate::Dropped(rule)
+            }
+            _ => fate,
         };
         let stopped = Stopped {
             flow: crossing.flow,
@@ -481,11 +489,12 @@ impl Engine {
         again: bool,
     ) {
         if told.is_some()
-            && let Some(why) = self.discard(described)
+            && let Some(Refusal { discard, problem }) = self.refusal(packet, described)
         {
-            let note = format!("discarded: {}", why.reason());
+            let note = format!("discarded: {}", discard.reason());
             let flow = self.flow_of(described);
             self.shared.journal.tell(now, flow, EventKind::Note(note));
+            self.complain(now, packet, problem);
             return;
         }
         let incoming = Incoming {
@@ -506,7 +515,7 @@ impl Engine {
         if let Some(&place) = self.map.get(&key) {
             if let (Flow::TimeWait(waiting), Body::Tcp(segment)) =
                 (&self.flows[place], &described.body)
-                && waiting.record.judge(segment) == TimeWaitVerdict::Reopen
+                && waiting.record.judge(now, segment) == TimeWaitVerdict::Reopen
             {
                 return Some(FlowId(self.opened + 1));
             }
@@ -530,8 +539,7 @@ impl Engine {
             key,
             deadline: Default::default(),
         };
-        let place = self.flows.insert(Flow::Unheard(unheard));
-        self.map.insert(key, place);
+        self.seat(Flow::Unheard(unheard));
         if key.transport == Transport::Tcp {
             self.shared.entered(now, id, key, TcpState::Listen);
         }
@@ -556,8 +564,7 @@ impl Engine {
         let Flow::Unheard(Unheard { id, .. }) = self.flows[place] else {
             return None;
         };
-        self.flows.remove(place);
-        self.map.remove(&key);
+        self.unseat(place);
         self.forget_unheard();
         Some(id)
     }
@@ -592,6 +599,9 @@ impl Engine {
             config,
             ..
         } = &mut self.shared;
+        if interference.is_none() && stepping == Stepping::Off {
+            return;
+        }
         let interference = interference
             .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), config.seed)));
         while let Some(id) = link.first_stepped() {

@@ -4,6 +4,7 @@ use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId};
 use crate::fault::Knobs;
 use crate::stack::pool::Pooled;
+use crate::stack::stamps;
 use crate::stack::table::FlowKey;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
@@ -57,6 +58,11 @@ impl Shared {
         let mut pooled = self.pool.take(knobs.buffer);
         let socket = pooled.sockets.get_mut::<tcp::Socket>(pooled.handle);
         socket.set_keep_alive(self.config.keep_alive);
+        let stamps = self
+            .config
+            .timestamps
+            .then_some(stamps::nothing as fn() -> u32);
+        socket.set_tsval_generator(stamps);
         // A socket that was used before may have been told otherwise.
         let ack_delay = knobs.ack_delay.unwrap_or(ACK_DELAY);
         socket.set_ack_delay(Some(ack_delay).filter(|&delay| delay > Duration::ZERO));

@@ -1,5 +1,6 @@
 //! Active opens: our end begins.
 
+use super::packets::is_host;
 use super::tcp_flow::TcpFlow;
 use super::udp_flow::UdpFlow;
 use super::{Engine, Flow, Shared};
@@ -78,9 +79,12 @@ impl Engine {
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
         let task = self.shared.task();
-        let mut flow = TcpFlow::new(id, key, Opening::Active, iss, pooled, program, task);
+        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, program, task);
         flow.turn(&knobs);
-        self.start(key, Flow::Tcp(Box::new(flow)));
+        if self.shared.config.timestamps {
+            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
+        }
+        self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
     }
 
@@ -107,13 +111,12 @@ impl Engine {
         let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
         let program: Program = Box::pin(client(socket));
         let flow = UdpFlow::client(id, key, now, queues, task, program);
-        self.start(key, Flow::Udp(flow));
+        self.start(Flow::Udp(flow));
         Ok(id)
     }
 
-    fn start(&mut self, key: FlowKey, flow: Flow) {
-        let place = self.flows.insert(flow);
-        self.map.insert(key, place);
+    fn start(&mut self, flow: Flow) {
+        let place = self.seat(flow);
         self.stand_in_line(place);
     }
 
@@ -123,7 +126,8 @@ impl Engine {
         local: Option<u16>,
         peer: SocketAddr,
     ) -> Result<FlowKey, ConnectError> {
-        let unicast = !peer.ip().is_unspecified() && !peer.ip().is_multicast() && peer.port() != 0;
+        // RFC 9293, section 3.9.2.3 (MUST-46): no OPEN "to a broadcast or multicast address".
+        let unicast = is_host(&self.shared.config.addresses, peer.ip()) && peer.port() != 0;
         if !unicast || local == Some(0) {
             return Err(ConnectError::Unaddressable(peer));
         }

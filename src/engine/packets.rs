@@ -2,14 +2,17 @@
 
 use super::tcp_flow::TcpFlow;
 use super::{Engine, Flow};
-use crate::event::{Cause, Discard, EventKind, FlowId, Opened, Opening, PacketId, Transport};
+use crate::event::{
+    Cause, Discard, EventKind, FlowId, Limit, Opened, Opening, PacketId, Transport,
+};
 use crate::fault::{BacklogFull, Knobs};
 use crate::link::{Incoming, Remarks};
 use crate::segment::{
     Body, Checksum, Described, Flags, IpHeader, Segment, SeqNumber, describe, describe_offloaded,
 };
 use crate::stack::fragments::Added;
-use crate::stack::reply;
+use crate::stack::headers::{self, Objection};
+use crate::stack::reply::{self, Problem};
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict;
 use smoltcp::time::Instant;
@@ -31,8 +34,8 @@ impl Engine {
     pub fn handle_offloaded(&mut self, now: Instant, packet: &mut [u8], checksum: Checksum) {
         let (wall, now) = (now, self.stack_time(now));
         let described = describe_offloaded(packet, checksum);
-        let discard = self.discard(&described);
-        if discard.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
+        let refusal = self.refusal(packet, &described);
+        if refusal.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
             self.interfere_in(now, packet, checksum, &described);
             self.enter(now);
             return self.set_clock(wall);
@@ -44,19 +47,71 @@ impl Engine {
             again: false,
         };
         match described.ip {
-            Some(ip) if discard.is_none() && ip.fragment.is_some() => {
+            Some(ip) if refusal.is_none() && ip.fragment.is_some() => {
                 self.accept_fragment(now, &incoming, &ip);
             }
-            _ if discard.is_some() => {
-                let flow = self.flow_of(&described);
-                self.arrived(now, flow, &incoming, discard);
-            }
-            _ => self.accept(now, incoming),
+            _ => match refusal {
+                None => self.accept(now, incoming),
+                Some(Refusal { discard, problem }) => {
+                    let flow = self.flow_of(&described);
+                    self.arrived(now, flow, &incoming, Some(discard));
+                    self.complain(now, incoming.bytes, problem);
+                }
+            },
         }
     }
 
     /// Whether a packet is refused before any flow sees it.
-    pub(super) fn discard(&self, described: &Described) -> Option<Discard> {
+    pub(super) fn refusal(&self, packet: &[u8], described: &Described) -> Option<Refusal> {
+        if let Some(discard) = self.discard(described) {
+            return Some(discard.into());
+        }
+        let refusal = |discard, problem| Some(Refusal { discard, problem });
+        match headers::objection(packet) {
+            None => {}
+            Some(Objection::Silent) => return refusal(Discard::Header, None),
+            Some(Objection::Answered(problem)) => return refusal(Discard::Header, Some(problem)),
+            Some(Objection::Protocol(problem)) => {
+                return refusal(Discard::Unsupported, Some(problem));
+            }
+        }
+        let ip = described.ip?;
+        match &described.body {
+            // RFC 1122, section 3.2.2.1: a host SHOULD generate "Protocol Unreachable, when the designated transport
+            // protocol is not supported".
+            Body::Other { .. } if ip.fragment.is_none() => {
+                let problem = ip.src.is_ipv4().then_some(Problem::Protocol);
+                refusal(Discard::Unsupported, problem)
+            }
+            // RFC 8200, section 4.5: "If the first fragment does not include all headers through an Upper-Layer header,
+            // then that fragment should be discarded and an ICMP Parameter Problem, Code 3, message should be sent
+            // [...], with the Pointer field set to zero."
+            Body::Fragment { .. }
+                if ip.src.is_ipv6() && ip.fragment.is_some_and(|fragment| fragment.offset == 0) =>
+            {
+                refusal(Discard::Fragment, Some(Problem::parameter(3, 0)))
+            }
+            // RFC 6335, section 6: port 0 is reserved. In UDP it says that no answer is wanted (RFC 768).
+            Body::Tcp(segment) if segment.src_port == 0 => Some(Discard::BadAddress.into()),
+            _ => None,
+        }
+    }
+
+    /// Tells whoever has sent a packet what is wrong with it.
+    pub(super) fn complain(&mut self, now: Instant, packet: &[u8], problem: Option<Problem>) {
+        if let Some(error) = problem.and_then(|problem| reply::error(packet, problem)) {
+            self.shared.send_error(now, error);
+        }
+    }
+
+    /// Gives up packets of which not all fragments have come in time.
+    pub(super) fn expire_fragments(&mut self, now: Instant) {
+        for error in self.reassembler.expire(now) {
+            self.shared.send_error(now, error);
+        }
+    }
+
+    fn discard(&self, described: &Described) -> Option<Discard> {
         let readable = match &described.body {
             Body::Malformed(_) => false,
             Body::Tcp(segment) => segment.checksum_ok,
@@ -71,21 +126,8 @@ impl Engine {
         if !own.iter().any(|prefix| has_host(prefix, ip.dst)) {
             return Some(Discard::NotForUs);
         }
-        // RFC 1122, section 3.2.1.3: a source address is never broadcast, multicast or (but for DHCP) unspecified.
-        let no_host =
-            |prefix: &IpCidr| prefix.contains_addr(&ip.src.into()) && !has_host(prefix, ip.src);
-        let bad = ip.src.is_unspecified()
-            || ip.src.is_multicast()
-            || ip.src == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || ip.src == ip.dst
-            || own.iter().any(no_host);
-        if bad {
-            return Some(Discard::BadAddress);
-        }
-        match &described.body {
-            Body::Other { .. } if ip.fragment.is_none() => Some(Discard::Unsupported),
-            _ => None,
-        }
+        let bad = ip.src == ip.dst || !is_host(own, ip.src);
+        bad.then_some(Discard::BadAddress)
     }
 
     /// Leads a whole packet to its flow.
@@ -115,16 +157,23 @@ impl Engine {
     }
 
     pub(super) fn accept_fragment(&mut self, now: Instant, incoming: &Incoming<'_>, ip: &IpHeader) {
+        self.expire_fragments(now);
         let key = key_of(incoming.described);
         let (added, key) = self.reassembler.add(now, incoming.bytes, ip, key);
         let flow = key
             .and_then(|key| self.map.get(&key))
             .map(|&place| self.flows[place].id());
-        let discard = (added == Added::Unusable).then_some(Discard::Fragment);
+        for _ in 0..self.reassembler.take_displaced() {
+            self.shared.limited(now, None, Limit::Fragments);
+        }
+        let discard = matches!(added, Added::Unusable(_)).then_some(Discard::Fragment);
         let last = self.arrived(now, flow, incoming, discard);
+        if let Added::Unusable(problem) = added {
+            self.complain(now, incoming.bytes, problem);
+        }
         if let Added::Whole(mut whole) = added {
             let described = describe(&whole);
-            match self.discard(&described) {
+            match self.refusal(&whole, &described) {
                 None => {
                     let told = Some(last);
                     self.accept(
@@ -137,12 +186,13 @@ impl Engine {
                         },
                     );
                 }
-                Some(discard) => {
+                Some(Refusal { discard, problem }) => {
                     let note = format!(
                         "put together from fragments, then discarded: {}",
                         discard.reason()
                     );
                     self.shared.journal.tell(now, flow, EventKind::Note(note));
+                    self.complain(now, &whole, problem);
                 }
             }
         }
@@ -165,7 +215,7 @@ impl Engine {
             }
             Flow::TimeWait(waiting) => {
                 let (id, record) = (waiting.id, waiting.record);
-                let verdict = record.judge(segment);
+                let verdict = record.judge(now, segment);
                 if verdict == Verdict::Reopen && self.begins_connection(segment, key) {
                     let above = record.snd_nxt + REOPEN_GAP;
                     let packet = self.open_passive(now, incoming, segment, key, Some(above));
@@ -225,6 +275,7 @@ impl Engine {
         let discard = match control_bits(segment) {
             bits if bits == SYN && listens => {
                 answered = knobs.backlog_full == Some(BacklogFull::Reset);
+                self.shared.limited(now, None, Limit::Backlog);
                 Some(Discard::BacklogFull)
             }
             // Section 3.10.7.2, "Fourth, other data or control": "Drop the segment and return."
@@ -262,7 +313,7 @@ impl Engine {
         }
         let mut flow = self.passive_flow(now, key, |knobs| knobs.iss.map_or(iss, SeqNumber));
         let packet = flow.arrive(&mut self.shared, now, incoming, segment);
-        self.seat(flow);
+        self.admit_flow(flow);
         packet
     }
 
@@ -282,17 +333,18 @@ impl Engine {
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let program = Box::new(move |connection| start(connection));
         let (iss, task) = (iss(&knobs), self.shared.task());
-        let mut flow = TcpFlow::new(id, key, Opening::Passive, iss, pooled, program, task);
+        let mut flow = TcpFlow::new(now, id, key, Opening::Passive, iss, pooled, program, task);
         flow.turn(&knobs);
+        if self.shared.config.timestamps {
+            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
+        }
         flow
     }
 
     /// A connection whose SYN has arrived is one of ours from now on.
-    pub(super) fn seat(&mut self, flow: TcpFlow) {
-        let key = flow.key;
+    pub(super) fn admit_flow(&mut self, flow: TcpFlow) {
         self.half_open += 1;
-        let place = self.flows.insert(Flow::Tcp(Box::new(flow)));
-        self.map.insert(key, place);
+        let place = self.seat(Flow::Tcp(Box::new(flow)));
         self.stand_in_line(place);
     }
 
@@ -346,6 +398,22 @@ impl Engine {
     }
 }
 
+/// Why a packet is refused, and what its sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) discard: Discard,
+    pub(super) problem: Option<Problem>,
+}
+
+impl From<Discard> for Refusal {
+    fn from(discard: Discard) -> Refusal {
+        Refusal {
+            discard,
+            problem: None,
+        }
+    }
+}
+
 const SYN: u16 = Flags::SYN.0;
 const FIN: u16 = Flags::FIN.0;
 
@@ -357,6 +425,15 @@ fn control_bits(segment: &Segment) -> u16 {
 /// Whether a segment is one that may begin a connection.
 pub(super) fn is_syn(segment: &Segment) -> bool {
     control_bits(segment) == SYN
+}
+
+/// Whether somebody may have this address. RFC 1122, section 3.2.1.3: a source address is never broadcast, multicast or
+/// (but for DHCP) unspecified.
+pub(super) fn is_host(own: &[IpCidr], address: IpAddr) -> bool {
+    let nobody =
+        |prefix: &IpCidr| prefix.contains_addr(&address.into()) && !has_host(prefix, address);
+    let everybody = address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    !address.is_unspecified() && !everybody && !own.iter().any(nobody)
 }
 
 /// Whether `address` is a host of the prefix: inside, and neither its network nor its broadcast address.

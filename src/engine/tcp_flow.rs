@@ -7,8 +7,8 @@ mod timers;
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Opening, PacketId, Reason,
-    Transition, UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Limit, Opening, PacketId,
+    Reason, Transition, UserCall, Variables,
 };
 use crate::fault::Closing;
 use crate::link::{Incoming, Offload, Remarks};
@@ -18,10 +18,11 @@ use crate::service::{Connection, Program, Task};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::guard::{Guard, Verdict};
+use crate::stack::path::Path;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::Deadline;
+use crate::stack::timers::{Deadline, earlier};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::socket::tcp;
@@ -67,6 +68,9 @@ pub(super) struct TcpFlow {
     assumed: bool,
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
+    path: Path,
+    /// When data came or went last that had not before, or the connection began.
+    progress: Instant,
     /// Since when the peer owes us an acknowledgment, and in which state.
     owed: Option<(Instant, TcpState)>,
     /// The peer keeps its window shut, and has answered when it was probed last.
@@ -105,7 +109,9 @@ pub(super) enum Rest {
 
 impl TcpFlow {
     /// A connection that begins. In a passive open, [`arrive`](TcpFlow::arrive) is to be called next with its SYN.
+    #[expect(clippy::too_many_arguments)]
     pub(super) fn new(
+        now: Instant,
         id: FlowId,
         key: FlowKey,
         opening: Opening,
@@ -156,6 +162,8 @@ impl TcpFlow {
             warned: None,
             assumed: false,
             peer_mss: None,
+            path: Path::default(),
+            progress: now,
             owed: None,
             excused: false,
             orphaned: None,
@@ -180,6 +188,13 @@ impl TcpFlow {
     /// Since when there has been nothing left to do but wait, while the program still ran.
     pub(super) fn time_wait_since(&self) -> Option<Instant> {
         self.time_wait_since
+    }
+
+    /// Since when nothing has gone on; `None` where it must stay: the handshake is not complete, we began, or it is over.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let passive = self.endpoint.borrow().handshake.opening == Opening::Passive;
+        let stays = self.half_open || !passive || self.state() == TcpState::Closed;
+        (!stays).then_some(self.progress)
     }
 
     /// Whether it counts against the backlog.
@@ -258,13 +273,14 @@ impl TcpFlow {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.peer_mss = segment.max_segment_size();
             self.account.synchronize(segment);
-            self.guard.synchronize(segment, known.v6, known.own_mss);
+            self.guard.synchronize(now, segment, &known);
         }
         if let Some(stranded) = &stranded {
             self.account.arrived(now, stranded, received, finished);
         }
         self.account.arrived(now, segment, received, finished);
-        self.take_early_fin(shared, now, segment);
+        // The ACK of the FIN is that of all before it.
+        let answer = answer.filter(|_| !self.take_early_fin(shared, now, segment));
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
@@ -274,6 +290,14 @@ impl TcpFlow {
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
         if self.endpoint.borrow().socket().send_queue() < queued {
             self.owed = None;
+            self.progress = now;
+        }
+        let brings = !segment.payload.is_empty() && known.rcv_nxt.before(segment.end());
+        if brings && known.window() > 0 {
+            self.progress = now;
+        }
+        if self.guard.take_refused() {
+            shared.limited(now, Some(self.id), Limit::Gaps);
         }
         if std::mem::take(&mut self.assumed) {
             let (from, to) = (TcpState::Listen, TcpState::SynReceived);
@@ -323,7 +347,7 @@ impl TcpFlow {
                 // It must not end before the last ACK has left either, however late we get to it.
                 let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
                 let now = limit.map_or(now, |limit| now.min(limit));
-                shared.tcp.egress(now, sockets, room)
+                shared.tcp.egress(now, self.room_on_path(), sockets, room)
             };
             debug_assert_eq!(
                 before,
@@ -331,7 +355,10 @@ impl TcpFlow {
                 "smoltcp has no timer of its own that is set"
             );
             if let Some(len) = len {
-                let len = self.guard.complete(room, len, self.key.local.ip());
+                let len = self.complete(shared, now, room, len);
+                if self.account.is_idle_talk(&room[..len]) {
+                    continue;
+                }
                 return match self.depart(shared, now, &mut room[..len]) {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,
@@ -353,7 +380,9 @@ impl TcpFlow {
         self.note_debts(now, state);
         let mut socket_at = {
             let endpoint = self.endpoint.borrow();
-            shared.tcp.poll_at(now, &endpoint.sockets)
+            shared
+                .tcp
+                .poll_at(now, self.room_on_path(), &endpoint.sockets)
         };
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
@@ -371,6 +400,7 @@ impl TcpFlow {
                     snd_nxt,
                     rcv_nxt,
                     window,
+                    stamps: *self.guard.stamps(),
                 });
             }
         }
@@ -384,8 +414,8 @@ impl TcpFlow {
             Stage::Over(_) => self.orphan_reads_at(now),
             Stage::Waiting(_) => None,
         };
-        let due = [socket_at, own_at, program_at, self.guard.wake_at()];
-        let due = due.into_iter().flatten().min();
+        let due = earlier(earlier(socket_at, own_at), program_at);
+        let due = earlier(due, self.guard.wake_at());
         shared.timers.set(&mut self.deadline, due, self.id, place);
         Rest::Waits
     }
@@ -405,16 +435,19 @@ impl TcpFlow {
 
     /// Gives back what the flow held, and says how its program ended.
     pub(super) fn finish(self, shared: &mut Shared) -> Option<Result<(), String>> {
-        let in_order = self.endpoint.borrow().end.is_none();
+        let reusable = !self.account.has_seen_trouble();
         let result = match self.program {
             Stage::Over(result) => result,
             Stage::Waiting(_) | Stage::Running(_) => None,
         };
-        if let (true, Some(endpoint)) = (in_order, Rc::into_inner(self.endpoint)) {
+        if let (true, Some(endpoint)) = (reusable, Rc::into_inner(self.endpoint)) {
+            let mut endpoint = endpoint.into_inner();
+            let (received, _) = endpoint.received();
+            let used = [received, self.account.bytes_sent()];
             let Endpoint {
                 sockets, handle, ..
-            } = endpoint.into_inner();
-            shared.pool.put_back(Pooled { sockets, handle });
+            } = endpoint;
+            shared.pool.put_back(Pooled { sockets, handle }, used);
         }
         result
     }
@@ -503,15 +536,16 @@ impl TcpFlow {
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
     /// Returns how it is to be sent, if it is at once.
     fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
-        let checksum = self.seal(shared, packet);
-        let described = describe_offloaded(packet, checksum);
+        let (checksum, judged) = self.seal(shared, packet);
+        let described = describe_offloaded(packet, judged);
         let segment = described.tcp()?;
-        let wire = shared.config.wire();
+        let wire = shared.config.wire().narrowed(self.path.mtu());
         let offload = Offload {
             checksum,
             segment_size: wire.segment_size(
                 self.key.peer.ip(),
                 self.peer_mss,
+                self.guard.options_len(),
                 segment.payload.len(),
             ),
         };
@@ -526,14 +560,15 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        let leaves = shared.cross(now, Some(self.id), packet, offload, remarks);
         self.observe(now, Direction::Out, || described.clone());
+        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
         let len = packet.len();
         leaves.then_some(Transmit { len, offload })
     }
 
     /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
-    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> Checksum {
+    /// Gives what the device is to do about its checksum, and what is to be thought of that.
+    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> (Checksum, Checksum) {
         let shift = match self.shift {
             Some(shift) => shift,
             None => {
@@ -546,21 +581,29 @@ impl TcpFlow {
         let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
         let header_len = match src {
             IpAddr::V4(_) => {
-                Ipv4Packet::new_unchecked(&mut *packet).fill_checksum();
+                let mut ip = Ipv4Packet::new_unchecked(&mut *packet);
+                if self.path.fragments() {
+                    ip.set_dont_frag(false);
+                    // RFC 6864, section 4.1: what may be cut needs an identification of its own.
+                    let SeqNumber(number) = self.account.next();
+                    ip.set_ident((number ^ number >> 16) as u16);
+                }
+                ip.fill_checksum();
                 20
             }
             IpAddr::V6(_) => 40,
         };
         let len = packet.len();
         let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        // What was computed just now is not computed again in order to be judged.
         match shared.config.offload {
             true => {
                 tcp.set_checksum(pseudo_header(src, dst, len - header_len));
-                Checksum::Partial
+                (Checksum::Partial, Checksum::Partial)
             }
             false => {
                 tcp.fill_checksum(&src.into(), &dst.into());
-                Checksum::Whole
+                (Checksum::Whole, Checksum::Verified)
             }
         }
     }

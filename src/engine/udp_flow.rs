@@ -1,11 +1,13 @@
 //! Exchanges of datagrams between the same two endpoints.
 
 use super::{Engine, Flow, Shared};
-use crate::event::{EventKind, FlowId, Opening, UserCall};
+use crate::event::{EventKind, FlowId, Limit, Opening, UserCall};
 use crate::link::{Incoming, Offload, Remarks};
-use crate::segment::Datagram;
+use crate::segment::{Datagram, describe};
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
+use crate::stack::path::Path;
+use crate::stack::reply::Problem;
 use crate::stack::table::FlowKey;
 use crate::stack::timers::Deadline;
 use crate::stack::{fragments, reply};
@@ -26,6 +28,7 @@ pub(super) struct UdpFlow {
     /// Whether it waits in line to be driven.
     pub(super) in_line: bool,
     last: Instant,
+    path: Path,
     /// Present where we began.
     client: Option<Client>,
 }
@@ -45,6 +48,7 @@ impl UdpFlow {
             deadline: Deadline::default(),
             in_line: false,
             last: now,
+            path: Path::default(),
             client: None,
         }
     }
@@ -67,6 +71,11 @@ impl UdpFlow {
             client: Some(client),
             ..UdpFlow::served(id, key, now)
         }
+    }
+
+    /// Since when no datagram has come or gone; `None` for one that we began.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (!self.is_client()).then_some(self.last)
     }
 
     /// Whether we began.
@@ -113,6 +122,13 @@ impl UdpFlow {
         }
     }
 
+    /// A router says that a datagram of ours was larger than the `mtu` of the next link, `len` bytes as a whole. UDP has no
+    /// numbers to tell whether that was so; but there is this exchange, and nothing gets smaller than every link carries.
+    pub(super) fn hear_too_big(&mut self, shared: &Shared, mtu: u32, len: usize) {
+        let v4 = self.key.local.is_ipv4();
+        self.path.hear(v4, shared.config.mtu, mtu, len);
+    }
+
     /// CLOSE and ABORT end a client's exchange; there is nothing to tell the peer.
     pub(super) fn call(&mut self, call: Option<UserCall>) {
         if let (Some(client), Some(_)) = (&mut self.client, call) {
@@ -130,15 +146,22 @@ impl UdpFlow {
         let leaving = std::mem::take(&mut client.queues.borrow_mut().leaving);
         for payload in leaving {
             self.last = now;
-            shared.send_datagram(now, self.id, self.key, &payload);
+            shared.send_datagram(now, self.id, self.key, self.path, &payload);
         }
     }
 }
 
 impl Shared {
-    fn send_datagram(&mut self, now: Instant, flow: FlowId, key: FlowKey, payload: &[u8]) {
+    fn send_datagram(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        key: FlowKey,
+        path: Path,
+        payload: &[u8],
+    ) {
         match reply::datagram(key.local, key.peer, payload) {
-            Some(packet) => self.send(now, Some(flow), packet),
+            Some(packet) => self.send_along(now, Some(flow), packet, path),
             None => {
                 let max = reply::max_udp_payload(key.local);
                 let note = format!(
@@ -152,12 +175,26 @@ impl Shared {
 
     /// Sends a packet that no socket has made, in fragments where it is longer than the MTU.
     pub(super) fn send(&mut self, now: Instant, flow: Option<FlowId>, packet: Vec<u8>) {
-        if packet.len() > self.config.mtu {
+        self.send_along(now, flow, packet, Path::default());
+    }
+
+    /// Sends an ICMP error, unless too many were sent of late.
+    pub(super) fn send_error(&mut self, now: Instant, packet: Vec<u8>) {
+        match self.errors.take(now) {
+            true => self.send(now, None, packet),
+            false => self.limited(now, None, Limit::IcmpErrors),
+        }
+    }
+
+    fn send_along(&mut self, now: Instant, flow: Option<FlowId>, packet: Vec<u8>, path: Path) {
+        let mtu = self.config.wire().narrowed(path.mtu()).mtu;
+        if packet.len() > mtu {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
-        for piece in fragments::cut(packet, self.config.mtu, self.fragment_id) {
+        for piece in fragments::cut(packet, mtu, self.fragment_id) {
+            let described = describe(&piece);
             let whole = Offload::default();
-            if self.cross(now, flow, &piece, whole, Remarks::default()) {
+            if self.cross(now, flow, &piece, described, whole, Remarks::default()) {
                 self.link.keep(piece, whole);
             }
         }
@@ -181,15 +218,13 @@ impl Engine {
                 let name = service.name;
                 let id =
                     heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
-                let place = self.flows.insert(Flow::Udp(UdpFlow::served(id, key, now)));
-                self.map.insert(key, place);
+                let place = self.seat(Flow::Udp(UdpFlow::served(id, key, now)));
+                self.make_room_for_exchange(now);
                 place
             }
             (None, None) => {
                 self.arrived(now, None, incoming, None);
-                if let Some(error) = reply::port_unreachable(incoming.bytes) {
-                    self.shared.send(now, None, error);
-                }
+                self.complain(now, incoming.bytes, Some(Problem::Port));
                 return;
             }
         };
@@ -214,13 +249,18 @@ impl Engine {
         };
         let mut exchange = Exchange::new(key.local, key.peer, payload);
         service.service.datagram(&mut exchange);
+        let path = flow.path;
         for note in exchange.notes {
             self.shared
                 .journal
                 .tell(now, Some(id), EventKind::Note(note));
         }
+        // RFC 768: a source port of zero is that of a sender who has none to be answered at.
+        if key.peer.port() == 0 {
+            return;
+        }
         for reply in exchange.replies {
-            self.shared.send_datagram(now, id, key, &reply);
+            self.shared.send_datagram(now, id, key, path, &reply);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where events are numbered and wait to be fetched.
 
-use super::{Event, EventKind, FlowId};
+use super::{Event, EventKind, FlowId, Limit};
 use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
 
@@ -25,15 +25,21 @@ pub(crate) struct Journal {
     /// How many were fetched: the number of the newest.
     fetched: u64,
     waiting: VecDeque<(Instant, Option<FlowId>, EventKind)>,
+    /// How many may wait.
+    limit: usize,
+    /// How many were lost because there was no room.
+    lost: u64,
 }
 
 impl Journal {
-    pub(crate) fn new(watch: Watch) -> Journal {
+    pub(crate) fn new(watch: Watch, limit: usize) -> Journal {
         Journal {
             watch,
             ahead: Duration::ZERO,
             fetched: 0,
             waiting: VecDeque::new(),
+            limit,
+            lost: 0,
         }
     }
 
@@ -43,9 +49,14 @@ impl Journal {
     }
 
     pub(crate) fn tell(&mut self, at: Instant, flow: Option<FlowId>, kind: EventKind) {
-        if self.watch >= least(&kind) {
-            self.waiting.push_back((at + self.ahead, flow, kind));
+        if self.watch < least(&kind) {
+            return;
         }
+        if self.waiting.len() >= self.limit {
+            self.lost += 1;
+            return;
+        }
+        self.waiting.push_back((at + self.ahead, flow, kind));
     }
 
     /// Tells something that belongs right behind the event that was fetched last.
@@ -57,6 +68,11 @@ impl Journal {
 
     pub(crate) fn fetch(&mut self) -> Option<Event> {
         let (at, flow, kind) = self.waiting.pop_front()?;
+        if self.lost > 0 && self.waiting.is_empty() {
+            // What was lost comes behind all that was kept.
+            let lost = EventKind::Limited(Limit::Events, std::mem::take(&mut self.lost));
+            self.waiting.push_back((at, None, lost));
+        }
         self.fetched += 1;
         Some(Event {
             number: self.fetched,

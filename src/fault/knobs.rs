@@ -9,7 +9,8 @@ pub struct Knobs {
     pub iss: Option<u32>,
     /// The size of our buffers in bytes, one each way: 64 to 1,073,741,824. The window that we offer is never larger.
     pub buffer: Option<usize>,
-    /// How many connections to this address may wait for the end of their handshake at once.
+    /// How many connections to this address may wait for the end of their handshake at once. Beyond that there are no SYN
+    /// cookies.
     pub backlog: Option<usize>,
     /// What happens to a SYN that finds no room.
     pub backlog_full: Option<BacklogFull>,
@@ -41,7 +42,7 @@ pub enum BacklogFull {
 pub enum Closing {
     /// CLOSE as soon as the connection is established; the service never runs, what arrives is thrown away.
     AtOnce,
-    /// CLOSE once the service has written something and it has left; the service may still read.
+    /// CLOSE once the service has written something and it has left; the service may still read, and write no more.
     First,
     /// Never CLOSE: the peer's FIN is acknowledged and that is all.
     Never,

@@ -28,7 +28,7 @@ pub enum Expectation {
 /// A line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// The line as it stands in the file, without the space around it.
+    /// The line as it stands in the file, without comment and the space around it.
     pub text: String,
     /// Which line of the file it is, counted from 1.
     pub number: usize,
@@ -130,9 +130,8 @@ impl Window {
         match self {
             Window::Around(moment) => {
                 let at = time(moment);
-                let from = at.micros().saturating_sub(tolerance.micros());
-                let from = Duration::from_micros(from);
-                (from, Some(at + tolerance))
+                let from = at.total_micros().saturating_sub(tolerance.total_micros());
+                (Duration::from_micros(from), Some(at + tolerance))
             }
             Window::Between(from, to) => (from.map_or(Duration::ZERO, time), to.map(time)),
         }

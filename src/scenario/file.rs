@@ -1,17 +1,18 @@
 //! From the text of a file to a scenario.
 
-use super::expect::{Window, parse_lines};
+mod tables;
+
+use super::expect::parse_lines;
 use super::steps::{Step, Steps};
 use super::{Client, Expected, Fault, On, Output, Scenario, Stack};
 use crate::engine::STANDARD_SERVICES;
 use crate::event::Transport;
 use crate::fault::{ParseError, catalogue};
 use regex::Regex;
-use serde::Deserialize;
-use serde::de::{self, Deserializer};
 use smoltcp::time::Duration;
 use std::fmt;
 use std::ops::Range;
+use tables::{ClientTable, Exit, ExpectTable, File, OutputTable, Place, Run, StackTable};
 use toml::Spanned;
 
 /// Why a file is no scenario.
@@ -54,217 +55,6 @@ impl fmt::Display for FileError {
 }
 
 impl std::error::Error for FileError {}
-
-/// What stands in a file, before it is looked at together.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    about: String,
-    #[serde(default)]
-    limit: Option<Spanned<Time>>,
-    #[serde(default)]
-    linger: Option<Time>,
-    #[serde(default)]
-    faults: Vec<Spanned<String>>,
-    #[serde(default)]
-    stack: StackTable,
-    client: Spanned<ClientTable>,
-    #[serde(default)]
-    expect: ExpectTable,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct StackTable {
-    password: Option<String>,
-    seed: Option<u64>,
-    mtu: Option<Spanned<u16>>,
-    buffer: Option<Size>,
-    backlog: Option<usize>,
-    time_wait: Option<Time>,
-    keep_alive: Option<Spanned<Time>>,
-    user_timeout: Option<Time>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ClientTable {
-    run: Option<Spanned<Run>>,
-    steps: Option<Vec<Spanned<String>>>,
-    send: Option<String>,
-    on: Option<Place>,
-    service: Option<Spanned<String>>,
-    port: Option<u16>,
-    at: Option<Spanned<String>>,
-    ip: Option<Spanned<u8>>,
-    stdin: Option<String>,
-    connect_timeout: Option<Time>,
-    latency: Option<Time>,
-    #[serde(default)]
-    simultaneous_open: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a shell's command line, or an array of a program and its arguments"
-)]
-enum Run {
-    Line(String),
-    Words(Vec<String>),
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Place {
-    Kernel,
-    Simulator,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ExpectTable {
-    lines: Option<Spanned<String>>,
-    #[serde(default)]
-    exact: bool,
-    tolerance: Option<Time>,
-    exit: Option<Spanned<Exit>>,
-    stdout: Option<Spanned<OutputTable>>,
-    stderr: Option<Spanned<OutputTable>>,
-    duration: Option<Spanned<Span>>,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected an exit code of 0 to 255, or an array of them"
-)]
-enum Exit {
-    One(u8),
-    Several(Vec<u8>),
-}
-
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a text, or a table with `contains` or `matches`"
-)]
-enum OutputTable {
-    Is(String),
-    Parts(Parts),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Parts {
-    #[serde(default)]
-    contains: Texts,
-    #[serde(default)]
-    matches: Texts,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a text, or an array of texts")]
-enum Texts {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Default for Texts {
-    fn default() -> Texts {
-        Texts::Several(Vec::new())
-    }
-}
-
-impl Texts {
-    fn into_vec(self) -> Vec<String> {
-        match self {
-            Texts::One(text) => vec![text],
-            Texts::Several(texts) => texts,
-        }
-    }
-}
-
-/// A time: a number of seconds, or a text such as `200ms`.
-#[derive(Clone, Copy)]
-struct Time(Duration);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
-        let text = scalar(
-            deserializer,
-            "expected a time, for example `\"1.5s\"` or `\"200ms\"`",
-        )?;
-        super::expect::duration(&text).map(Time).ok_or_else(|| {
-            de::Error::custom("expected a time, for example `\"1.5s\"` or `\"200ms\"`")
-        })
-    }
-}
-
-/// A number of bytes, or with K or M.
-#[derive(Clone, Copy)]
-struct Size(usize);
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
-        let expected = "expected 1K to 1024M, for example `\"64K\"` or `65536`";
-        let text = scalar(deserializer, expected)?;
-        let (digits, unit) = match (text.strip_suffix('K'), text.strip_suffix('M')) {
-            (Some(digits), _) => (digits, 1 << 10),
-            (_, Some(digits)) => (digits, 1 << 20),
-            _ => (text.as_str(), 1),
-        };
-        let bytes = digits
-            .parse()
-            .ok()
-            .and_then(|count: usize| count.checked_mul(unit));
-        bytes
-            .filter(|bytes| (1 << 10..=1 << 30).contains(bytes))
-            .map(Size)
-            .ok_or_else(|| de::Error::custom(expected))
-    }
-}
-
-/// A span of time, as lines of expectations write it.
-struct Span(Window);
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
-        let expected = "expected a span of time, for example `\"0.9..1.3\"` or `\"2s..\"`";
-        let text = scalar(deserializer, expected)?;
-        super::expect::window(&text)
-            .map(Span)
-            .ok_or_else(|| de::Error::custom(expected))
-    }
-}
-
-/// A text or a number, as text.
-fn scalar<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    expected: &'static str,
-) -> Result<String, D::Error> {
-    struct Visitor(&'static str);
-    impl de::Visitor<'_> for Visitor {
-        type Value = String;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0.trim_start_matches("expected "))
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
-            Ok(text.to_owned())
-        }
-
-        fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
-            Ok(number.to_string())
-        }
-
-        fn visit_f64<E: de::Error>(self, number: f64) -> Result<String, E> {
-            Ok(number.to_string())
-        }
-    }
-    deserializer.deserialize_any(Visitor(expected))
-}
 
 /// What a file says, and where.
 pub(super) fn parse(source: &str) -> Result<Scenario, FileError> {

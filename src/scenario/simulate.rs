@@ -16,8 +16,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-/// The most steps of a simulation: a service that talks without end shall not keep us for ever.
-const MOST_STEPS: u64 = 2_000_000;
+/// The most that may happen in a simulation: a service that talks without end shall not keep us for ever.
+const MOST_EVENTS: u64 = 100_000;
 /// The ports of a simultaneous open, which both ends must know.
 const CLIENT_PORT: u16 = 40_000;
 
@@ -37,6 +37,9 @@ pub enum CannotSimulate {
     /// Its client is a command.
     #[error("its client is a command, which needs a lab: give it `steps` too")]
     Command,
+    /// More happens than a simulation takes, as somebody talks without end.
+    #[error("more than {MOST_EVENTS} events: let less be said, or make `limit` shorter")]
+    TooMuch,
     /// There is no connection that could be begun.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -75,7 +78,11 @@ impl Scenario {
             .connect_timeout
             .map(|timeout| Instant::ZERO + timeout);
         let mut ended: Option<(Instant, Outcome)> = None;
-        for _ in 0..MOST_STEPS {
+        let mut told = 0;
+        loop {
+            if told > MOST_EVENTS {
+                return Err(CannotSimulate::TooMuch);
+            }
             if let Some(end) = patience
                 && sim.next_at().is_none_or(|at| at > end)
             {
@@ -85,6 +92,7 @@ impl Scenario {
             }
             let goes_on = sim.step();
             while let Some((side, event)) = sim.poll_event() {
+                told += 1;
                 match (side, &event.kind) {
                     (Side::Right, _) => {
                         view.event(&event);
@@ -189,8 +197,11 @@ impl Scenario {
 #[derive(Clone, Default)]
 struct Progress {
     received: Received,
-    end: Rc<RefCell<Option<(Instant, Result<(), String>)>>>,
+    end: Rc<RefCell<Option<End>>>,
 }
+
+/// When its steps were over, and why if one has failed.
+type End = (Instant, Result<(), String>);
 
 impl Progress {
     fn ends(&self, now: Instant, result: io::Result<()>) -> io::Result<()> {

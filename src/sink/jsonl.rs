@@ -23,7 +23,7 @@
 //! | `number` | number | counts the events from 1, without gaps |
 //! | `at` | number | seconds since the start; of a capture that is explained, since its first packet |
 //! | `flow` | number or null | the connection or exchange of datagrams that it belongs to, from 1; null where it belongs to none |
-//! | `kind` | string | `opened`, `packet`, `released`, `transition`, `asked`, `note` or `closed` |
+//! | `kind` | string | `opened`, `packet`, `released`, `transition`, `asked`, `note`, `limited` or `closed` |
 //!
 //! ## opened
 //! A flow begins.
@@ -184,7 +184,7 @@
 //! | field | type | meaning |
 //! |---|---|---|
 //! | `kind` | string | `delivered`; `discarded`: our stack threw it away before any connection saw it; `dropped`: the link has swallowed it; `delayed` or `held`: it waits there, see `released`; `duplicated`; `rewritten`: see `crossed`; `injected`: no end has sent it, a rule has made it |
-//! | `why` | string | `discarded` only: `malformed`, `not-for-us`, `bad-address`, `bad-flags`, `backlog-full`, `fragment` or `unsupported` |
+//! | `why` | string | `discarded` only: `malformed`, `not-for-us`, `bad-address`, `bad-flags`, `backlog-full`, `fragment`, `header` or `unsupported` |
 //! | `rule` | number | the rule that has decided it, from 1, or 0 where a person has: not for `delivered` and `discarded` |
 //! | `delay` | number | `delayed` only: seconds until it goes on |
 //! | `copies` | number | `duplicated` only: how many copies follow it |
@@ -261,6 +261,14 @@
 //! |---|---|---|
 //! | `text` | string | what it says |
 //!
+//! ## limited
+//! The stack had as much of something as it may have. Where a connection or an exchange has made room by that, `flow` is its own.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `limit` | string | `backlog`, `connections`, `exchanges`, `time-wait`, `fragments`, `gaps`, `waiting`, `icmp-errors` or `events` |
+//! | `count` | number | how often since it was told last; of `events`, how many were lost |
+//!
 //! ## closed
 //! A flow is over; no event of it follows.
 //!
@@ -290,12 +298,17 @@ pub const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct JsonLines<W> {
     out: W,
+    /// The line that is made: many small pieces, written at once.
+    line: Vec<u8>,
 }
 
 impl<W: Write> JsonLines<W> {
-    /// Writes to `out`, which should be buffered: each line is many small writes.
+    /// Writes to `out`, which should be buffered: each line is a write.
     pub fn new(out: W) -> JsonLines<W> {
-        JsonLines { out }
+        JsonLines {
+            out,
+            line: Vec::new(),
+        }
     }
 
     /// What was written to.
@@ -306,8 +319,10 @@ impl<W: Write> JsonLines<W> {
 
 impl<W: Write> Sink for JsonLines<W> {
     fn event(&mut self, view: &View, event: &Event) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, &Record::new(view, event))?;
-        self.out.write_all(b"\n")
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Record::new(view, event))?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     fn flush(&mut self) -> io::Result<()> {

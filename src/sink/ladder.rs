@@ -140,10 +140,9 @@ impl Ladder {
         }
     }
 
-    /// Lets the ladder know the rules, so that it can show each where it decides for the first time.
-    #[must_use]
-    pub fn with_rules(self, rules: RuleSet) -> Ladder {
-        Ladder { rules, ..self }
+    /// Packets are interfered with by these rules: each is shown where it decides for the first time.
+    pub fn rules_are(&mut self, rules: &RuleSet) {
+        self.rules = rules.clone();
     }
 
     /// From now on peers' kernels are asked about their ends, and the head of the left column says so.
@@ -210,6 +209,11 @@ impl Ladder {
                 Ok(())
             }
             EventKind::Asked(_) => Ok(()),
+            EventKind::Limited(limit, _) => {
+                let text = lang.limits_reached(text::limit(lang, *limit));
+                let lines = self.layout.say(Some(id), Some(time), Paint::Plain, &text);
+                self.emit(Some(id), lines, out)
+            }
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;

@@ -1,6 +1,6 @@
 //! One line of the log for each event, in English whatever the language: logs are searched and compared.
 
-use super::text;
+use super::{mark, text};
 use crate::event::{Discard, Event, EventKind, Fate, Packet, PeerView};
 use crate::segment::Body;
 use crate::view::View;
@@ -39,6 +39,10 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
             return Some((Level::Info, line));
         }
         EventKind::Asked(asked) => asked_line(view, event, asked),
+        EventKind::Limited(limit, count) => (
+            Level::Debug,
+            format!("limit reached: {} ({count})", limit.name()),
+        ),
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
         EventKind::Closed(closed) => match &closed.result {
             Some(Err(why)) => (Level::Info, format!("over: {}", text::escape(why, true))),
@@ -91,13 +95,14 @@ fn packet_line(view: &View, event: &Event, packet: &Packet) -> (Level, String) {
                 Discard::Malformed
                 | Discard::BadFlags
                 | Discard::BacklogFull
-                | Discard::Fragment => Level::Warn,
+                | Discard::Fragment
+                | Discard::Header => Level::Warn,
                 // Every kernel sends such packets of its own accord.
                 Discard::NotForUs | Discard::BadAddress | Discard::Unsupported => Level::Debug,
             }
         }
         fate => {
-            line += &text::fate(Lang::En, fate, false)
+            line += &mark::fate(Lang::En, fate, false)
                 .map_or(String::new(), |fate| format!(", {fate}"));
             Level::Info
         }

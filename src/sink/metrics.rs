@@ -10,6 +10,7 @@
 //! | `tcplab_packets_total` | counter | `direction`, `transport`, `fate` | packets that came to the link: `delivered`, what a rule has made of them (`dropped`, `delayed`, `held`, `duplicated`, `rewritten`, `injected`), or why our stack discarded them |
 //! | `tcplab_released_total` | counter | `direction`, `fate` | packets that were delayed or held and went on, or were `dropped` after all |
 //! | `tcplab_payload_bytes_total` | counter | `direction`, `transport` | bytes of data in them, retransmissions included |
+//! | `tcplab_limits_total` | counter | `limit` | how often there was as much of something as there may be: `backlog`, `connections`, `exchanges`, `time-wait`, `fragments`, `gaps`, `waiting`, `icmp-errors`, `events` |
 //! | `tcplab_retransmissions_total` | counter | `cause` | segments of ours that were sent again: `timeout`, `duplicate-acks` |
 
 use super::Sink;
@@ -52,6 +53,7 @@ pub struct Metrics {
     released: Family<Released, Counter>,
     bytes: Family<Payload, Counter>,
     retransmissions: Family<Cause, Counter>,
+    limits: Family<Limit, Counter>,
     page: Page,
     /// The connections that there are, with their state and when they began.
     live: BTreeMap<FlowId, (TcpState, Instant)>,
@@ -107,6 +109,11 @@ struct Cause {
     cause: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limit {
+    limit: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
@@ -125,6 +132,7 @@ impl Metrics {
         let released = Family::default();
         let bytes = Family::default();
         let retransmissions = Family::default();
+        let limits = Family::default();
 
         let mut registry = Registry::with_prefix("tcplab");
         registry.register(
@@ -164,6 +172,11 @@ impl Metrics {
             "Segments sent again",
             retransmissions.clone(),
         );
+        registry.register(
+            "limits",
+            "How often there was as much of something as there may be",
+            limits.clone(),
+        );
         Metrics {
             handshakes,
             handshake_seconds,
@@ -174,6 +187,7 @@ impl Metrics {
             released,
             bytes,
             retransmissions,
+            limits,
             page: Page {
                 registry: Arc::new(registry),
             },
@@ -297,6 +311,10 @@ impl Sink for Metrics {
                     })
                     .inc();
             }
+            EventKind::Limited(limit, count) => {
+                let limit = limit.name();
+                self.limits.get_or_create(&Limit { limit }).inc_by(*count);
+            }
             EventKind::Asked(_) | EventKind::Note(_) => {}
         }
         Ok(())
@@ -382,7 +400,18 @@ mod tests {
         script.stray(b"", Fate::Held(RuleId(1)));
         script.stray(b"", Fate::Dropped(RuleId(1)));
         script.released(1, Fate::Dropped(RuleId::HAND), Release::Hand);
-        for event in &script.events {
+        let (at, flow, kind) = (
+            Instant::ZERO,
+            None,
+            EventKind::Limited(event::Limit::Backlog, 3),
+        );
+        let limited = Event {
+            number: 1,
+            at,
+            flow,
+            kind,
+        };
+        for event in script.events.iter().chain([&limited]) {
             metrics.event(&view, event).unwrap();
         }
         while let Some((side, event)) = sim.poll_event() {
@@ -410,6 +439,7 @@ mod tests {
             "tcplab_retransmissions_total{cause=\"timeout\"} 1",
             "tcplab_packets_total{direction=\"in\",transport=\"other\",fate=\"held\"} 1",
             "tcplab_released_total{direction=\"in\",fate=\"dropped\"} 1",
+            "tcplab_limits_total{limit=\"backlog\"} 3",
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }

@@ -26,6 +26,7 @@ pub(crate) use svg::escape;
 
 use super::Sink;
 use crate::event::Event;
+use crate::fault::RuleSet;
 use crate::view::View;
 use crate::words::Lang;
 use record::Record;
@@ -120,6 +121,10 @@ impl<W: Write> Report<W> {
 impl<W: Write> Sink for Report<W> {
     fn peers_are_asked(&mut self) {
         self.record.peers_are_asked();
+    }
+
+    fn rules_are(&mut self, rules: &RuleSet) {
+        self.record.rules_are(rules);
     }
 
     fn event(&mut self, view: &View, event: &Event) -> io::Result<()> {

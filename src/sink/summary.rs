@@ -39,7 +39,7 @@ pub fn write(
         }
     }
     totals(view, lang, screen, out)?;
-    decisions(view, rules, lang, screen, out)
+    list_rules(view, rules, lang, screen, out)
 }
 
 fn connection(
@@ -239,6 +239,13 @@ fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::
     if let Some(parts) = parts.into_iter().reduce(|all, part| all + &lang.also(part)) {
         lines.push(lang.without_flow(parts));
     }
+    let limits: Vec<String> = view
+        .limited()
+        .map(|(limit, count)| lang.limit_count(text::limit(lang, limit), count))
+        .collect();
+    if !limits.is_empty() {
+        lines.push(lang.limits_reached(lang.list(&limits)));
+    }
     for line in lines {
         for part in text::wrap_sentence(&line, screen.width.max(60)) {
             writeln!(out, "{part}")?;
@@ -249,13 +256,12 @@ fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::
 
 /// Each rule, and about how many packets it has decided. Of many rules only those that have; of
 /// knobs only those for all.
-fn decisions(
+pub(super) fn decisions(
     view: &View,
     rules: &RuleSet,
     lang: Lang,
-    screen: Screen,
-    out: &mut impl Write,
-) -> io::Result<()> {
+    unicode: bool,
+) -> Vec<(String, String)> {
     let packets = |id| lang.count(view.decided(id), Thing::Packet);
     let mut lines = Vec::new();
     for id in (1..=rules.len() as u32).map(RuleId) {
@@ -271,12 +277,23 @@ fn decisions(
         };
         lines.push((
             count,
-            lang.rule_text(id.0, text::escape(&rule.text, screen.unicode)),
+            lang.rule_text(id.0, text::escape(&rule.text, unicode)),
         ));
     }
     if view.decided(RuleId::HAND) > 0 {
         lines.push((packets(RuleId::HAND), lang.by_hand()));
     }
+    lines
+}
+
+fn list_rules(
+    view: &View,
+    rules: &RuleSet,
+    lang: Lang,
+    screen: Screen,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let lines = decisions(view, rules, lang, screen.unicode);
     if lines.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! Words and columns that all sinks share.
 
-use crate::event::{Cause, Direction, Discard, Fate, Opened, Opening, RuleId, Timer, Transport};
+use crate::event::{Cause, Direction, Discard, Limit, Opened, Opening, Timer, Transport};
 use crate::segment::{Body, Described, Notation};
 use crate::state::TcpState;
 use crate::view::{By, Ending, Flow, Means, Ours};
@@ -61,6 +61,21 @@ pub(crate) fn cause(lang: Lang, cause: Cause) -> String {
     }
 }
 
+/// What there is only so much of.
+pub(crate) fn limit(lang: Lang, limit: Limit) -> String {
+    match limit {
+        Limit::Backlog => lang.limit_backlog(),
+        Limit::Connections => lang.limit_connections(),
+        Limit::Exchanges => lang.limit_exchanges(),
+        Limit::TimeWait => lang.limit_time_wait(),
+        Limit::Fragments => lang.limit_fragments(),
+        Limit::Gaps => lang.limit_gaps(),
+        Limit::Waiting => lang.limit_waiting(),
+        Limit::IcmpErrors => lang.limit_icmp_errors(),
+        Limit::Events => lang.limit_events(),
+    }
+}
+
 /// Why a packet is discarded.
 pub(crate) fn discard(lang: Lang, why: Discard) -> String {
     match why {
@@ -70,34 +85,8 @@ pub(crate) fn discard(lang: Lang, why: Discard) -> String {
         Discard::BadFlags => lang.discard_bad_flags(),
         Discard::BacklogFull => lang.discard_backlog_full(),
         Discard::Fragment => lang.discard_fragment(),
+        Discard::Header => lang.discard_header(),
         Discard::Unsupported => lang.discard_unsupported(),
-    }
-}
-
-/// What became of a packet on the link, in a few words; `None` where it simply crossed.
-pub(crate) fn fate(lang: Lang, fate: &Fate, unicode: bool) -> Option<String> {
-    let times = if unicode { "×" } else { "x" };
-    Some(match *fate {
-        Fate::Delivered => return None,
-        Fate::Discarded(why) => lang.discarded_because(discard(lang, why)),
-        Fate::Dropped(rule) => lang.dropped_by(decider(lang, rule)),
-        Fate::Delayed(rule, time) => lang.held_back(span(time), decider(lang, rule)),
-        Fate::Held(rule) => lang.held_by(decider(lang, rule)),
-        Fate::Duplicated(rule, _) => {
-            let times = format!("{times}{}", fate.crossings());
-            lang.crosses(times, decider(lang, rule))
-        }
-        Fate::Rewritten(rule) => lang.rewritten_by(decider(lang, rule)),
-        Fate::Injected(RuleId::HAND) => lang.made_by_hand(),
-        Fate::Injected(rule) => lang.made_by_rule(rule.0),
-    })
-}
-
-/// Who has decided about a packet: `rule 3`, or `by hand`.
-pub(crate) fn decider(lang: Lang, rule: RuleId) -> String {
-    match rule {
-        RuleId::HAND => lang.by_hand(),
-        RuleId(number) => lang.by_rule(number),
     }
 }
 

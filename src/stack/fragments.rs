@@ -7,26 +7,36 @@
 mod tests;
 
 use crate::segment::IpHeader;
+use crate::stack::reply::{self, Problem};
 use crate::stack::table::FlowKey;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, Ipv6Packet, checksum};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 /// RFC 1122, section 3.3.2: "this timeout value MUST be … between 60 seconds and 120 seconds"; RFC 8200,
 /// section 4.5: 60 seconds.
 const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Packets that may be under way at once; the oldest makes room for a new one.
-const MAX_UNFINISHED: usize = 64;
+const MAX_UNFINISHED: usize = 1024;
+/// What a packet and each of its fragments take in memory besides their bytes, rounded up.
+const PACKET_COST: usize = 256;
+const FRAGMENT_COST: usize = 64;
 /// The most that 16 bits of length can say: of the whole packet in IPv4, of what follows the header in IPv6.
 const MAX_LENGTH: usize = 65_535;
 const IPV6_HEADER: usize = 40;
 
 /// Packets of which some fragments have arrived.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reassembler {
     /// The oldest first.
     unfinished: VecDeque<Unfinished>,
+    /// The most that they may take in memory, in bytes.
+    limit: usize,
+    /// What they take.
+    held: usize,
+    /// How many have made room for others.
+    displaced: u64,
 }
 
 #[derive(Debug)]
@@ -36,9 +46,13 @@ struct Unfinished {
     flow: Option<FlowKey>,
     /// The header of the first fragment as it will stand before the whole, once that fragment is here.
     header: Option<Vec<u8>>,
-    payload: Vec<u8>,
-    /// Which parts of `payload` are there: sorted, apart from each other.
-    present: Vec<(usize, usize)>,
+    /// What its sender is told should the rest not come: RFC 8200, section 4.5, "if the first fragment [...] has been
+    /// received", and RFC 792.
+    late: Option<Vec<u8>>,
+    /// What is there, by offset; nothing overlaps.
+    pieces: BTreeMap<usize, Vec<u8>>,
+    /// How many bytes that is.
+    len: usize,
     /// The length of the whole, once the last fragment is here.
     total: Option<usize>,
 }
@@ -59,11 +73,21 @@ pub(crate) enum Added {
     Waiting,
     /// It was the last one missing; this is the whole packet.
     Whole(Vec<u8>),
-    /// It can't be used, and neither can what it belongs to: it overlaps with another, or the whole would be too large.
-    Unusable,
+    /// It can't be used: it overlaps with another, or the whole would be too large. Whoever sent it may be told why.
+    Unusable(Option<Problem>),
 }
 
 impl Reassembler {
+    /// `limit` is the most memory that unfinished packets may take, in bytes.
+    pub(crate) fn new(limit: usize) -> Reassembler {
+        Reassembler {
+            unfinished: VecDeque::new(),
+            limit,
+            held: 0,
+            displaced: 0,
+        }
+    }
+
     /// Takes one fragment in. `flow` is what it belongs to, known only where it is the first; returned is what the
     /// packet belongs to as far as its first fragment has arrived.
     pub(crate) fn add(
@@ -73,52 +97,95 @@ impl Reassembler {
         ip: &IpHeader,
         flow: Option<FlowKey>,
     ) -> (Added, Option<FlowKey>) {
-        self.unfinished
-            .retain(|unfinished| unfinished.expires > now);
+        self.expire(now);
         let Some((fragment, piece)) = ip.fragment.zip(Piece::read(packet, ip)) else {
-            return (Added::Unusable, flow);
+            return (Added::Unusable(None), flow);
         };
+        if let Err(problem) = piece.check(ip.src.is_ipv4(), fragment.offset, fragment.more) {
+            // RFC 8200, section 4.5: "that fragment must be discarded"; what it belongs to may still become whole.
+            return (Added::Unusable(problem), flow);
+        }
         let key = Key {
             src: ip.src,
             dst: ip.dst,
             id: fragment.id,
             protocol: ip.src.is_ipv4().then_some(ip.protocol),
         };
-        let place = match self
-            .unfinished
-            .iter()
-            .position(|unfinished| unfinished.key == key)
-        {
-            Some(place) => place,
-            None => {
-                if self.unfinished.len() == MAX_UNFINISHED {
-                    self.unfinished.pop_front();
-                }
-                self.unfinished
-                    .push_back(Unfinished::new(key, now + REASSEMBLY_TIMEOUT));
-                self.unfinished.len() - 1
-            }
-        };
-        let unfinished = &mut self.unfinished[place];
+        let mut unfinished = self
+            .take(&key)
+            .unwrap_or_else(|| Unfinished::new(key, now + REASSEMBLY_TIMEOUT));
         unfinished.flow = unfinished.flow.or(flow);
         let flow = unfinished.flow;
+        let first = fragment.offset == 0 && unfinished.header.is_none();
         if unfinished
             .add(fragment.offset, fragment.more, piece)
             .is_err()
         {
             // RFC 8200, section 4.5 (after RFC 5722): with overlapping fragments, "reassembly of that packet
             // must be abandoned and all the fragments that have been received for that packet must be discarded".
-            self.unfinished.remove(place);
-            return (Added::Unusable, flow);
+            return (Added::Unusable(None), flow);
         }
-        if !unfinished.is_whole() {
-            return (Added::Waiting, flow);
+        if unfinished.is_whole() {
+            let packet = unfinished.into_packet();
+            return (packet.map_or(Added::Unusable(None), Added::Whole), flow);
         }
-        let packet = self
+        if first {
+            unfinished.late = reply::error(packet, Problem::Reassembly);
+        }
+        self.keep(unfinished);
+        (Added::Waiting, flow)
+    }
+
+    /// When [`expire`](Reassembler::expire) has something to do next.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.unfinished.front().map(|oldest| oldest.expires)
+    }
+
+    /// Gives up packets that have waited for too long; the ICMP errors about them.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let mut errors = Vec::new();
+        while self.next_expiry().is_some_and(|at| at <= now) {
+            errors.extend(self.pop().and_then(|unfinished| unfinished.late));
+        }
+        errors
+    }
+
+    /// How many packets have made room for others since this was asked last.
+    pub(crate) fn take_displaced(&mut self) -> u64 {
+        std::mem::take(&mut self.displaced)
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Unfinished> {
+        let place = self
             .unfinished
-            .remove(place)
-            .and_then(Unfinished::into_packet);
-        (packet.map_or(Added::Unusable, Added::Whole), flow)
+            .iter()
+            .rposition(|unfinished| unfinished.key == *key)?;
+        let unfinished = self.unfinished.remove(place)?;
+        self.held -= unfinished.cost();
+        Some(unfinished)
+    }
+
+    /// Keeps a packet; where there are too many, the oldest go. One that is alone may stay whatever it takes: 64 KiB and
+    /// what its fragments cost.
+    fn keep(&mut self, unfinished: Unfinished) {
+        self.held += unfinished.cost();
+        // They stay in the order in which they expire.
+        let place = self
+            .unfinished
+            .partition_point(|other| other.expires <= unfinished.expires);
+        self.unfinished.insert(place, unfinished);
+        while self.unfinished.len() > MAX_UNFINISHED
+            || self.held > self.limit && self.unfinished.len() > 1
+        {
+            self.pop();
+            self.displaced += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Unfinished> {
+        let oldest = self.unfinished.pop_front()?;
+        self.held -= oldest.cost();
+        Some(oldest)
     }
 }
 
@@ -154,6 +221,21 @@ impl Piece<'_> {
             payload: packet.get(at + 8..)?,
         })
     }
+
+    /// Whether a fragment can be one at all; if not, what its sender is told (RFC 8200, section 4.5).
+    fn check(&self, v4: bool, offset: usize, more: bool) -> Result<(), Option<Problem>> {
+        const PAYLOAD_LENGTH: usize = 4;
+        if more && (self.payload.is_empty() || !self.payload.len().is_multiple_of(8)) {
+            return Err((!v4).then_some(Problem::parameter(0, PAYLOAD_LENGTH)));
+        }
+        let uncounted = if v4 { 0 } else { IPV6_HEADER };
+        if offset + self.payload.len() + self.header.len() - uncounted > MAX_LENGTH {
+            // The fragment header begins where the others end.
+            let offset_field = self.header.len() + 2;
+            return Err((!v4).then_some(Problem::parameter(0, offset_field)));
+        }
+        Ok(())
+    }
 }
 
 impl Unfinished {
@@ -163,65 +245,59 @@ impl Unfinished {
             expires,
             flow: None,
             header: None,
-            payload: Vec::new(),
-            present: Vec::new(),
+            late: None,
+            pieces: BTreeMap::new(),
+            len: 0,
             total: None,
         }
     }
 
     fn add(&mut self, offset: usize, more: bool, piece: Piece<'_>) -> Result<(), ()> {
         let end = offset + piece.payload.len();
-        if more && (piece.payload.is_empty() || !piece.payload.len().is_multiple_of(8)) {
+        if self.total.is_some_and(|total| end > total) {
             return Err(());
         }
-        let uncounted = if self.key.src.is_ipv4() {
-            0
-        } else {
-            IPV6_HEADER
-        };
-        if end + piece.header.len() - uncounted > MAX_LENGTH
-            || self.total.is_some_and(|total| end > total)
+        let before = self.pieces.range(..end).next_back();
+        if let Some((&from, there)) = before
+            && from + there.len() > offset
         {
-            return Err(());
-        }
-        // The very same fragment may come twice; nothing else may overlap.
-        if self.present.contains(&(offset, end)) && self.payload[offset..end] == *piece.payload {
-            return Ok(());
-        }
-        if self
-            .present
-            .iter()
-            .any(|&(from, to)| offset < to && from < end)
-        {
-            return Err(());
+            // The very same fragment may come twice; nothing else may overlap.
+            return match from == offset && there == piece.payload {
+                true => Ok(()),
+                false => Err(()),
+            };
         }
         if !more {
-            if self.total.is_some() || self.payload.len() > end {
+            if self.total.is_some() || self.pieces.range(end..).next().is_some() {
                 return Err(());
             }
             self.total = Some(end);
         }
-        if self.payload.len() < end {
-            self.payload.resize(end, 0);
-        }
-        self.payload[offset..end].copy_from_slice(piece.payload);
-        self.present.push((offset, end));
+        self.len += piece.payload.len();
+        self.pieces.insert(offset, piece.payload.to_vec());
         if offset == 0 {
             self.header = Some(piece.header);
         }
         Ok(())
     }
 
+    /// Bytes of memory.
+    fn cost(&self) -> usize {
+        let late = self.late.as_ref().map_or(0, Vec::len);
+        PACKET_COST + late + self.len + self.pieces.len() * FRAGMENT_COST
+    }
+
     fn is_whole(&self) -> bool {
         // Nothing overlaps, so nothing is missing when the lengths add up.
-        let present: usize = self.present.iter().map(|&(from, to)| to - from).sum();
-        self.header.is_some() && self.total == Some(present)
+        self.header.is_some() && self.total == Some(self.len)
     }
 
     fn into_packet(self) -> Option<Vec<u8>> {
         let mut packet = self.header?;
         let header_len = packet.len();
-        packet.extend_from_slice(&self.payload);
+        for piece in self.pieces.values() {
+            packet.extend_from_slice(piece);
+        }
         let len = packet.len();
         if self.key.src.is_ipv4() {
             let mut view = Ipv4Packet::new_unchecked(&mut packet[..]);

@@ -28,8 +28,10 @@
 //! | a SYN without MSS, over IPv6 | assumes 536 | assumes 1,220 (RFC 9293, section 3.7.1) |
 //! | data of a peer whose MSS is larger than ours | acknowledges too late | every second full segment (section 3.8.6.3) |
 //! | data behind gaps | tells of one island, sometimes | SACK of up to four, in each ACK (RFC 2018, section 4) |
+//! | timestamps | zeros, and any are echoed | RFC 7323, with PAWS |
 //! | duplicate ACKs of a FIN | never sends it again | sends it again (RFC 5681, section 3.2) |
 //! | a window too small to be worth it | uses it | waits for more (RFC 9293, section 3.8.6.2.1) |
+//! | room for a few bytes more | tells it | tells it once it is worth it (section 3.8.6.2.2) |
 //! | a window of zero | probes it at once | probes it after the retransmission timeout (section 3.8.6.1) |
 //! | an ACK that is due while Nagle's algorithm holds data back | sends both | sends the ACK (section 3.7.4) |
 
@@ -40,6 +42,7 @@ mod sending;
 
 pub(crate) use sending::{Advice, Flight};
 
+use super::stamps::{self, Stamps};
 use crate::event::Opening;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::state::TcpState;
@@ -71,6 +74,9 @@ pub(crate) struct Guard {
     /// Eff.snd.MSS of RFC 9293, section 3.7.1.
     mss: u16,
     sending: Sending,
+    stamps: Stamps,
+    /// Whether we offer timestamps.
+    timestamps: bool,
     /// Duplicate ACKs of our FIN, alone in flight.
     duplicates: u8,
 }
@@ -99,6 +105,33 @@ pub(crate) struct Known {
     pub(crate) finished: bool,
     /// Bytes in the send buffer, in flight or waiting.
     pub(crate) queued: usize,
+}
+
+/// The window that was told last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// Its highest right edge so far.
+    pub(crate) edge: Option<SeqNumber>,
+    pub(crate) scale: u8,
+    /// The size of the receive buffer in bytes.
+    pub(crate) buffer: u32,
+    pub(crate) own_mss: u16,
+}
+
+impl Told {
+    /// RFC 9293, section 3.8.6.2.2: the right edge stays where it is until it can move by "min [...] Fr * RCV.BUFF, Eff.snd.MSS",
+    /// where Fr is 1/2. As long as a full segment fits, no window is silly.
+    fn window(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
+        let Some(edge) = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge)) else {
+            return field;
+        };
+        let worth = u32::from(self.own_mss).min(self.buffer / 2);
+        let (left, new) = (edge.since(rcv_nxt), u32::from(field) << self.scale);
+        if left >= worth || new <= left || new - left >= worth {
+            return field;
+        }
+        (left >> self.scale) as u16
+    }
 }
 
 /// What becomes of a segment.
@@ -137,21 +170,49 @@ impl Guard {
             TcpState::Listen | TcpState::SynSent => open(segment, known),
             _ if segment.flags.contains(Flags::RST) => self.judge_reset(now, segment, known),
             _ if segment.flags.contains(Flags::SYN) => self.judge_syn(now, segment, known),
+            _ if self.stamps.rejects(now, segment) => self.challenge(now),
             // RFC 9293, section 3.10.7.4: "if the ACK bit is off, drop the segment and return".
             _ if !segment.flags.contains(Flags::ACK) => Verdict::Ignore,
             _ => self.judge_text(now, segment, known),
         }
     }
 
+    /// The guard of a connection that offers timestamps, whose clock is moved by `offset`.
+    pub(crate) fn new(offset: u32) -> Guard {
+        Guard {
+            stamps: Stamps::new(offset),
+            timestamps: true,
+            ..Guard::default()
+        }
+    }
+
     /// The peer's SYN counts.
-    pub(crate) fn synchronize(&mut self, syn: &Segment, v6: bool, own_mss: u16) {
+    pub(crate) fn synchronize(&mut self, now: Instant, syn: &Segment, known: &Known) {
+        self.stamps.synchronize(now, syn, self.timestamps);
         self.sack = syn.sack_permitted();
-        let default = if v6 { DEFAULT_MSS_V6 } else { DEFAULT_MSS_V4 };
+        let default = if known.v6 {
+            DEFAULT_MSS_V6
+        } else {
+            DEFAULT_MSS_V4
+        };
         let mss = syn
             .max_segment_size()
             .filter(|&mss| mss > 0)
             .unwrap_or(default);
-        self.mss = mss.min(own_mss);
+        let options = self.options_len() as u16;
+        self.mss = mss.min(known.own_mss).saturating_sub(options);
+    }
+
+    /// Whether data was not taken since this was asked last because there were too many gaps.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        self.islands
+            .as_mut()
+            .is_some_and(|islands| islands.take_refused())
+    }
+
+    /// The path carries no larger segments than these.
+    pub(crate) fn narrow(&mut self, mss: u16) {
+        self.mss = self.mss.min(mss);
     }
 
     /// Says what is to be done before smoltcp may send, where data is in the send buffer.
@@ -170,20 +231,61 @@ impl Guard {
     }
 
     /// Completes a packet of `len` bytes that smoltcp has made, in a room as large as the MTU; its new length.
-    pub(crate) fn complete(&self, room: &mut [u8], len: usize, src: IpAddr) -> usize {
-        let Some(islands) = self.islands.as_deref().filter(|_| self.sack) else {
-            return len;
-        };
+    pub(crate) fn complete(
+        &mut self,
+        now: Instant,
+        room: &mut [u8],
+        len: usize,
+        src: IpAddr,
+        before: &Told,
+    ) -> usize {
         let offset = if src.is_ipv4() { 20 } else { 40 };
         let segment = TcpPacket::new_unchecked(&room[offset..len]);
-        let bare = segment.ack() && !segment.syn() && !segment.fin() && !segment.rst();
-        if !bare || !segment.payload().is_empty() {
+        let (syn, ack) = (segment.syn(), segment.ack());
+        let rcv_nxt = SeqNumber(segment.ack_number().0 as u32);
+        let empty = segment.payload().is_empty();
+        let told = ack && empty && !syn && !segment.fin() && !segment.rst();
+        let islands = self.islands.as_deref().filter(|_| self.sack && told);
+        if ack {
+            self.stamps.acknowledged(rcv_nxt);
+        }
+        if ack && !syn && !segment.rst() {
+            let field = before.window(rcv_nxt, segment.window_len());
+            TcpPacket::new_unchecked(&mut room[offset..len]).set_window_len(field);
+        }
+        if syn {
+            options::stamp_syn(&mut room[offset..len], self.stamps.values(now, ack));
             return len;
         }
-        let rcv_nxt = SeqNumber(segment.ack_number().0 as u32);
+        if !self.stamps.is_on() && islands.is_none() {
+            return len;
+        }
         let mut options = Options::new();
-        options.sack(islands.blocks(rcv_nxt, MAX_BLOCKS));
+        if self.stamps.is_on() {
+            options.stamps(self.stamps.values(now, ack));
+        }
+        if !empty {
+            options.replace(&mut room[offset..len]);
+            return len;
+        }
+        if let Some(islands) = islands {
+            options.sack(islands.blocks(rcv_nxt, MAX_BLOCKS));
+        }
         options.put(room, src)
+    }
+
+    /// The bytes of options in a segment with data.
+    pub(crate) fn options_len(&self) -> usize {
+        if self.stamps.is_on() {
+            stamps::LEN.into()
+        } else {
+            0
+        }
+    }
+
+    /// The timestamps of the connection.
+    pub(crate) fn stamps(&self) -> &Stamps {
+        &self.stamps
     }
 
     /// Whether a FIN waits for data that comes before it.
@@ -242,6 +344,9 @@ impl Guard {
         self.sending.saw_window();
         self.max_window = self.max_window.max(known.snd_wnd);
         let acceptable = known.accepts(segment);
+        if acceptable {
+            self.stamps.note(now, segment);
+        }
         let (mut ack, mut window) = (segment.ack, segment.window);
         if known.state == TcpState::SynReceived {
             // One that acknowledges something else is answered with a reset by smoltcp.
@@ -320,7 +425,8 @@ impl Guard {
         if known.finished {
             // Section 3.10.7.4, of the states after the peer's FIN: "This should not occur [...]. Ignore the segment
             // text."
-            return match known.rcv_nxt.before(end) {
+            let more = known.rcv_nxt.before(end) || segment.flags.contains(Flags::FIN);
+            return match more {
                 true => (known.rcv_nxt, Flags::ACK, 0..0),
                 false => whole,
             };

@@ -2,6 +2,7 @@
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
+use smoltcp::time::{Duration, Instant};
 
 /// One socket in a set of its own.
 pub(crate) struct Pooled {
@@ -13,22 +14,38 @@ pub(crate) struct Pooled {
 ///
 /// smoltcp does not give a socket's buffers back, so whole sockets are kept: `listen` and `connect` reset one
 /// that is closed. They forget all but what a connection in trouble leaves behind (the count of duplicate
-/// ACKs, a fast retransmission that never left), so only sockets whose connection ended in order come
-/// back here.
+/// ACKs, a fast retransmission that never left), so only sockets whose connection saw none come back here.
+///
+/// A buffer is zero bytes that the operating system has not provided yet: it costs what was written to it. So what
+/// free sockets cost is what their connections have used, and of that only so much is kept; and what was not needed for
+/// a while is given back altogether.
 pub(crate) struct Pool {
-    free: Vec<Pooled>,
+    /// With how much of its buffers was used, in bytes.
+    free: Vec<(Pooled, usize)>,
+    /// The sum of that.
+    used: usize,
     buffer: usize,
+    /// The fewest that were free since `since`.
+    spare: usize,
+    since: Instant,
 }
 
-/// More free sockets than this are not kept.
-const MAX_FREE: usize = 1024;
+/// More free sockets than these are not kept, nor more than so many bytes of used buffers, except for a few.
+const MAX_FREE: usize = 4096;
+const MAX_USED: usize = 64 << 20;
+const FEW: usize = 64;
+/// What was not needed for so long is given back.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Pool {
     /// `buffer` is the size of each buffer, one for sending and one for receiving, in bytes.
     pub(crate) fn new(buffer: usize) -> Pool {
         Pool {
             free: Vec::new(),
+            used: 0,
             buffer,
+            spare: 0,
+            since: Instant::ZERO,
         }
     }
 
@@ -36,8 +53,11 @@ impl Pool {
     /// where it differs from the pool's; such a socket is made for one connection.
     pub(crate) fn take(&mut self, buffer: Option<usize>) -> Pooled {
         let buffer = buffer.unwrap_or(self.buffer);
-        let kept = (buffer == self.buffer).then(|| self.free.pop()).flatten();
-        let mut pooled = kept.unwrap_or_else(|| {
+        let free = match buffer == self.buffer {
+            true => self.take_free(),
+            false => None,
+        };
+        let mut pooled = free.unwrap_or_else(|| {
             let buffer = || SocketBuffer::new(vec![0; buffer]);
             let mut sockets = SocketSet::new(Vec::with_capacity(1));
             let handle = sockets.add(Socket::new(buffer(), buffer()));
@@ -48,14 +68,93 @@ impl Pool {
         pooled
     }
 
-    /// Takes a socket back whose connection ended in order.
-    pub(crate) fn put_back(&mut self, mut pooled: Pooled) {
+    fn take_free(&mut self) -> Option<Pooled> {
+        let (pooled, used) = self.free.pop()?;
+        self.used -= used;
+        self.spare = self.spare.min(self.free.len());
+        Some(pooled)
+    }
+
+    /// Takes a socket back whose connection saw no trouble. Through its buffers went `bytes`.
+    pub(crate) fn put_back(&mut self, mut pooled: Pooled, bytes: [u64; 2]) {
+        let used = bytes.map(|bytes| bytes.min(self.buffer as u64) as usize);
+        let used = used.iter().sum();
+        let room = self.free.len() < MAX_FREE && self.used + used <= MAX_USED;
         let socket = pooled.sockets.get_mut::<Socket>(pooled.handle);
+        let made_for_one = socket.recv_capacity() != self.buffer;
+        if made_for_one || !room && self.free.len() >= FEW {
+            return;
+        }
         if socket.state() != State::Closed {
             socket.abort();
         }
-        if self.free.len() < MAX_FREE && socket.recv_capacity() == self.buffer {
-            self.free.push(pooled);
+        self.used += used;
+        self.free.push((pooled, used));
+    }
+
+    /// When to call [`give_back`](Pool::give_back) next; `None` where there is little to give back.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        (self.free.len() > FEW).then(|| self.since + PATIENCE)
+    }
+
+    /// Gives back what was not needed for a while, but for a few sockets.
+    pub(crate) fn give_back(&mut self, now: Instant) {
+        if self.next().is_none_or(|at| now < at) {
+            return;
         }
+        let surplus = self.spare.min(self.free.len() - FEW);
+        // Those that were taken last are at the end, and what is not needed is at the beginning.
+        for (_, used) in self.free.drain(..surplus) {
+            self.used -= used;
+        }
+        self.free.shrink_to(2 * self.free.len());
+        self.spare = self.free.len();
+        self.since = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many sockets as that, all in use at once and then given back.
+    fn pool(count: usize, buffer: usize) -> Pool {
+        let mut pool = Pool::new(buffer);
+        let sockets: Vec<Pooled> = (0..count).map(|_| pool.take(None)).collect();
+        for socket in sockets {
+            pool.put_back(socket, [1, 1 << 40]);
+        }
+        pool
+    }
+
+    #[test]
+    fn used_buffers_are_kept_up_to_a_limit() {
+        #[track_caller]
+        fn check(count: usize, buffer: usize, expected: usize) {
+            assert_eq!(pool(count, buffer).free.len(), expected);
+        }
+        check(10, 1024, 10);
+        check(MAX_FREE + 1, 1024, MAX_FREE);
+        check(FEW + 1, MAX_USED, FEW);
+        check(100, MAX_USED / 80, 79);
+    }
+
+    #[test]
+    fn what_was_not_needed_for_a_while_is_given_back() {
+        let mut pool = pool(200, 1024);
+        let at = |seconds| Instant::from_secs(seconds);
+        let first = pool.next().unwrap();
+        pool.give_back(first);
+        assert_eq!(pool.free.len(), 200, "they were needed just before");
+        let taken: Vec<Pooled> = (0..100).map(|_| pool.take(None)).collect();
+        for socket in taken {
+            pool.put_back(socket, [1, 1]);
+        }
+        pool.give_back(first + Duration::from_secs(9));
+        assert_eq!(pool.free.len(), 200, "it is not time yet");
+        pool.give_back(first + PATIENCE);
+        assert_eq!(pool.free.len(), 100, "so many were needed");
+        pool.give_back(at(1_000));
+        assert_eq!((pool.free.len(), pool.next()), (FEW, None));
     }
 }

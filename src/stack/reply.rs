@@ -7,12 +7,11 @@
 #[cfg(test)]
 mod tests;
 
-use crate::segment::{Described, Flags, Icmp, Segment, SeqNumber, TcpOption};
+use crate::segment::{Body, Described, Flags, Icmp, Segment, SeqNumber, TcpOption, describe};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    Icmpv4DstUnreachable, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Repr, IpProtocol, IpRepr,
-    Ipv4Packet, Ipv4Repr, Ipv6Packet, Ipv6Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
-    TcpTimestampRepr, UdpPacket, UdpRepr,
+    Icmpv4Repr, Icmpv6Repr, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl, TcpPacket,
+    TcpRepr, TcpSeqNumber, TcpTimestampRepr, UdpPacket, UdpRepr,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -37,18 +36,51 @@ pub(crate) fn reset(local: SocketAddr, peer: SocketAddr, segment: &Segment) -> O
         Some(ack) => (ack, None),
         None => (SeqNumber(0), Some(segment.end())),
     };
-    Some(empty_segment(local, peer, TcpControl::Rst, seq, ack, 0))
+    Some(reset_with(local, peer, seq, ack))
 }
 
-/// A bare acknowledgment.
-pub(crate) fn acknowledgment(
+fn reset_with(
     local: SocketAddr,
     peer: SocketAddr,
     seq: SeqNumber,
-    ack: SeqNumber,
-    window: u16,
+    ack: Option<SeqNumber>,
 ) -> Vec<u8> {
-    empty_segment(local, peer, TcpControl::None, seq, Some(ack), window)
+    let reset = Segment {
+        src_port: local.port(),
+        dst_port: peer.port(),
+        seq,
+        ack: ack.unwrap_or_default(),
+        flags: Flags(Flags::RST.0 | ack.map_or(0, |_| Flags::ACK.0)),
+        window: 0,
+        urgent: 0,
+        options: Vec::new(),
+        payload: 0..0,
+        checksum_ok: true,
+    };
+    segment(local, peer, &reset, &[])
+}
+
+/// A bare acknowledgment with these options.
+pub(crate) fn acknowledgment(
+    local: SocketAddr,
+    peer: SocketAddr,
+    (seq, ack): (SeqNumber, SeqNumber),
+    window: u16,
+    options: Vec<TcpOption>,
+) -> Vec<u8> {
+    let acknowledgment = Segment {
+        src_port: local.port(),
+        dst_port: peer.port(),
+        seq,
+        ack,
+        flags: Flags::ACK,
+        window,
+        urgent: 0,
+        options,
+        payload: 0..0,
+        checksum_ok: true,
+    };
+    segment(local, peer, &acknowledgment, &[])
 }
 
 /// A segment as it is described, with this payload. Of its options those of a handshake and the timestamps count.
@@ -84,31 +116,6 @@ pub(crate) fn segment(
         payload,
     };
     emit(src.ip(), dst.ip(), &repr)
-}
-
-fn empty_segment(
-    local: SocketAddr,
-    peer: SocketAddr,
-    control: TcpControl,
-    seq: SeqNumber,
-    ack: Option<SeqNumber>,
-    window_len: u16,
-) -> Vec<u8> {
-    let repr = TcpRepr {
-        src_port: local.port(),
-        dst_port: peer.port(),
-        control,
-        seq_number: TcpSeqNumber(seq.0 as i32),
-        ack_number: ack.map(|ack| TcpSeqNumber(ack.0 as i32)),
-        window_len,
-        window_scale: None,
-        max_seg_size: None,
-        sack_permitted: false,
-        sack_ranges: [None; 3],
-        timestamp: None,
-        payload: &[],
-    };
-    emit(local.ip(), peer.ip(), &repr)
 }
 
 fn emit(src: IpAddr, dst: IpAddr, repr: &TcpRepr<'_>) -> Vec<u8> {
@@ -182,43 +189,60 @@ pub(crate) fn echo_reply(arrived: &[u8], described: &Described, icmp: &Icmp) -> 
     }
 }
 
-/// Says that nobody has the port that a UDP datagram was sent to.
-pub(crate) fn port_unreachable(arrived: &[u8]) -> Option<Vec<u8>> {
-    match arrived.first()? >> 4 {
-        4 => {
-            let ip = Ipv4Packet::new_checked(arrived).ok()?;
-            let header = Ipv4Repr::parse(&ip, &ChecksumCapabilities::ignored()).ok()?;
-            // IP header, ICMP header, and the IP header of the packet spoken of.
-            let data = cut(ip.payload(), ICMPV4_ERROR_MAX - 20 - 8 - 20);
-            let reason = Icmpv4DstUnreachable::PortUnreachable;
-            let repr = Icmpv4Repr::DstUnreachable {
-                reason,
-                header,
-                data,
-            };
-            Some(icmpv4(
-                header.dst_addr.into(),
-                header.src_addr.into(),
-                &repr,
-            ))
-        }
-        6 => {
-            let ip = Ipv6Packet::new_checked(arrived).ok()?;
-            let header = Ipv6Repr::parse(&ip).ok()?;
-            let data = cut(ip.payload(), ICMPV6_ERROR_MAX - 40 - 8 - 40);
-            let reason = Icmpv6DstUnreachable::PortUnreachable;
-            let repr = Icmpv6Repr::DstUnreachable {
-                reason,
-                header,
-                data,
-            };
-            Some(icmpv6(
-                header.dst_addr.into(),
-                header.src_addr.into(),
-                &repr,
-            ))
-        }
-        _ => None,
+/// What an ICMP error says, in the words of both versions of IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// Nobody has the port that a UDP datagram was sent to.
+    Port,
+    /// Nobody speaks the protocol that an IPv4 packet carries.
+    Protocol,
+    /// A header is wrong: the code where it is IPv6, and at which byte of the packet.
+    Parameter { code: u8, pointer: usize },
+    /// The rest of a packet did not come in time.
+    Reassembly,
+}
+
+impl Problem {
+    pub(crate) const fn parameter(code: u8, pointer: usize) -> Problem {
+        Problem::Parameter { code, pointer }
+    }
+}
+
+/// The ICMP error about a packet that has arrived for us; `None` where none may be sent.
+///
+/// RFC 1122, section 3.2.2: an ICMP error "MUST NOT be sent as the result of receiving: an ICMP error message, [...] a
+/// non-initial fragment"; RFC 4443, section 2.4 (e), likewise. Neither is it about what was sent to or from anything but
+/// one host: such packets are discarded before.
+pub(crate) fn error(about: &[u8], problem: Problem) -> Option<Vec<u8>> {
+    let described = describe(about);
+    let ip = described.ip?;
+    let v4 = ip.src.is_ipv4();
+    let is_error = match &described.body {
+        Body::Icmp(icmp) => is_error(v4, icmp.kind),
+        _ => false,
+    };
+    if is_error || ip.fragment.is_some_and(|fragment| fragment.offset != 0) {
+        return None;
+    }
+    let (in_v4, in_v6, rest) = match problem {
+        Problem::Port => ((3, 3), (1, 4), 0),
+        // IPv6 says that of its headers.
+        Problem::Protocol => ((3, 2), (4, 1), 0),
+        Problem::Parameter { code, pointer } if v4 => ((12, code), (4, code), pointer << 24),
+        Problem::Parameter { code, pointer } => ((12, code), (4, code), pointer),
+        Problem::Reassembly => ((11, 1), (3, 1), 0),
+    };
+    // A packet can be padded on its way.
+    let about = about.get(..ip.total_len).unwrap_or(about);
+    icmp_error(about, in_v4, in_v6, rest as u32)
+}
+
+/// Whether an ICMP message of this type must not be answered with an error (RFC 1122, section 3.2.2; RFC 4443, section
+/// 2.4 (e): errors and redirects).
+fn is_error(v4: bool, kind: u8) -> bool {
+    match v4 {
+        true => matches!(kind, 3 | 4 | 5 | 11 | 12),
+        false => kind < 128 || kind == 137,
     }
 }
 
@@ -263,7 +287,7 @@ pub(crate) fn forged_reset(
     seq: SeqNumber,
     ack: SeqNumber,
 ) -> Vec<u8> {
-    empty_segment(src, dst, TcpControl::Rst, seq, Some(ack), 0)
+    reset_with(src, dst, seq, Some(ack))
 }
 
 fn cut(data: &[u8], max: usize) -> &[u8] {

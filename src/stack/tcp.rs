@@ -18,6 +18,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{
     HardwareAddress, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpCidr, TCP_HEADER_LEN, TcpPacket,
 };
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
 
@@ -29,9 +30,15 @@ const DEFAULT_MSS: u16 = 536;
 const MIN_MSS: u16 = 48;
 
 /// The shared part of all connections.
+///
+/// smoltcp reads the MTU once, when an interface is made, and makes segments that fit it. So the connections whose path
+/// carries less have an interface of their own, one for each MTU.
 pub(crate) struct Tcp {
     iface: Interface,
+    narrow: BTreeMap<u16, Interface>,
     wire: Wire,
+    addresses: Vec<IpCidr>,
+    seed: u64,
 }
 
 /// What packets are made for.
@@ -44,6 +51,12 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// The same for a path that carries less.
+    pub(crate) fn narrowed(self, path: Option<u16>) -> Wire {
+        let mtu = path.map_or(self.mtu, |path| self.mtu.min(path.into()));
+        Wire { mtu, ..self }
+    }
+
     /// Bytes of the largest packet that is made.
     pub(crate) fn largest(self) -> usize {
         if self.offload { LARGEST } else { self.mtu }
@@ -61,6 +74,7 @@ impl Wire {
         self,
         peer: IpAddr,
         announced: Option<u16>,
+        options: usize,
         payload: usize,
     ) -> Option<NonZeroU16> {
         let ip_header_len = match peer {
@@ -69,6 +83,7 @@ impl Wire {
         };
         let announced = announced.filter(|&mss| mss != 0).unwrap_or(DEFAULT_MSS);
         let mss = announced.max(MIN_MSS).min(self.mss(ip_header_len));
+        let mss = mss.saturating_sub(options as u16);
         NonZeroU16::new(mss).filter(|mss| self.offload && payload > usize::from(mss.get()))
     }
 }
@@ -76,24 +91,28 @@ impl Wire {
 impl Tcp {
     /// `addresses` are those an active open may come from.
     pub(crate) fn new(wire: Wire, addresses: &[IpCidr], seed: u64) -> Tcp {
-        let mut config = Config::new(HardwareAddress::Ip);
-        config.random_seed = seed;
-        let mut port = Port {
+        Tcp {
+            iface: interface(wire, addresses, seed),
+            narrow: BTreeMap::new(),
             wire,
-            arrived: None,
-            room: &mut [],
-            filled: None,
-        };
-        let mut iface = Interface::new(config, &mut port, Instant::ZERO);
-        // Which addresses are ours is decided before a segment gets here.
-        iface.set_any_ip(true);
-        iface.update_ip_addrs(|list| {
-            for address in addresses {
-                // Further addresses only widen the choice of a source; the list has room for two.
-                let _ = list.push(*address);
-            }
-        });
-        Tcp { iface, wire }
+            addresses: addresses.to_vec(),
+            seed,
+        }
+    }
+
+    /// The interface of connections whose path carries packets of `path` bytes, where that is less than our MTU.
+    fn iface(&mut self, path: Option<u16>) -> &mut Interface {
+        // A device that cuts packets gets them as they are.
+        match path.filter(|_| !self.wire.offload) {
+            None => &mut self.iface,
+            Some(mtu) => self.narrow.entry(mtu).or_insert_with(|| {
+                let wire = Wire {
+                    mtu: mtu.into(),
+                    ..self.wire
+                };
+                interface(wire, &self.addresses, self.seed)
+            }),
+        }
     }
 
     /// Hands one segment to the connection in `sockets`. The answer that it may make at once is written to
@@ -116,11 +135,12 @@ impl Tcp {
         port.filled
     }
 
-    /// Lets the connection in `sockets` send at most one packet, or notice that a timer went off. The packet
-    /// is written to `room`, which must have space for [the largest](Wire::largest); its length is returned.
+    /// Lets the connection in `sockets` send at most one packet, or notice that a timer went off. `path` is the MTU of its
+    /// path, where that is less than ours. The packet is written to `room`, which must have space for [the largest](Wire::largest); its length is returned.
     pub(crate) fn egress(
         &mut self,
         now: Instant,
+        path: Option<u16>,
         sockets: &mut SocketSet<'static>,
         room: &mut [u8],
     ) -> Option<usize> {
@@ -130,7 +150,7 @@ impl Tcp {
             room,
             filled: None,
         };
-        self.iface.poll_egress(now, &mut port, sockets);
+        self.iface(path).poll_egress(now, &mut port, sockets);
         let len = port.filled?;
         if self.wire.offload {
             announce(&mut room[..len], self.wire);
@@ -142,9 +162,10 @@ impl Tcp {
     pub(crate) fn poll_at(
         &mut self,
         now: Instant,
+        path: Option<u16>,
         sockets: &SocketSet<'static>,
     ) -> Option<Instant> {
-        self.iface.poll_at(now, sockets)
+        self.iface(path).poll_at(now, sockets)
     }
 
     /// Begins an active open.
@@ -159,6 +180,27 @@ impl Tcp {
             .get_mut::<tcp::Socket>(handle)
             .connect(self.iface.context(), peer, local)
     }
+}
+
+fn interface(wire: Wire, addresses: &[IpCidr], seed: u64) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    let mut port = Port {
+        wire,
+        arrived: None,
+        room: &mut [],
+        filled: None,
+    };
+    let mut iface = Interface::new(config, &mut port, Instant::ZERO);
+    // Which addresses are ours is decided before a segment gets here.
+    iface.set_any_ip(true);
+    iface.update_ip_addrs(|list| {
+        for address in addresses {
+            // Further addresses only widen the choice of a source; the list has room for two.
+            let _ = list.push(*address);
+        }
+    });
+    iface
 }
 
 /// A device that carries one packet each way.

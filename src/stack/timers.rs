@@ -83,6 +83,16 @@ impl Timers {
     }
 }
 
+/// The earlier of two moments that may not come. Written out, as this is asked for every packet, and a chain of iterators
+/// took a thousand instructions for it.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, None) => one,
+        (None, other) => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

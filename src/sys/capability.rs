@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use nix::errno::Errno;
+use nix::libc;
+
 /// Configure interfaces, make TUNs.
 pub(super) const NET_ADMIN: u32 = 12;
 /// Make namespaces and mounts, among much else.
@@ -22,6 +25,44 @@ fn effective(status: &str) -> Option<u64> {
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Empties the bounding set of this thread, as far as it may: without CAP_SETPCAP it stays, and so do the few who hold no
+/// capability (capabilities(7)).
+pub(super) fn clear_bounding_set() -> Result<(), Errno> {
+    for capability in 0..64 {
+        // SAFETY: the call takes numbers and changes nothing but the bounding set.
+        let done = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+        match Errno::result(done) {
+            Ok(_) => {}
+            Err(Errno::EPERM) => return Ok(()),
+            // Beyond the last one that the kernel knows.
+            Err(Errno::EINVAL) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Gives up every capability of this thread: permitted, effective, inheritable and ambient.
+pub(super) fn clear() -> Result<(), Errno> {
+    /// As linux/capability.h has it.
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    // Two of effective, permitted, inheritable: for capabilities below 32 and from there on. The ambient set holds nothing
+    // that is not both permitted and inheritable.
+    let none = [[0_u32; 3]; 2];
+    // SAFETY: capset(2) reads a header and two structures of three numbers each, which live until it returns.
+    let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    Errno::result(done).map(drop)
 }
 
 #[cfg(test)]

@@ -27,42 +27,55 @@ const PAUSE: Duration = Duration::from_millis(50);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
+/// An address at which a page will be served. Who asks for it already waits.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
 /// Serves one page until it is dropped.
 pub struct PageServer {
     listener: TcpListener,
-    address: SocketAddr,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 type Page = Arc<dyn Fn() -> String + Send + Sync>;
 
-impl PageServer {
-    /// Begins to serve `page` at `/metrics` of `address`. Make the [`Waiter`](super::wait::Waiter) first: signals shall
-    /// not go to the threads that this starts.
+impl Bound {
+    /// Listens to `address`. No thread runs before [`serve`](Bound::serve): privileges can be given up in between.
     ///
     /// # Errors
-    /// When the address can't be listened to, or no thread started.
-    pub fn start(
-        address: SocketAddr,
-        page: impl Fn() -> String + Send + Sync + 'static,
-    ) -> io::Result<PageServer> {
+    /// When the address can't be listened to.
+    pub fn new(address: SocketAddr) -> io::Result<Bound> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (incoming, ends) = (listener.try_clone()?, Arc::clone(&is_over));
-        let thread = named_thread(move || serve(&incoming, &ends, &(Arc::new(page) as Page)))?;
-        Ok(PageServer {
-            listener,
-            address,
-            is_over,
-            thread: Some(thread),
-        })
+        Ok(Bound { listener, address })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Begins to serve `page` at `/metrics`. Make the [`Waiter`](super::wait::Waiter) first: signals shall
+    /// not go to the threads that this starts.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn serve(
+        self,
+        page: impl Fn() -> String + Send + Sync + 'static,
+    ) -> io::Result<PageServer> {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (incoming, ends) = (self.listener.try_clone()?, Arc::clone(&is_over));
+        let thread = named_thread(move || serve(&incoming, &ends, &(Arc::new(page) as Page)))?;
+        Ok(PageServer {
+            listener: self.listener,
+            is_over,
+            thread: Some(thread),
+        })
     }
 }
 

@@ -46,7 +46,7 @@ impl MemoryFile {
     ///
     /// # Errors
     /// Those of fstat(2).
-    pub fn len(&self) -> io::Result<u64> {
+    pub fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 
@@ -55,7 +55,7 @@ impl MemoryFile {
     /// # Errors
     /// Those of pread(2).
     pub fn read(&self, max: usize) -> io::Result<Vec<u8>> {
-        let len = usize::try_from(self.len()?).unwrap_or(usize::MAX);
+        let len = usize::try_from(self.size()?).unwrap_or(usize::MAX);
         let mut bytes = vec![0; len.min(max)];
         self.0.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)
@@ -78,7 +78,7 @@ mod tests {
             .stdin(input.stdio().unwrap())
             .stdout(output.stdio().unwrap());
         assert!(command.status().unwrap().success());
-        assert_eq!(output.len().unwrap(), 3);
+        assert_eq!(output.size().unwrap(), 3);
         assert_eq!(output.read(100).unwrap(), b"abc");
         assert_eq!(output.read(2).unwrap(), b"ab");
     }

@@ -5,9 +5,10 @@ use super::look::Look;
 use super::output::Output;
 use super::rates::Rates;
 use super::record::{Line, Record, Records};
-use crate::engine::Command;
-use crate::event::{Event, FlowId, Transport};
+use crate::engine::{Command, Disposal, Stepping};
+use crate::event::{Event, EventKind, Fate, FlowId, PacketId, RuleId, Transport};
 use crate::sink::story::{Depth, Story};
+use crate::step::{Order, Waiting};
 use crate::view::{Flow, View};
 use crate::words::Lang;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -88,6 +89,13 @@ pub struct App {
     pub(super) filter: String,
     pub(super) filtering: bool,
     pub(super) help: bool,
+    /// What waits in the link, and whether every packet is to wait.
+    pub(super) waiting: Waiting,
+    steps: bool,
+    /// The order that is being typed.
+    pub(super) order: Option<String>,
+    /// What was wrong with the last one.
+    pub(super) wrong: Option<String>,
     pub(super) output: Output,
     /// How many rows of the output are below its pane.
     pub(super) scrolled: usize,
@@ -129,6 +137,10 @@ impl App {
             filter: String::new(),
             filtering: false,
             help: false,
+            waiting: Waiting::default(),
+            steps: false,
+            order: None,
+            wrong: None,
             output: Output::default(),
             scrolled: 0,
             typed: String::new(),
@@ -146,6 +158,10 @@ impl App {
         if event.number > self.seen {
             self.view.event(event);
             self.seen = event.number;
+        }
+        self.waiting.event(&self.view, event);
+        if let EventKind::Packet(packet) = &event.kind {
+            self.steps |= packet.fate == Fate::Held(RuleId::HAND);
         }
         if let Some(flow) = event.flow.and_then(|id| self.view.flow(id)) {
             let told = match &mut self.story {
@@ -194,6 +210,7 @@ impl App {
         if key.kind == KeyEventKind::Release {
             return None;
         }
+        self.wrong = None;
         if self.help {
             self.help = false;
             return None;
@@ -201,6 +218,9 @@ impl App {
         if self.filtering {
             self.edit_filter(key);
             return None;
+        }
+        if self.order.is_some() {
+            return self.edit_order(key);
         }
         match key.code {
             KeyCode::Tab => self.turn(1),
@@ -292,6 +312,20 @@ impl App {
             return Some(Request::Leave);
         }
         self.leaving = false;
+        if !self.setup.is_capture
+            && let KeyCode::Char(char) = key.code
+        {
+            match char {
+                's' => return Some(self.turn_stepping()),
+                'n' => return Some(Request::Step(Command::Step(Stepping::Let(1)))),
+                'p' => return self.dispose(Disposal::Pass),
+                'd' => return self.dispose(Disposal::Drop),
+                'D' => return self.dispose(Disposal::Duplicate(1)),
+                'e' => self.order = self.waits().map(|id| format!("e {id} ")),
+                ':' => self.order = Some(String::new()),
+                _ => {}
+            }
+        }
         match key.code {
             KeyCode::Char('?') => self.help = true,
             KeyCode::Char('/') => self.filtering = true,
@@ -307,6 +341,68 @@ impl App {
             _ => {}
         }
         None
+    }
+
+    /// The packet that keys are about: the chosen one if it waits, otherwise the oldest that does.
+    fn waits(&self) -> Option<PacketId> {
+        let chosen = self.line().and_then(Line::packet);
+        chosen
+            .map(|(packet, _)| packet.id)
+            .filter(|id| self.waiting.contains(*id))
+            .or(self.waiting.oldest())
+    }
+
+    fn dispose(&self, disposal: Disposal) -> Option<Request> {
+        let id = self.waits()?;
+        Some(Request::Step(Command::Release(id, disposal)))
+    }
+
+    fn turn_stepping(&mut self) -> Request {
+        self.steps = !self.steps;
+        Request::Step(Command::Step(match self.steps {
+            true => Stepping::On,
+            false => Stepping::Off,
+        }))
+    }
+
+    /// Takes in a key of an order; at its end, answers with what it asks for.
+    fn edit_order(&mut self, key: KeyEvent) -> Option<Request> {
+        let order = self.order.get_or_insert_default();
+        match key.code {
+            KeyCode::Esc => self.order = None,
+            KeyCode::Backspace => drop(order.pop()),
+            KeyCode::Char('u') if is_control(key, 'u') => order.clear(),
+            KeyCode::Char(char) if order.len() < TYPED => order.push(char),
+            KeyCode::Enter => {
+                let order = self.order.take().unwrap_or_default();
+                return self.obey(&order);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn obey(&mut self, order: &str) -> Option<Request> {
+        match order.parse() {
+            Ok(Order::Dispose(id, disposal)) => {
+                let id = id.or(self.waits())?;
+                Some(Request::Step(Command::Release(id, disposal)))
+            }
+            Ok(Order::Step(stepping)) => {
+                self.steps = stepping != Stepping::Off;
+                Some(Request::Step(Command::Step(stepping)))
+            }
+            // The ladder shows what waits.
+            Ok(Order::List) => None,
+            Ok(Order::Help) => {
+                self.help = true;
+                None
+            }
+            Err(error) => {
+                self.wrong = Some(error.to_string());
+                None
+            }
+        }
     }
 
     fn freeze(&mut self) {

@@ -3,12 +3,14 @@
 use super::app::App;
 use super::ladder::{cut, payload};
 use super::look::Look;
-use crate::event::{Direction, EventKind, Fate, Packet, Reason, Resend, Transition, Variables};
-use crate::segment::{Body, SeqNumber};
-use crate::sink::text;
+use super::record::Line;
+use crate::event::{Direction, EventKind, Packet, Reason, Resend, Transition, Variables};
+use crate::segment::{Body, Described, SeqNumber};
+use crate::sink::{mark, text};
 use crate::view::Flow;
 use crate::words::{Lang, Thing};
 use ratatui::text::{Line as Row, Span};
+use smoltcp::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 /// The columns of a name.
@@ -108,26 +110,27 @@ fn facts_of(app: &App) -> Vec<Fact> {
     });
     let changed = |change| Fact::new(our_end.clone(), transition(change, look, lang));
     let mut facts = Vec::new();
-    match &line.event.kind {
-        EventKind::Packet(packet) => {
-            describe(app, flow, packet, &mut facts);
-            facts.extend(line.transition.as_ref().map(changed));
-            if let Some(peer) = line.peer {
-                let text = match flow.asked {
-                    Some(_) => lang.peer_is_now_asked(peer),
-                    None => lang.peer_is_now(peer),
-                };
-                facts.push(Fact::new(peer_end, text));
-            }
-            facts.extend(story);
-            if let Some(variables) = &packet.variables {
-                facts.extend(state(lang, flow, variables));
-            }
-            if let Some(payload) = payload(packet) {
-                let quoted = text::preview(lang, payload, 400, look.unicode);
-                facts.push(Fact::new(lang.fact_data(), quoted));
-            }
+    if let Some((packet, waited)) = line.packet() {
+        describe(app, flow, packet, waited, &mut facts);
+        facts.extend(line.transition.as_ref().map(changed));
+        if let Some(peer) = line.peer {
+            let text = match flow.asked {
+                Some(_) => lang.peer_is_now_asked(peer),
+                None => lang.peer_is_now(peer),
+            };
+            facts.push(Fact::new(peer_end, text));
         }
+        facts.extend(story);
+        if let Some(variables) = &packet.variables {
+            facts.extend(state(lang, flow, variables));
+        }
+        if let Some(payload) = payload(packet) {
+            let quoted = text::preview(lang, payload, 400, look.unicode);
+            facts.push(Fact::new(lang.fact_data(), quoted));
+        }
+        return facts;
+    }
+    match &line.event.kind {
         EventKind::Transition(change) => {
             facts.push(changed(change));
             facts.extend(story);
@@ -156,28 +159,37 @@ fn facts_of(app: &App) -> Vec<Fact> {
 /// What the pane is called.
 pub(super) fn title(app: &App) -> String {
     let lang = app.setup.lang;
-    match app.line().map(|line| &line.event.kind) {
-        Some(EventKind::Packet(packet)) => match packet.described.body {
+    match app.line().and_then(Line::packet) {
+        Some((packet, _)) => match packet.described.body {
             Body::Tcp(_) => lang.segment_title(packet.id),
             Body::Udp(_) => lang.datagram_title(packet.id),
             _ => lang.packet_title(packet.id),
         },
-        _ => lang.event_title(),
+        None => lang.event_title(),
     }
 }
 
-fn describe(app: &App, flow: &Flow, packet: &Packet, facts: &mut Vec<Fact>) {
+fn describe(
+    app: &App,
+    flow: &Flow,
+    packet: &Packet,
+    waited: Option<Duration>,
+    facts: &mut Vec<Fact>,
+) {
     let lang = app.setup.lang;
-    let notation = packet
-        .described
-        .notation(app.view.origin(Some(flow.id), packet.direction));
+    let described = packet.outcome().0;
+    let origin = app.view.origin(Some(flow.id), packet.direction);
     let way = match packet.direction {
         Direction::In => lang.received(),
         Direction::Out => lang.sent(),
     };
-    let notation = text::notation(lang, &packet.described, notation);
-    facts.push(Fact::new(way, notation));
-    if let Some(segment) = packet.described.tcp() {
+    let notation =
+        |described: &Described| text::notation(lang, described, described.notation(origin));
+    facts.push(Fact::new(way, notation(described)));
+    if packet.crossed.is_some() {
+        facts.push(Fact::new(lang.fact_meant(), notation(&packet.described)));
+    }
+    if let Some(segment) = described.tcp() {
         let text = match segment.acknowledges() {
             Some(ack) => lang.on_the_wire_with_ack(segment.seq, ack, segment.window),
             None => lang.on_the_wire(segment.seq, segment.window),
@@ -188,11 +200,8 @@ fn describe(app: &App, flow: &Flow, packet: &Packet, facts: &mut Vec<Fact>) {
         (Some(reason), _) => words(lang, reason),
         (None, direction) => lang.sent_by(text::sender(lang, flow, direction)),
     };
-    let mut fate = match packet.fate {
-        Fate::Delivered => lang.delivered(),
-        Fate::Discarded(why) => lang.discarded_because(text::discard(lang, why)),
-        ref fate => fate.name().to_owned(),
-    };
+    let mark = mark::words(lang, &packet.fate, waited, app.setup.look.unicode);
+    let mut fate = mark.unwrap_or_else(|| lang.delivered());
     if packet.retransmission {
         fate += &lang.furthermore(lang.a_retransmission());
     }

@@ -357,12 +357,22 @@ impl App {
             let column = text.width().min(width - 1) as u16;
             return Some(Position::new(area.x + column, area.y));
         }
+        if let Some(order) = &self.order {
+            let text = format!(" {}", lang.order_typed(text::escape(order, look.unicode)));
+            buf.set_stringn(area.x, area.y, &text, width, look.strong());
+            let column = text.width().min(width - 1) as u16;
+            return Some(Position::new(area.x + column, area.y));
+        }
         let (text, style) = if self.leaving {
             (lang.still_runs(), look.bad().patch(look.strong()))
         } else if let Some(how) = &self.ended {
             (lang.press_q(how), look.strong())
+        } else if let Some(wrong) = &self.wrong {
+            (text::escape(wrong, look.unicode), look.bad())
         } else if let Some(note) = &self.note {
             (note.clone(), look.warn())
+        } else if !self.waiting.is_empty() && self.focus != Focus::Command {
+            (help::row(self), look.warn())
         } else {
             (help::row(self), look.faint())
         };

@@ -22,6 +22,17 @@ pub(super) fn row(app: &App) -> String {
         ("Tab", pane.clone()),
     ];
     let keys: Vec<(&str, String)> = match (app.focus, app.setup.pane) {
+        (Focus::Connections | Focus::Ladder, _) if !app.waiting.is_empty() => vec![
+            ("", lang.key_waiting(app.waiting.iter().len())),
+            ("p", lang.key_pass()),
+            ("d", lang.key_drop()),
+            ("D", lang.key_twice()),
+            ("e", lang.key_edit()),
+            ("n", lang.key_next()),
+            ("s", lang.key_all()),
+            (":", lang.key_order()),
+            ("?", lang.key_help()),
+        ],
         (Focus::Connections, _) => {
             let own = [
                 (arrows, lang.key_connection()),
@@ -102,6 +113,13 @@ fn lines(app: &App) -> Vec<String> {
         ("/".to_owned(), lang.help_filter()),
         ("q, Ctrl-C".to_owned(), quit),
     ];
+    if !app.setup.is_capture {
+        keys.extend([
+            ("s".to_owned(), lang.help_step()),
+            ("p, d, D, e, n".to_owned(), lang.help_waiting()),
+            (":".to_owned(), lang.help_order("d 7, dup 3, c until FIN")),
+        ]);
+    }
     keys.extend(match app.setup.pane {
         Pane::None => None,
         Pane::Printed => Some(("PgUp PgDn".to_owned(), lang.help_scroll())),

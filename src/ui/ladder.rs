@@ -3,15 +3,18 @@
 use super::app::{App, Focus};
 use super::look::Look;
 use super::record::Line;
-use crate::event::{Direction, EventKind, Fate, Packet, Transport};
+use crate::event::{Direction, EventKind, Packet, Transport};
 use crate::segment::{Body, Flags};
+use crate::sink::mark::{self, End, end};
 use crate::sink::text;
 use crate::state::TcpState;
 use crate::view::Flow;
+use crate::words::Lang;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line as Row, Span};
+use smoltcp::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Time, and a blank.
@@ -77,20 +80,20 @@ fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> 
             Span::styled(cut(text, room, look), style),
         ])
     };
+    if let Some((packet, waited)) = line.packet() {
+        let is_tcp = flow.transport == Transport::Tcp;
+        let name = |state: Option<TcpState>| {
+            let name = state.filter(|_| is_tcp).map_or("", TcpState::name);
+            format!("{name:<STATE$}")
+        };
+        let mut spans = vec![time, Span::raw(name(line.peer)), Span::raw(" ")];
+        let arrow = room - 2 * (STATE + 1);
+        spans.extend(draw_arrow(app, flow, packet, waited, arrow));
+        let entered = line.transition.map(|change| change.to);
+        spans.push(Span::styled(format!(" {}", name(entered)), look.strong()));
+        return Row::from(spans);
+    }
     match &line.event.kind {
-        EventKind::Packet(packet) => {
-            let is_tcp = flow.transport == Transport::Tcp;
-            let name = |state: Option<TcpState>| {
-                let name = state.filter(|_| is_tcp).map_or("", TcpState::name);
-                format!("{name:<STATE$}")
-            };
-            let mut spans = vec![time, Span::raw(name(line.peer)), Span::raw(" ")];
-            let arrow = room - 2 * (STATE + 1);
-            spans.extend(draw_arrow(app, flow, packet, arrow));
-            let entered = line.transition.map(|change| change.to);
-            spans.push(Span::styled(format!(" {}", name(entered)), look.strong()));
-            Row::from(spans)
-        }
         EventKind::Transition(change) => {
             let becomes = look.sign("→", "->");
             let becomes = format!("{} {becomes} {}", change.from, change.to);
@@ -115,24 +118,27 @@ fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> 
     }
 }
 
-fn draw_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> [Span<'static>; 3] {
+fn draw_arrow(
+    app: &App,
+    flow: &Flow,
+    packet: &Packet,
+    waited: Option<Duration>,
+    width: usize,
+) -> [Span<'static>; 3] {
     let look = app.setup.look;
-    let (text, style) = on_arrow(app, flow, packet, width - 6);
+    let (text, style) = on_arrow(app, flow, packet, waited, width - 6);
     let text = cut(&text, width - 6, look);
     let rest = "─".repeat(width - 5 - text.width());
-    let is_lost = packet.fate != Fate::Delivered;
-    let (start, end) = match (packet.direction, is_lost) {
-        (Direction::In, false) => ("── ", format!(" {rest}▶")),
-        (Direction::In, true) => ("── ", format!(" {rest}✗")),
-        (Direction::Out, false) => ("◀─ ", format!(" {rest}─")),
-        (Direction::Out, true) => ("✗─ ", format!(" {rest}─")),
+    let (left, right, line) = match end(&packet.fate) {
+        End::Head => ("◀", "▶", look.flow(flow.id)),
+        End::Lost => ("✗", "✗", look.bad()),
+        End::Waits => ("├", "┤", look.warn()),
+    };
+    let (start, end) = match packet.direction {
+        Direction::In => ("── ".to_owned(), format!(" {rest}{right}")),
+        Direction::Out => (format!("{left}─ "), format!(" {rest}─")),
     };
     let end = end.replacen('─', "", 1);
-    let line = if is_lost {
-        look.bad()
-    } else {
-        look.flow(flow.id)
-    };
     [
         Span::styled(start, line),
         Span::styled(text, style),
@@ -141,28 +147,41 @@ fn draw_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> [Span<'s
 }
 
 /// What is said of a packet in one line: what it is first, as the end may be cut.
-fn on_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> (String, Style) {
+fn on_arrow(
+    app: &App,
+    flow: &Flow,
+    packet: &Packet,
+    waited: Option<Duration>,
+    width: usize,
+) -> (String, Style) {
     let (look, lang) = (app.setup.look, app.setup.lang);
-    let described = &packet.described;
+    let described = packet.outcome().0;
     let notation = described.notation(app.view.origin(Some(flow.id), packet.direction));
     let is_syn = described
         .tcp()
         .is_some_and(|segment| segment.flags.contains(Flags::SYN));
     // Window and options of a SYN are news, if there is room; the detail tells them anyway.
-    let whole = Some(notation.to_string()).filter(|whole| is_syn && whole.width() <= width);
+    let mark = mark::words(lang, &packet.fate, waited, look.unicode);
+    let fits = |whole: &String| is_syn && mark.is_none() && whole.width() <= width;
+    let whole = Some(notation.to_string()).filter(fits);
     let mut text = whole.unwrap_or_else(|| {
         let short = format!("{notation:#}");
         short.split(" <").next().unwrap_or_default().into()
     });
-    let mut style = Style::new();
+    let mut style = match packet.retransmission {
+        true => look.warn(),
+        false => Style::new(),
+    };
+    if let Some(mark) = mark {
+        let room = width.saturating_sub(text.width() + 1);
+        text += &format!(" {}", shortened(lang, packet, waited, mark, look, room));
+        style = match end(&packet.fate) {
+            End::Lost => look.bad(),
+            End::Head | End::Waits => look.warn(),
+        };
+    }
     if packet.retransmission {
         text += &format!(" {}", lang.retransmission());
-        style = look.warn();
-    }
-    if let Fate::Discarded(why) = packet.fate {
-        let why = text::discard(lang, why);
-        text += &format!(" {}", lang.discarded_because(why));
-        style = look.bad();
     }
     if let Some(payload) = payload(packet)
         && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
@@ -172,12 +191,29 @@ fn on_arrow(app: &App, flow: &Flow, packet: &Packet, width: usize) -> (String, S
     (text, style)
 }
 
+/// What became of a packet, in the words that fit: one that waits, or has waited, is named by its number if it can be.
+fn shortened(
+    lang: Lang,
+    packet: &Packet,
+    waited: Option<Duration>,
+    mark: String,
+    look: Look,
+    room: usize,
+) -> String {
+    let is_named = waited.is_some() || end(&packet.fate) == End::Waits;
+    let named = Some(lang.which_packet(packet.id, &mark)).filter(|_| is_named);
+    let fate = mark::words(lang, &packet.fate, None, look.unicode);
+    let choices = [named, Some(mark.clone()), fate];
+    let fits = |choice: &String| choice.width() <= room;
+    choices.into_iter().flatten().find(fits).unwrap_or(mark)
+}
+
 /// The payload of a packet, as much of it as is kept; `None` where it has none.
 pub(super) fn payload(packet: &Packet) -> Option<&[u8]> {
-    let range = packet.described.payload()?;
-    let end = range.end.min(packet.bytes.len());
-    packet
-        .bytes
+    let (described, bytes) = packet.outcome();
+    let range = described.payload()?;
+    let end = range.end.min(bytes.len());
+    bytes
         .get(range.start..end)
         .filter(|payload| !payload.is_empty())
 }

@@ -1,6 +1,6 @@
 //! The lines of each flow's ladder, as many as are kept.
 
-use crate::event::{Cause, Event, EventKind, FlowId, Transition};
+use crate::event::{Cause, Event, EventKind, FlowId, Packet, Transition};
 use crate::state::TcpState;
 use crate::view::Flow;
 use smoltcp::time::Duration;
@@ -27,6 +27,21 @@ pub(super) struct Line {
     pub(super) told: Vec<String>,
     /// Time since the flow's first packet.
     pub(super) time: Duration,
+}
+
+impl Line {
+    /// The packet that it shows, and how long that has waited in the link if this is the end of its wait.
+    pub(super) fn packet(&self) -> Option<(&Packet, Option<Duration>)> {
+        packet(&self.event)
+    }
+}
+
+fn packet(event: &Event) -> Option<(&Packet, Option<Duration>)> {
+    match &event.kind {
+        EventKind::Packet(packet) => Some((packet, None)),
+        EventKind::Released(released) => Some((&released.packet, Some(released.waited))),
+        _ => None,
+    }
 }
 
 /// The lines of one flow.
@@ -107,8 +122,8 @@ impl Records {
             EventKind::Transition(change) => {
                 // It belongs to the line of the packet that has caused it, if that is the newest.
                 if let Some(last) = record.last_mut()
-                    && let (EventKind::Packet(packet), Cause::Segment(cause)) =
-                        (&last.event.kind, change.cause)
+                    && let (Some((packet, _)), Cause::Segment(cause)) =
+                        (last.packet(), change.cause)
                     && packet.id == cause
                     && last.transition.is_none()
                 {
@@ -119,7 +134,11 @@ impl Records {
                 }
                 transition = Some(*change);
             }
-            EventKind::Packet(_) | EventKind::Note(_) | EventKind::Closed(_) => {}
+            EventKind::Packet(_)
+            | EventKind::Released(_)
+            | EventKind::Note(_)
+            | EventKind::Closed(_)
+            | EventKind::Limited(..) => {}
             EventKind::Asked(_) => {
                 // What the kernel says is about the newest packet.
                 let is_news = record.peer.replace(states.0) != Some(states.0);

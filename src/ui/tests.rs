@@ -1,6 +1,9 @@
 use super::*;
-use crate::engine::{Config, Engine};
-use crate::event::{Direction, Discard, Opening, Transport, UserCall};
+use crate::engine::{Command, Config, Disposal, Engine, Stepping};
+use crate::event::{
+    Direction, Discard, Fate, Opening, PacketId, Release, RuleId, Transport, UserCall,
+};
+use crate::fault::Assignment;
 use crate::sim::{Side, Sim};
 use crate::state::TcpState;
 use crate::view::script::Script;
@@ -414,6 +417,69 @@ fn states_are_lit_as_after_the_chosen_line() {
         shown.contains("tcplab SYN-SENT (read), peer LISTEN"),
         "{shown}"
     );
+}
+
+#[test]
+fn what_the_link_does_stands_on_the_ladder() {
+    let mut script = Script::new();
+    script.interfered();
+    let mut app = app(Pane::None, &script);
+    insta::assert_snapshot!("interference", screen(&app, 100, 40));
+    // The segment that was rewritten, and what it was meant to be.
+    press(&mut app, "\n↑↑↑↑↑");
+    let drawn = screen(&app, 100, 40);
+    assert!(drawn.contains("meant P. 1:6(5) ack 1"), "{drawn}");
+    let ascii = Look {
+        colour: false,
+        unicode: false,
+    };
+    let drawn = screen(&app_looking(ascii, Pane::None, &script), 80, 24);
+    assert!(drawn.is_ascii(), "{drawn}");
+}
+
+#[test]
+fn keys_let_packets_go() {
+    let mut script = Script::new();
+    script.passive();
+    for _ in 0..2 {
+        script.get("S", 0, None, b"").fate(Fate::Held(RuleId::HAND));
+    }
+    let mut app = app(Pane::None, &script);
+    let drawn = screen(&app, 80, 24);
+    assert!(drawn.contains("2 waiting:  p pass"), "{drawn}");
+    let released = |id, disposal| Request::Step(Command::Release(PacketId(id), disposal));
+    let step = |stepping| Request::Step(Command::Step(stepping));
+    for (keys, expected) in [
+        // The newest line is the chosen one.
+        ("p", released(2, Disposal::Pass)),
+        ("\n↑d", released(1, Disposal::Drop)),
+        ("D", released(1, Disposal::Duplicate(1))),
+        ("n", step(Stepping::Let(1))),
+        (":d 2\n", released(2, Disposal::Drop)),
+        ("s", step(Stepping::Off)),
+        ("s", step(Stepping::On)),
+    ] {
+        assert_eq!(press(&mut app, keys), [expected], "{keys}");
+    }
+    assert_eq!(press(&mut app, "e"), []);
+    let drawn = screen(&app, 80, 24);
+    assert!(drawn.contains("order: e 1"), "{drawn}");
+    let edit = Disposal::Edit(vec![Assignment::Mss(Some(536))]);
+    assert_eq!(press(&mut app, "mss=536\n"), [released(1, edit)]);
+    assert_eq!(press(&mut app, ":nonsense\n"), []);
+    let drawn = screen(&app, 80, 24);
+    assert!(drawn.contains("`nonsense` is no order"), "{drawn}");
+    assert_eq!(press(&mut app, ":\x1b"), []);
+    assert!(screen(&app, 80, 24).contains("2 waiting"));
+    assert_eq!(press(&mut app, "?"), []);
+    let help = screen(&app, 80, 24);
+    assert!(help.contains("let every packet wait"), "{help}");
+    script.released(1, Fate::Delivered, Release::Hand);
+    script.released(2, Fate::Delivered, Release::Hand);
+    for event in &script.events[3..] {
+        app.event(event);
+    }
+    assert_eq!(press(&mut app, "xpdD"), [], "nothing waits");
 }
 
 /// What a real engine tells of a connection that echoes a little.

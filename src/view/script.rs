@@ -2,7 +2,7 @@
 
 use crate::event::{
     Cause, Closed, Crossed, Direction, Discard, Event, EventKind, Fate, FlowId, Opened, Opening,
-    Packet, PacketId, PeerInfo, PeerView, Release, Released, Timer, Transition, Transport,
+    Packet, PacketId, PeerInfo, PeerView, Release, Released, RuleId, Timer, Transition, Transport,
     UserCall,
 };
 use crate::segment::describe;
@@ -273,6 +273,37 @@ impl Script {
         self.wait(60_000_000)
             .timeout(TcpState::Closed, Timer::TimeWait);
         self.over(Some(Ok(())))
+    }
+
+    /// A connection with which the link interferes in every way there is.
+    pub(crate) fn interfered(&mut self) -> &mut Script {
+        let second = 1_000_000;
+        self.passive();
+        self.get("S", 0, None, b"").to(TcpState::SynReceived);
+        self.wait(100).put("S", 0, Some(1), b"");
+        self.fate(Fate::Dropped(RuleId(1)));
+        self.wait(second).put("S", 0, Some(1), b"").again();
+        self.fate(Fate::Delayed(RuleId(2), Duration::from_secs(4)));
+        self.wait(second).get("S", 0, None, b"").again();
+        self.fate(Fate::Duplicated(RuleId(3), 1));
+        self.wait(3 * second);
+        self.released(3, Fate::Delivered, Release::Time);
+        self.wait(100).get("", 1, Some(1), b"");
+        self.fate(Fate::Held(RuleId::HAND));
+        self.wait(2 * second);
+        self.released(5, Fate::Delivered, Release::Hand);
+        self.to(TcpState::Established);
+        self.wait(100).put("P", 1, Some(1), b"hello");
+        self.crossed_as(Fate::Rewritten(RuleId(4)), "F", 1, Some(1));
+        self.wait(100).get("", 1, Some(6), b"");
+        self.fate(Fate::Dropped(RuleId(5)));
+        self.wait(100).get("P", 1, Some(6), b"bye");
+        self.fate(Fate::Held(RuleId::HAND));
+        self.wait(second);
+        self.released(8, Fate::Dropped(RuleId::HAND), Release::Hand);
+        self.wait(100).get("R", 1, None, b"");
+        self.fate(Fate::Injected(RuleId(6))).to(TcpState::Closed);
+        self.over(None)
     }
 
     fn ports(&self) -> (u16, u16) {

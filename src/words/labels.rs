@@ -92,6 +92,7 @@ labels! {
     discard_bad_flags() { en: "not a SYN alone", zh: "不是单独的 SYN" }
     discard_backlog_full() { en: "backlog full", zh: "半连接队列已满" }
     discard_fragment() { en: "unusable fragment", zh: "无法使用的分片" }
+    discard_header() { en: "refused IP header", zh: "被拒绝的 IP 首部" }
     discard_unsupported() { en: "unsupported protocol", zh: "不支持的协议" }
 
     // The summary.
@@ -135,6 +136,18 @@ labels! {
     both_ways(received, sent) { en: "{received} in, {sent} out", zh: "收到 {received}，发出 {sent}" }
     discarded_for(count, why) { en: "{count} discarded ({why})", zh: "丢弃 {count}（{why}）" }
     without_flow(what) { en: "packets without flow: {what}", zh: "不属于任何流的包：{what}" }
+
+    limits_reached(what) { en: "limits reached: {what}", zh: "达到的上限：{what}" }
+    limit_count(limit, count) { en: "{limit} {count}", zh: "{limit} {count} 次" }
+    limit_backlog() { en: "backlog", zh: "半连接队列" }
+    limit_connections() { en: "connections", zh: "连接" }
+    limit_exchanges() { en: "exchanges", zh: "数据报交互" }
+    limit_time_wait() { en: "TIME-WAIT", zh: "TIME-WAIT" }
+    limit_fragments() { en: "fragments", zh: "分片" }
+    limit_gaps() { en: "gaps", zh: "数据空缺" }
+    limit_waiting() { en: "waiting packets", zh: "等待中的包" }
+    limit_icmp_errors() { en: "ICMP errors", zh: "ICMP 差错" }
+    limit_events() { en: "events", zh: "事件" }
 
     // The commands.
     and() { en: " and ", zh: "、" }

@@ -16,6 +16,8 @@ labels! {
     }
 
     // Headings and columns.
+    report_rules() { en: "Rules", zh: "规则" }
+    decided_about(rule, count) { en: "{rule} ({count})", zh: "{rule}（{count}）" }
     overview() { en: "Overview", zh: "概览" }
     column_who() { en: "who", zh: "双方" }
     column_received() { en: "packets / bytes in", zh: "收到 包数 / 字节" }
@@ -81,6 +83,7 @@ labels! {
     line_sacks() { en: "with SACK blocks", zh: "含 SACK 块" }
     line_pushes() { en: "with PSH", zh: "含 PSH" }
     line_discarded() { en: "discarded", zh: "丢弃" }
+    line_dropped() { en: "dropped on the way", zh: "途中丢弃" }
     line_data_segments() { en: "data segments", zh: "数据报文段" }
     line_data_bytes() { en: "data bytes", zh: "数据字节" }
     line_unique_bytes() { en: "unique bytes", zh: "不重复的字节" }
@@ -112,8 +115,8 @@ labels! {
     // How to read it.
     reading() { en: "How to read this", zh: "如何阅读" }
     reading_times() {
-        en: "The times are those of tcplab's end. When a packet left the other end or arrived there is not known: each arrow falls by the same amount, and is dotted there. Our states are read from the stack; the peer's, paler, are inferred from the segments, unless its kernel was asked. A cross is a packet that was discarded.",
-        zh: "时间是 tcplab 这一端的时间。包何时离开或到达另一端是未知的：每个箭头都倾斜同样多，在那一端画成虚线。我方状态读自协议栈；对端状态颜色较浅，由报文段推断，除非询问过它的内核。叉号表示包被丢弃。"
+        en: "The times are those of tcplab's end. When a packet left the other end or arrived there is not known: each arrow falls by the same amount, and is dotted there. Our states are read from the stack; the peer's, paler, are inferred from the segments, unless its kernel was asked. A cross is a packet that was lost on the way or discarded, a bar one that waits on the way until it goes on further down.",
+        zh: "时间是 tcplab 这一端的时间。包何时离开或到达另一端是未知的：每个箭头都倾斜同样多，在那一端画成虚线。我方状态读自协议栈；对端状态颜色较浅，由报文段推断，除非询问过它的内核。叉号表示包在途中丢失或被丢弃，竖线表示包停在途中，稍后在下方继续。"
     }
     reading_times_of_capture() {
         en: "The times are those of the capture. When a packet left or arrived elsewhere is not known: each arrow falls by the same amount, and is dotted at the client. The states of both ends are inferred from the segments.",

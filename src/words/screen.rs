@@ -77,6 +77,7 @@ labels! {
     datagram_title(id) { en: "Datagram {id}", zh: "数据报 {id}" }
     packet_title(id) { en: "Packet {id}", zh: "包 {id}" }
     event_title() { en: "Event", zh: "事件" }
+    fact_meant() { en: "meant", zh: "原本" }
     fact_wire() { en: "wire", zh: "线路" }
     fact_why() { en: "why", zh: "原因" }
     fact_story() { en: "story", zh: "解说" }
@@ -150,6 +151,7 @@ labels! {
     client_ended() { en: "client ended", zh: "客户端已结束" }
     simulation_ended() { en: "simulation ended", zh: "模拟已结束" }
     not_all_read(why) { en: "read as far as it goes: {why}", zh: "只能读到这里：{why}" }
+    order_typed(order) { en: "order: {order}", zh: "命令：{order}" }
     key_help() { en: "help", zh: "帮助" }
     key_quit() { en: "quit", zh: "退出" }
     key_pane() { en: "pane", zh: "换窗格" }

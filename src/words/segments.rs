@@ -197,6 +197,11 @@ sentences! {
         zh: "与其他分片重叠、太迟或太大的分片",
         see: "1122 3.3.2"
     }
+    thrown_away_header() {
+        en: "an option or extension header of IP that tcplab refuses",
+        zh: "tcplab 拒绝的 IP 选项或扩展首部",
+        see: "8200 4.2"
+    }
     thrown_away_unsupported() {
         en: "a protocol that tcplab does not speak",
         zh: "tcplab 不使用的协议",

@@ -25,4 +25,20 @@ labels! {
         en: "{keys} ends the run; what waits then goes on",
         zh: "{keys} 结束运行，等待的包随之放行"
     }
+
+    // On the live screen.
+    key_waiting(count) { en: "{count} waiting:", zh: "等待 {count} 个：" }
+    key_pass() { en: "pass", zh: "放行" }
+    key_drop() { en: "drop", zh: "丢弃" }
+    key_twice() { en: "twice", zh: "两次" }
+    key_edit() { en: "edit", zh: "改写" }
+    key_next() { en: "next", zh: "下一个" }
+    key_all() { en: "all", zh: "全部" }
+    key_order() { en: "order", zh: "命令" }
+    help_step() { en: "let every packet wait for you, or let all go on", zh: "让每个包等待，或全部放行" }
+    help_waiting() {
+        en: "pass the waiting packet (chosen or oldest), drop it, pass it twice, edit it; pass one more",
+        zh: "对等待的包（所选的或最早的）：放行、丢弃、发两次、改写；再放行一个"
+    }
+    help_order(orders) { en: "take an order, such as {orders}", zh: "输入命令，如 {orders}" }
 }

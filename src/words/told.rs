@@ -80,6 +80,11 @@ const TOLD: &[(&str, &str)] = &[
     ("no address for a connection", "不能用于连接的地址"),
     ("not a SYN alone", "不是单独的 SYN"),
     ("backlog full", "半连接队列已满"),
+    ("refused IP header", "被拒绝的 IP 首部"),
+    (
+        "the path carries {} bytes: segments of {} from now on",
+        "路径可承载 {} 字节：此后报文段数据为 {} 字节",
+    ),
     ("unusable fragment", "无法使用的分片"),
     ("unsupported protocol", "不支持的协议"),
 ];

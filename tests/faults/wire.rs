@@ -16,6 +16,9 @@ use tcplab::sim::{Side, Sim};
 /// How long a packet is under way, in milliseconds.
 pub(crate) const LATENCY: u64 = 10;
 
+/// How exactly it is known when a packet left, in milliseconds.
+const STEP: u64 = 5;
+
 /// A packet on the wire.
 #[derive(Clone, Debug)]
 pub(crate) struct Crossed {
@@ -66,6 +69,8 @@ impl Rig {
         let mut server = Engine::new(config);
         server.serve_standard("123");
         let client = Engine::new(Config {
+            // The faults are told in segments as long as the MSS.
+            timestamps: false,
             seed: 7,
             ..Config::new(prefixes(["192.0.2.1/24", "2001:db8::1/64"]))
         });
@@ -106,12 +111,12 @@ impl Rig {
     /// Goes on for so many seconds, and returns all that was on the wire so far.
     pub(crate) fn run(&mut self, seconds: u64) -> &[Crossed] {
         let end = self.sim.now() + Duration::from_secs(seconds);
-        // In steps of a millisecond, so that it is known when a packet left.
+        // In small steps, so that it is known when a packet left.
         let mut now = self.sim.now();
         while now <= end {
             self.sim.run_until(now);
             self.collect(now);
-            now += Duration::from_millis(1);
+            now += Duration::from_millis(STEP);
         }
         &self.wire
     }

@@ -1,8 +1,8 @@
 //! What fails around a run: each ends it with a clear message, or is said while the run goes on.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::io::Read;
+use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
@@ -235,18 +235,11 @@ sys.stdin.read()";
 
 pub(crate) fn readers() {
     shell("ip link set lo up");
-    let line = "ulimit -n 24; exec \"$TCPLAB\" serve --metrics 127.0.0.1:9100";
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut serving = clean("sh", &["-c", line]);
-    let mut serving = start(serving.env("TCPLAB", TCPLAB).stderr(writer));
-    let mut said = BufReader::new(reader);
-    let mut line = String::new();
-    while !line.starts_with("ready") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0, "not ready");
-    }
-    serving.listen_to(said);
-    let mut idle: Command = clean(python(), &["-c", IDLE, "9100"]);
+    let line = "ulimit -n 24; exec \"$TCPLAB\" serve -q --metrics 127.0.0.1:9100";
+    let mut limited = clean("sh", &["-c", line]);
+    limited.env("TCPLAB", TCPLAB);
+    let (serving, _) = serve(limited);
+    let mut idle = clean(python(), &["-c", IDLE, "9100"]);
     let mut idle = idle.stdin(Stdio::piped()).spawn().unwrap();
     let mut connected = [0; 10];
     idle.stdout

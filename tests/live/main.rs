@@ -51,6 +51,7 @@ const SCENES: &[(&str, fn())] = &[
     ("quiet", serve::quiet),
     ("prepared", serve::prepared),
     ("busy", serve::busy),
+    ("privileges", serve::privileges),
     ("malformed", malformed::every_kind),
     ("checksums", offload::checksums),
     ("features", offload::features),

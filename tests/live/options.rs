@@ -57,21 +57,17 @@ fn other_networks() {
 fn the_buffer_is_the_window() {
     run(&["--buffer", "4K"], ECHO)
         .expect(0, "hi\n")
-        .shows(&["S. 0:0(0) ack 1 win 4096 <mss 1460,wscale 0,"]);
+        .shows(&["S. 0:0(0) ack 1 win 4096 ", "<mss 1460,wscale 0,"]);
     run(&["--buffer", "1M"], ECHO)
         .expect(0, "hi\n")
-        .shows(&["S. 0:0(0) ack 1 win 65535 <mss 1460,wscale 5,"]);
+        .shows(&["S. 0:0(0) ack 1 win 65535 ", "<mss 1460,wscale 5,"]);
 }
 
 #[test]
 fn beyond_the_backlog_cookies_serve() {
     let said = run(&["--backlog", "0"], ECHO).expect(0, "hi\n");
     // Neither window scaling nor SACK fit a cookie.
-    said.shows(&[
-        "S. 0:0(0) ack 1 win 65535 <mss 1460>",
-        "LISTEN",
-        "ESTABLISHED",
-    ]);
+    said.shows(&["out S. ", "win 65535 <mss 1460>", "ESTABLISHED"]);
 }
 
 #[test]

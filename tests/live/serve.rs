@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use nix::unistd::User as Account;
 
 use crate::helper::{self, OWNER, User};
 use crate::rig::{Running, as_nobody, clean, command, in_order, start, unshared};
@@ -26,6 +27,11 @@ fn a_prepared_tun_for_an_unprivileged_user() {
 #[test]
 fn names_that_cannot_be_used() {
     helper::run("busy", User::OwnNetwork);
+}
+
+#[test]
+fn privileges_are_given_up() {
+    helper::run("privileges", User::OwnNetwork);
 }
 
 #[test]
@@ -145,14 +151,80 @@ pub(crate) fn busy() {
     serve.finish().expect(0, "");
 }
 
+/// It serves with no privilege left, in any of its threads; with `--user`, as that user.
+pub(crate) fn privileges() {
+    let nobody = Account::from_name("nobody").unwrap().unwrap();
+    let (nobody, nobodys) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+    // Where we are root only by a mapping, there is nobody else to become.
+    let others = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+    let others = others.split_whitespace().nth(2) != Some("1");
+    for (user, owner) in [(None, (0, 0)), (Some("nobody"), (nobody, nobodys))] {
+        let mut arguments = vec!["serve", "--metrics", "127.0.0.1:997"];
+        arguments.extend(user.iter().flat_map(|user| ["--user", user]));
+        if user.is_some() && !others {
+            let refused = start(&mut command(&arguments)).finish().expect(2, "");
+            refused.shows(&["tcplab: cannot change "]);
+            continue;
+        }
+        shell("ip link set lo up");
+        let (serve, _) = serve_after(command(&arguments), "metrics: ");
+        // The thread that serves metrics is there once it has answered.
+        in_order(&shell("curl -s http://127.0.0.1:997/metrics"), &["# EOF"]);
+        let threads = std::fs::read_dir(format!("/proc/{}/task", serve.pid())).unwrap();
+        let mut seen = 0;
+        for thread in threads {
+            let status = thread.unwrap().path().join("status");
+            let status = std::fs::read_to_string(status).unwrap();
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap_or_else(|| panic!("{name} in {status}")).trim()
+            };
+            for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+                assert_eq!(field(set), "0000000000000000", "{set}");
+            }
+            assert_eq!(field("NoNewPrivs:"), "1");
+            for (name, id) in [("Uid:", owner.0), ("Gid:", owner.1)] {
+                let ids: Vec<u32> = field(name)
+                    .split_whitespace()
+                    .map(|id| id.parse().unwrap())
+                    .collect();
+                assert_eq!(ids, [id; 4], "{name}");
+            }
+            seen += 1;
+        }
+        assert!(seen >= 2, "{seen} threads");
+        let page = shell("curl -s http://192.0.2.2/; curl -s 'http://[2001:db8::2]/'");
+        in_order(&page, &["192.0.2.2:80", "[2001:db8::2]:80"]);
+        serve.signal(Signal::SIGTERM);
+        serve.finish().expect(0, "").shows(&["all: 2 connections"]);
+        assert!(!shell("ip -o link").contains("tcplab0"));
+    }
+    for (user, words) in [
+        ("root", "root is root"),
+        ("no-such-user", "there is no user"),
+    ] {
+        let refused = start(&mut command(&["serve", "--user", user])).finish();
+        refused.expect(2, "").shows(&["tcplab: ", words]);
+    }
+}
+
 /// A server that has said that it is ready, and how it said it. What it says later is still to come.
-pub(crate) fn serve(mut command: Command) -> (Running, String) {
+pub(crate) fn serve(command: Command) -> (Running, String) {
+    serve_after(command, "")
+}
+
+/// The same for one that says something else before, in a line that begins like this.
+fn serve_after(mut command: Command, before: &str) -> (Running, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut running = start(command.stderr(writer));
     drop(command);
     let mut reader = BufReader::new(reader);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
+    if !before.is_empty() && line.starts_with(before) {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+    }
     running.listen_to(reader);
     assert!(line.starts_with("ready"), "{line}");
     (running, line.trim_end().to_owned())

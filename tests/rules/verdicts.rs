@@ -266,7 +266,14 @@ fn reset() {
     // The peer's segment is acknowledged, so that the peer accepts it (RFC 9293, section 3.10.7.4).
     check_hello(
         "reset peer in data",
-        &[SYN_ACK, "20 R. 1:1(0) ack 6", "30 . ack 1"],
+        &[
+            SYN_ACK,
+            "20 R. 1:1(0) ack 6",
+            // What comes behind the gap says each time what is awaited.
+            "30 . ack 1",
+            "40 . ack 1",
+            "50 . ack 1",
+        ],
         "",
         Established,
     );
@@ -496,6 +503,8 @@ fn ipv6() {
             "0 S. 0:0(0) ack 1 <mss 1440,wscale 3,sackOK,eol>",
             "20 R. 1:1(0) ack 6",
             "30 . ack 1",
+            "40 . ack 1",
+            "50 . ack 1",
         ],
         "",
         Some(Established),

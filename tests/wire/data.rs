@@ -10,6 +10,14 @@ use crate::support::{ACK, PSH, RST};
 /// A full segment of ours.
 const FULL: usize = 1400;
 
+/// MUST-61: "the last buffered segment" has PSH, as there is no PUSH flag in our SEND call.
+pub(crate) fn the_last_segment_is_pushed(peer: &mut Peer<'_>) {
+    peer.open(ECHO);
+    peer.send(PSH | ACK, 1, 1, b"hello");
+    let back = peer.await_that("the echo", |seen| !seen.data.is_empty());
+    assert!(back.has(Flags::PSH));
+}
+
 /// SHLD-19: "An ACK SHOULD be generated for at least every second full-sized segment or 2*RMSS bytes of new data (where
 /// RMSS is the MSS specified by the TCP endpoint receiving the segments to be acknowledged [...])": it is the MSS of the
 /// receiver that counts, not that of the sender.

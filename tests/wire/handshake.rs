@@ -130,6 +130,34 @@ pub(crate) fn options_are_those_of_this_handshake(peer: &mut Peer<'_>) {
     }
 }
 
+/// MUST-65.
+pub(crate) fn mss_stands_in_syns_only(peer: &mut Peer<'_>) {
+    assert!(peer.open(ECHO).segment.max_segment_size().is_some());
+    peer.send(PSH | ACK, 1, 1, b"hello");
+    let mut later = peer.all(PAUSE).into_iter();
+    assert!(later.all(|seen| seen.segment.max_segment_size().is_none()));
+}
+
+/// MUST-69: "the content of the header beyond the End of Option List Option MUST be header padding of zeros".
+pub(crate) fn padding_is_zero(peer: &mut Peer<'_>) {
+    for offered in [&[][..], &[2, 4, 5, 180], USUAL, &[4, 2, 1, 1]] {
+        let syn_ack = peer.begin(ECHO, offered);
+        let header = &syn_ack.packet[if peer.is_v6() { 40 } else { 20 }..];
+        let mut options = &header[20..usize::from(header[12] >> 4) * 4];
+        while let [kind, rest @ ..] = options {
+            options = match (kind, rest) {
+                (0, padding) => {
+                    assert!(padding.iter().all(|&byte| byte == 0), "{padding:?}");
+                    break;
+                }
+                (1, rest) => rest,
+                (_, rest) => &rest[usize::from(rest[0]) - 1..],
+            };
+        }
+        peer.send(RST, 1, 0, b"");
+    }
+}
+
 /// Without window scaling, the window of a SYN and of every other segment means bytes.
 pub(crate) fn windows_are_scaled_only_where_both_offer_it(peer: &mut Peer<'_>) {
     peer.open_with(ECHO, &[2, 4, 5, 180]);

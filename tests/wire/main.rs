@@ -27,9 +27,15 @@ mod closing;
 
 mod data;
 
+mod stamps;
+
 mod siege;
 
 mod patience;
+
+mod ip;
+
+mod limits;
 
 use peer::Peer;
 
@@ -84,6 +90,8 @@ probes! {
         without_mss_the_default_counts
         segments_are_no_larger_than_the_mss
         options_are_those_of_this_handshake
+        mss_stands_in_syns_only
+        padding_is_zero
         windows_are_scaled_only_where_both_offer_it
         a_closed_port_answers_with_resets
         a_listening_port_answers_only_what_it_must
@@ -102,6 +110,7 @@ probes! {
         a_syn_is_challenged_in_every_state
     }
     data {
+        the_last_segment_is_pushed
         every_second_full_segment_is_acknowledged
         a_lone_segment_is_acknowledged_soon
         gaps_are_told_at_once
@@ -123,12 +132,35 @@ probes! {
         without_ack_nothing_counts
         bulk_crosses_the_end_of_the_circle
     }
+    ip {
+        a_segment_in_fragments_counts
+        overlapping_fragments_count_for_nothing
+        an_atomic_fragment_is_whole
+        a_first_fragment_without_ports_is_refused
+        options_say_what_becomes_of_the_packet
+        unknown_protocols_are_refused
+        routing_headers_are_refused
+        a_ping_in_fragments_is_answered
+        a_datagram_needs_a_checksum_over_ipv6
+        errors_are_not_answered
+        forged_path_mtus_are_ignored
+        a_plausible_path_mtu_counts
+    }
+    stamps {
+        timestamps_are_echoed
+        timestamps_are_not_forced_upon_anybody
+        paws_drops_what_is_from_long_ago
+        segments_with_timestamps_are_not_too_long
+        three_gaps_are_told_beside_timestamps
+        timestamps_tell_a_new_syn_in_time_wait
+    }
 }
 
 /// What runs in a process of its own, in a namespace of its own.
 const SCENES: &[(&str, fn())] = &[
     ("wire-tcplab", live::tcplab),
     ("wire-linux", live::linux),
+    ("wire-siege", live::siege),
     ("wire-kernel-server", live::kernel_server),
 ];
 
@@ -143,6 +175,11 @@ fn scene() {
 #[test]
 fn tcplab_passes_live() {
     helper::run("wire-tcplab", helper::User::OwnNetwork);
+}
+
+#[test]
+fn kernel_clients_are_served_during_a_flood() {
+    helper::run("wire-siege", helper::User::OwnNetwork);
 }
 
 #[test]

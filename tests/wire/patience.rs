@@ -1,8 +1,6 @@
 //! How long the engine waits for whom, and what it makes of bad news: in memory only, as it takes minutes.
 
-use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
 
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpProtocol;
@@ -12,7 +10,7 @@ use tcplab::service::Connection;
 
 use crate::memory::Memory;
 use crate::peer::{CHARGEN, DISCARD, ECHO, PAUSE, Peer, Seen, USUAL, Wire};
-use crate::support::{ACK, SYN, ip};
+use crate::support::{ACK, SYN};
 
 /// Plays over both versions of IP, on an engine that is configured so.
 fn play(change: impl Fn(&mut Config), script: impl Fn(&mut Peer<'_>)) {
@@ -105,10 +103,7 @@ fn unanswered_keep_alives_end_a_connection() {
     );
 }
 
-/// What became of an active open.
-type End = Rc<RefCell<Option<io::ErrorKind>>>;
-
-/// Begins a connection to a peer that does not answer; the SYN, and where its end will be told.
+/// Begins a connection to a peer that does not answer; the SYN.
 fn open(memory: &mut Memory, v6: bool) -> Vec<u8> {
     let peer = if v6 {
         "[2001:db8:1::7]:9"
@@ -282,5 +277,80 @@ fn a_syn_that_crosses_ours_opens() {
         peer.expect_nothing();
         peer.send(ACK, 1, 1, b"x");
         peer.expect(". 1:1(0) ack 2");
+    }
+}
+
+/// MUST-39, RFC 9293, section 3.8.6.2.2: the window opens once that is worth it.
+#[test]
+fn a_shut_window_opens_when_it_is_worth_it() {
+    for (local, remote) in crate::PAIRS {
+        let mut memory = Memory::new(|config| config.buffer = 4_096);
+        memory
+            .engine
+            .serve_tcp(5_000, "slow", |conn: Connection| async move {
+                conn.sleep(Duration::from_secs(1)).await;
+                for _ in 0..3_000 {
+                    conn.read_up_to(1).await?;
+                    conn.sleep(Duration::from_millis(10)).await;
+                }
+                conn.drain().await
+            });
+        let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+        let mut peer = Peer::new(&mut memory, local, remote, 40_000);
+        peer.open(5_000);
+        for piece in 0..4 {
+            peer.send(ACK, 1 + piece * 1_024, 1, &[b'x'; 1_024]);
+        }
+        let told = peer.all(Duration::from_millis(200).into());
+        assert_eq!(told.last().unwrap().segment.window, 0);
+        // The program reads a hundred bytes a second; an update comes when there is room for a full segment.
+        let update = peer
+            .next(Duration::from_secs(40).into())
+            .expect("an update");
+        assert!(update.segment.window >= 1_440, "{:?}", update.segment);
+    }
+}
+
+#[test]
+fn a_reset_counts_with_the_window_shut() {
+    for (local, remote) in crate::PAIRS {
+        let mut memory = Memory::new(|config| config.buffer = 1_024);
+        memory
+            .engine
+            .serve_tcp(5_000, "deaf", |conn: Connection| async move {
+                conn.sleep(Duration::from_secs(100_000)).await;
+                conn.drain().await
+            });
+        let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+        let mut peer = Peer::new(&mut memory, local, remote, 40_000);
+        peer.open(5_000);
+        peer.send(ACK, 1, 1, &[b'x'; 1_024]);
+        let shut = peer.await_that("an ACK", |seen| seen.is_ack());
+        assert_eq!(shut.segment.window, 0);
+        peer.send(crate::support::RST, 1_025, 0, b"");
+        peer.expect_nothing();
+        peer.send(ACK, 1_025, 1, b"x");
+        peer.expect("R 1:1(0)");
+    }
+}
+
+/// MUST-46: nobody has these addresses.
+#[test]
+fn opens_to_nobody_are_refused() {
+    let mut memory = Memory::new(|_| {});
+    let nobody = [
+        "0.0.0.0:7",
+        "224.0.0.1:7",
+        "255.255.255.255:7",
+        "192.0.2.255:7",
+        "192.0.2.0:7",
+        "[::]:7",
+        "[ff02::1]:7",
+        "198.51.100.7:0",
+    ];
+    for peer in nobody {
+        let (now, peer) = (memory.now, peer.parse().unwrap());
+        let opened = memory.engine.connect_tcp(now, "client", None, peer, never);
+        assert!(opened.is_err(), "{peer}");
     }
 }

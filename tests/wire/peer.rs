@@ -215,6 +215,17 @@ impl<'w> Peer<'w> {
         }
     }
 
+    /// The next packet from the target, whatever it carries, `within` at most from now.
+    pub(crate) fn next_packet(&mut self, within: Duration) -> Option<Vec<u8>> {
+        loop {
+            let packet = self.wire.recv(within)?;
+            let ip = describe(&packet).ip;
+            if ip.is_some_and(|ip| (ip.src, ip.dst) == (self.remote.ip(), self.local.ip())) {
+                return Some(packet);
+            }
+        }
+    }
+
     fn notation(&self, described: &Described) -> String {
         let origin = Origin {
             seq: Some(SeqNumber(self.irs)),

@@ -145,7 +145,7 @@ impl Siege {
     }
 
     /// All who came were served in time. Then the attackers go away, and what they held is given back.
-    fn is_over(mut self) {
+    fn end(mut self) {
         self.pass(Duration::from_secs(5));
         let served = self.served.borrow();
         assert!(served.len() >= 50, "only {} clients came", served.len());
@@ -167,7 +167,7 @@ fn both(attack: impl Fn(&mut Siege)) {
         let mut siege = Siege::new(v6);
         siege.pass(Duration::from_millis(500));
         attack(&mut siege);
-        siege.is_over();
+        siege.end();
     }
 }
 

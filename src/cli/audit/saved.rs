@@ -50,7 +50,8 @@ pub(super) fn write(path: &Path, findings: &[Finding]) -> anyhow::Result<()> {
         faults: behaviours.collect(),
     };
     let text = serde_json::to_string_pretty(&saved)? + "\n";
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    crate::sys::output::write(path, &text)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Reads what was found before.

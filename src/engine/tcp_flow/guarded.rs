@@ -3,12 +3,13 @@
 use super::TcpFlow;
 use crate::engine::Shared;
 use crate::engine::icmp::Severity;
-use crate::event::{Cause, PacketId};
+use crate::event::{Cause, EventKind, PacketId};
 use crate::segment::{Flags, Segment, SeqNumber, describe_offloaded};
-use crate::stack::guard::{Advice, Flight, Known, Verdict};
+use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
+use std::net::IpAddr;
 
 impl TcpFlow {
     pub(super) fn known(
@@ -20,10 +21,15 @@ impl TcpFlow {
     ) -> Known {
         let endpoint = self.endpoint.borrow();
         let v6 = self.key.local.is_ipv6();
-        let own_mss = shared.config.mtu - if v6 { 60 } else { 40 };
-        let own = (v6, own_mss as u16, endpoint.socket().send_queue());
+        let own_mss = own_mss(shared, self.key.local.ip());
+        let own = (v6, own_mss, endpoint.socket().send_queue());
         let opening = endpoint.handshake.opening;
         self.account.known(state, opening, own, received, finished)
+    }
+
+    /// Offers timestamps, whose clock is moved by `offset`.
+    pub(in crate::engine) fn offer_timestamps(&mut self, offset: u32) {
+        self.guard = Guard::new(offset);
     }
 
     /// Brings the connection to where it would be had its SYN been kept, which was answered with a cookie:
@@ -40,15 +46,17 @@ impl TcpFlow {
         }
         let known = self.known(shared, TcpState::SynReceived, 0, false);
         self.account.synchronize(syn);
-        self.guard.synchronize(syn, known.v6, known.own_mss);
+        self.guard.synchronize(now, syn, &known);
         self.account.arrived(now, syn, 0, false);
         let len = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.egress(now, sockets, &mut room)
+            shared
+                .tcp
+                .egress(now, self.room_on_path(), sockets, &mut room)
         };
         if let Some(len) = len {
-            let checksum = self.seal(shared, &mut room[..len]);
-            if let Some(syn_ack) = describe_offloaded(&room[..len], checksum).tcp() {
+            let (_, judged) = self.seal(shared, &mut room[..len]);
+            if let Some(syn_ack) = describe_offloaded(&room[..len], judged).tcp() {
                 self.account.sent(now, syn_ack);
             }
         }
@@ -66,10 +74,11 @@ impl TcpFlow {
     ) {
         match verdict {
             Verdict::Challenge => {
-                let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
                 let (local, peer) = (self.key.local, self.key.peer);
-                let (seq, ack) = (known.snd_nxt, known.rcv_nxt);
-                let challenge = reply::acknowledgment(local, peer, seq, ack, window);
+                let numbers = (known.snd_nxt, known.rcv_nxt);
+                let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
+                let options = self.guard.stamps().option(now);
+                let challenge = reply::acknowledgment(local, peer, numbers, window, options);
                 shared.send(now, Some(self.id), challenge);
             }
             Verdict::Again => self.send_early(shared, now),
@@ -79,20 +88,37 @@ impl TcpFlow {
 
     /// Lets smoltcp send again at once what it would send again when its timer goes off.
     fn send_early(&mut self, shared: &mut Shared, now: Instant) {
-        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        let due = shared
+            .tcp
+            .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
         let len = due.and_then(|due| {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.egress(due.max(now), sockets, &mut shared.room)
+            shared
+                .tcp
+                .egress(due.max(now), self.room_on_path(), sockets, &mut shared.room)
         });
         if let Some(len) = len {
             self.leave_at_once(shared, now, len);
         }
     }
 
+    /// Completes a packet that smoltcp has made, in a room for the largest; its new length.
+    pub(super) fn complete(
+        &mut self,
+        shared: &Shared,
+        now: Instant,
+        room: &mut [u8],
+        len: usize,
+    ) -> usize {
+        let src = self.key.local.ip();
+        let told = self.account.window_told(own_mss(shared, src));
+        self.guard.complete(now, room, len, src, &told)
+    }
+
     /// A packet in the room for answers leaves before anything else does.
     pub(super) fn leave_at_once(&mut self, shared: &mut Shared, now: Instant, len: usize) {
         let mut room = std::mem::take(&mut shared.room);
-        let len = self.guard.complete(&mut room, len, self.key.local.ip());
+        let len = self.complete(shared, now, &mut room, len);
         if let Some(transmit) = self.depart(shared, now, &mut room[..len]) {
             shared.link.keep(room[..len].to_vec(), transmit.offload);
         }
@@ -135,7 +161,9 @@ impl TcpFlow {
     }
 
     fn is_due(&self, shared: &mut Shared, now: Instant) -> bool {
-        let due = shared.tcp.poll_at(now, &self.endpoint.borrow().sockets);
+        let due = shared
+            .tcp
+            .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
         due.is_some_and(|due| due <= now)
     }
 
@@ -212,22 +240,65 @@ impl TcpFlow {
         }
     }
 
-    /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
-    pub(super) fn take_early_fin(&mut self, shared: &mut Shared, now: Instant, segment: &Segment) {
-        if !self.guard.holds_fin() {
+    /// How large a packet smoltcp may make, where the path carries less than our MTU: options are added to it.
+    pub(super) fn room_on_path(&self) -> Option<u16> {
+        let mtu = self.path.mtu()?;
+        Some(mtu - self.guard.options_len() as u16)
+    }
+
+    /// A router says that a packet of ours of `len` bytes, which carried this number, was larger than the `mtu` of the next
+    /// link. What is lost by that is sent again, smaller, when the retransmission timer goes off.
+    pub(in crate::engine) fn hear_too_big(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        mtu: u32,
+        seq: Option<SeqNumber>,
+        len: usize,
+    ) {
+        // RFC 5927, section 7.2, as for all errors: it must speak of something that is in flight.
+        if !seq.is_some_and(|seq| self.account.is_in_flight(seq)) {
             return;
+        }
+        let (v4, own) = (self.key.local.is_ipv4(), shared.config.mtu);
+        let Some(mtu) = self.path.hear(v4, own, mtu, len) else {
+            return;
+        };
+        let mss = mtu - if v4 { 40 } else { 60 } - self.guard.options_len() as u16;
+        self.guard.narrow(mss);
+        let note = format!("the path carries {mtu} bytes: segments of {mss} from now on");
+        shared
+            .journal
+            .tell(now, Some(self.id), EventKind::Note(note));
+    }
+
+    /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
+    /// Returns whether it was.
+    pub(super) fn take_early_fin(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        segment: &Segment,
+    ) -> bool {
+        if !self.guard.holds_fin() {
+            return false;
         }
         let (received, finished) = self.endpoint.borrow_mut().received();
         let known = self.known(shared, self.state(), received, finished);
         let Some(fin) = self.guard.due(segment, known.rcv_nxt) else {
-            return;
+            return false;
         };
         let mut packet = reply::segment(self.key.peer, self.key.local, &fin, &[]);
         iss::translate_in(&mut packet, self.shift.unwrap_or(0));
         let sockets = &mut self.endpoint.borrow_mut().sockets;
-        // smoltcp acknowledges a FIN when it is its turn to send; the room for an answer has one already.
-        let mut room = vec![0; shared.config.mtu];
-        shared.tcp.ingress(now, &packet, sockets, &mut room);
+        // smoltcp acknowledges a FIN when it is its turn to send.
+        shared.tcp.ingress(now, &packet, sockets, &mut shared.room);
         self.account.arrived(now, &fin, received, finished);
+        true
     }
+}
+
+/// The MSS that we announce.
+fn own_mss(shared: &Shared, src: IpAddr) -> u16 {
+    (shared.config.mtu - if src.is_ipv6() { 60 } else { 40 }) as u16
 }

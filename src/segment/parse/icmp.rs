@@ -83,7 +83,7 @@ fn v4_name(kind: u8, code: u8) -> Option<&'static str> {
     })
 }
 
-/// RFC 4443, RFC 2710, RFC 3810, RFC 4861.
+/// RFC 4443, RFC 7112, RFC 2710, RFC 3810, RFC 4861.
 fn v6_name(kind: u8, code: u8) -> Option<&'static str> {
     Some(match (kind, code) {
         (1, 0) => "no route to destination",
@@ -99,6 +99,7 @@ fn v6_name(kind: u8, code: u8) -> Option<&'static str> {
         (4, 0) => "parameter problem: erroneous header field",
         (4, 1) => "parameter problem: unrecognized next header",
         (4, 2) => "parameter problem: unrecognized option",
+        (4, 3) => "parameter problem: incomplete header chain",
         (128, _) => "echo request",
         (129, _) => "echo reply",
         (130, _) => "multicast listener query",

@@ -34,6 +34,7 @@ enum KindRecord<'a> {
     Transition(TransitionRecord),
     Asked(AskedRecord),
     Note { text: &'a str },
+    Limited { limit: &'static str, count: u64 },
     Closed(ClosedRecord<'a>),
 }
 
@@ -269,6 +270,10 @@ impl<'a> Record<'a> {
             }
             EventKind::Asked(asked) => KindRecord::Asked(asked.into()),
             EventKind::Note(text) => KindRecord::Note { text },
+            EventKind::Limited(limit, count) => KindRecord::Limited {
+                limit: limit.name(),
+                count: *count,
+            },
             EventKind::Closed(closed) => KindRecord::Closed(closed.into()),
         };
         Record {

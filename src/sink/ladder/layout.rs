@@ -2,6 +2,7 @@
 
 use crate::event::{Direction, FlowId};
 use crate::sink::Screen;
+use crate::sink::mark::End;
 use crate::sink::paint::Paint;
 use crate::sink::text::{pad, wrap, wrap_sentence};
 use crate::state::TcpState;
@@ -77,17 +78,6 @@ pub(super) struct Rung {
     pub(super) end: End,
     /// Small print that always stands below.
     pub(super) below: Vec<String>,
-}
-
-/// How an arrow ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// It arrives.
-    Head,
-    /// In a cross.
-    Lost,
-    /// At a bar: it waits.
-    Waits,
 }
 
 impl Layout {

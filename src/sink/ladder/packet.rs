@@ -1,9 +1,10 @@
 //! A packet on the ladder: what stands on its arrow, how that ends, what stands below.
 
-use super::layout::{End, Rung};
+use super::layout::Rung;
 use super::{Held, Ladder};
 use crate::event::{Discard, Event, Fate, Packet, Transport};
 use crate::segment::{Body, Described, Flags, Origin};
+use crate::sink::mark::{self, End, end};
 use crate::sink::paint::Paint;
 use crate::sink::story::Depth;
 use crate::sink::text;
@@ -117,19 +118,12 @@ impl Ladder {
     /// What became of a packet in the link. One that waits, or has waited, is named by its number.
     fn mark(&self, packet: &Packet, waited: Option<Duration>) -> Option<String> {
         let lang = self.options.lang;
-        let fate = text::fate(lang, &packet.fate, self.is_unicode());
-        let Some(waited) = waited else {
-            let waits = end(&packet.fate) == End::Waits;
-            return fate.map(|fate| match waits {
-                true => lang.which_packet(packet.id, fate),
-                false => fate,
-            });
-        };
-        let mut what = lang.waited(text::time(waited));
-        if let Some(fate) = fate {
-            what += &lang.also(fate);
-        }
-        Some(lang.which_packet(packet.id, what))
+        let words = mark::words(lang, &packet.fate, waited, self.is_unicode())?;
+        let is_named = waited.is_some() || end(&packet.fate) == End::Waits;
+        Some(match is_named {
+            true => lang.which_packet(packet.id, words),
+            false => words,
+        })
     }
 
     /// A packet without flow.
@@ -174,17 +168,6 @@ impl Ladder {
 /// Whether a packet without flow is TCP at work all the same: a connection to us is refused.
 pub(super) fn is_refusal(packet: &Packet) -> bool {
     packet.described.tcp().is_some() && packet.fate != Fate::Discarded(Discard::NotForUs)
-}
-
-/// How the arrow of a packet ends.
-fn end(fate: &Fate) -> End {
-    match fate {
-        Fate::Discarded(_) | Fate::Dropped(_) => End::Lost,
-        Fate::Delayed(..) | Fate::Held(_) => End::Waits,
-        Fate::Delivered | Fate::Duplicated(..) | Fate::Rewritten(_) | Fate::Injected(_) => {
-            End::Head
-        }
-    }
 }
 
 /// Takes a segment's notation apart: flags and range, then each word with its number, then the options.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::{Direction, Discard, Fate, Release, Timer, UserCall};
+use crate::event::{Direction, Discard, Fate, Timer, UserCall};
 use crate::fault::{Action, Knobs, Rule, Scope};
 use crate::view::script::Script;
 use unicode_width::UnicodeWidthStr;
@@ -330,7 +330,7 @@ fn a_flow_is_printed_whole() {
 #[test]
 fn the_link_interferes() {
     let mut script = Script::new();
-    interfere(&mut script);
+    script.interfered();
     let mut rules = RuleSet::new();
     for text in ["drop out SYN-ACK #1", "delay 4s out SYN-ACK"] {
         rules.add(Rule {
@@ -350,7 +350,8 @@ fn the_link_interferes() {
             ..at_width(100)
         };
         let mut view = View::new();
-        let mut ladder = Ladder::new(options).with_rules(rules.clone());
+        let mut ladder = Ladder::new(options);
+        ladder.rules_are(&rules);
         let mut out = Vec::new();
         for event in &script.events {
             view.event(event);
@@ -366,34 +367,4 @@ fn the_link_interferes() {
     for line in drawn.lines() {
         assert!(line.width() <= 60, "{line}");
     }
-}
-
-fn interfere(script: &mut Script) {
-    let second = 1_000_000;
-    script.passive();
-    script.get("S", 0, None, b"").to(TcpState::SynReceived);
-    script.wait(100).put("S", 0, Some(1), b"");
-    script.fate(Fate::Dropped(RuleId(1)));
-    script.wait(second).put("S", 0, Some(1), b"").again();
-    script.fate(Fate::Delayed(RuleId(2), Duration::from_secs(4)));
-    script.wait(second).get("S", 0, None, b"").again();
-    script.fate(Fate::Duplicated(RuleId(3), 1));
-    script.wait(3 * second);
-    script.released(3, Fate::Delivered, Release::Time);
-    script.wait(100).get("", 1, Some(1), b"");
-    script.fate(Fate::Held(RuleId::HAND));
-    script.wait(2 * second);
-    script.released(5, Fate::Delivered, Release::Hand);
-    script.to(TcpState::Established);
-    script.wait(100).put("P", 1, Some(1), b"hello");
-    script.crossed_as(Fate::Rewritten(RuleId(4)), "F", 1, Some(1));
-    script.wait(100).get("", 1, Some(6), b"");
-    script.fate(Fate::Dropped(RuleId(5)));
-    script.wait(100).get("P", 1, Some(6), b"bye");
-    script.fate(Fate::Held(RuleId::HAND));
-    script.wait(second);
-    script.released(8, Fate::Dropped(RuleId::HAND), Release::Hand);
-    script.wait(100).get("R", 1, None, b"");
-    script.fate(Fate::Injected(RuleId(6))).to(TcpState::Closed);
-    script.over(None);
 }

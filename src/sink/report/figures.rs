@@ -2,6 +2,7 @@
 
 use crate::event::{Direction, Fate, Packet, Reason};
 use crate::segment::{Body, Flags, Segment, SeqNumber};
+use crate::sink::mark::{End, end};
 use crate::sink::text;
 use crate::words::{Lang, Thing};
 use smoltcp::time::Duration;
@@ -22,6 +23,7 @@ pub(super) struct Figures {
 struct Way {
     packets: u64,
     discarded: u64,
+    dropped: u64,
     acks: u64,
     pure_acks: u64,
     sacks: u64,
@@ -79,14 +81,21 @@ struct RoundTrips {
 pub(super) type Line = (String, String, String);
 
 impl Figures {
-    pub(super) fn packet(&mut self, time: Duration, packet: &Packet) {
+    /// A packet as it came out of the link, if it did; one that `has_waited` there was counted when it came.
+    pub(super) fn packet(&mut self, time: Duration, packet: &Packet, has_waited: bool) {
         let (way, back) = match packet.direction {
             Direction::In => (&mut self.received, &mut self.sent),
             Direction::Out => (&mut self.sent, &mut self.received),
         };
-        way.seen(time);
-        if packet.fate != Fate::Delivered {
-            way.discarded += 1;
+        if !has_waited {
+            way.seen(time);
+        }
+        match packet.fate {
+            Fate::Discarded(_) => way.discarded += 1,
+            Fate::Dropped(_) => way.dropped += 1,
+            _ => {}
+        }
+        if end(&packet.fate) != End::Head {
             return;
         }
         match &packet.described.body {
@@ -118,6 +127,7 @@ impl Figures {
         });
         line("RST".to_owned(), &number(|way| way.resets));
         line(lang.line_discarded(), &number(|way| way.discarded));
+        line(lang.line_dropped(), &number(|way| way.dropped));
         line(lang.line_data_segments(), &number(|way| way.data_packets));
         line(lang.line_data_bytes(), &number(|way| way.data_bytes));
         line(lang.line_unique_bytes(), &|way| {
@@ -418,6 +428,7 @@ mod tests {
                 figures.packet(
                     Duration::from_micros(event.at.total_micros() as u64),
                     packet,
+                    false,
                 );
             }
         }

@@ -2,10 +2,11 @@
 
 use super::figures::Line;
 use super::ladder_layout::clock;
-use super::record::{FlowRecord, Mark, Record, What};
+use super::record::{FlowRecord, Record, What};
 use super::svg::{self, Drawing, escape};
 use super::{FLOWS, ladder_svg, sequence_svg, states_svg};
 use crate::event::{Direction, Transport};
+use crate::sink::summary::decisions;
 use crate::sink::text;
 use crate::view::{Flow, Ours, View};
 use crate::words::{Lang, Thing};
@@ -35,6 +36,7 @@ pub(super) fn page(view: &View, record: &Record) -> String {
         escape(&sums(lang, view))
     );
     overview(view, record, &mut out);
+    rules(view, record, &mut out);
     for (flow, kept) in record.flows(view) {
         section(view, flow, kept, &mut out);
     }
@@ -170,6 +172,25 @@ pub(super) fn left_out(view: &View, record: &Record) -> Vec<String> {
     remarks
 }
 
+/// Each rule, and what it has decided; nothing where there are none.
+fn rules(view: &View, record: &Record, out: &mut String) {
+    let lang = record.lang;
+    let decisions = decisions(view, &record.rules, lang, true);
+    if decisions.is_empty() {
+        return;
+    }
+    let _ = write!(
+        out,
+        "<section id=\"rules\"><h2>{}</h2>\n<ul>\n",
+        escape(&lang.report_rules())
+    );
+    for (count, rule) in decisions {
+        let decided = lang.decided_about(rule, count);
+        let _ = writeln!(out, "<li>{}</li>", escape(&decided));
+    }
+    out.push_str("</ul>\n</section>\n");
+}
+
 fn overview(view: &View, record: &Record, out: &mut String) {
     let lang = record.lang;
     let _ = writeln!(
@@ -295,7 +316,7 @@ fn story(kept: &FlowRecord, out: &mut String) {
         let what = match &row.what {
             What::Packet(arrow) => {
                 let mut heading = arrow.heading(lang);
-                if let Mark::Lost(why) = &arrow.mark {
+                if let Some(why) = &arrow.mark {
                     heading += &lang.also(why);
                 }
                 heading

@@ -12,9 +12,10 @@
 //! to it. Where that would lead too far, time is stretched (dotted); where nothing happens for long, it is cut short
 //! (zigzag), and the time that passes is written there.
 
-use super::record::{Arrow, FlowRecord, Mark, Row, What};
+use super::record::{Arrow, FlowRecord, Row, What};
 use super::svg::{self, Anchor, LINE, Label};
 use crate::event::{Direction, Transport};
+use crate::sink::mark::End;
 use crate::sink::text;
 use crate::state::TcpState;
 use crate::words::Lang;
@@ -358,8 +359,15 @@ fn arrow_lines(lang: Lang, arrow: &Arrow, columns: usize) -> Vec<(&'static str, 
     if arrow.retransmission {
         lines.extend(wrapped("again", &lang.retransmission()));
     }
-    if let Mark::Lost(why) = &arrow.mark {
-        lines.extend(wrapped("lost", why));
+    if let Some(mark) = &arrow.mark {
+        let class = match arrow.end {
+            End::Lost => "lost",
+            End::Head | End::Waits => "again",
+        };
+        lines.extend(wrapped(class, mark));
+    }
+    if let Some(meant) = &arrow.meant {
+        lines.extend(wrapped("t dim", &lang.meant(meant)));
     }
     if let Some(preview) = &arrow.preview {
         lines.extend(wrapped("t dim", preview));

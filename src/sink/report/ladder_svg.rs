@@ -1,9 +1,10 @@
 //! A ladder as a drawing, or as several: cut between rows so that each fits a printed page.
 
 use super::ladder_layout::{BAND, Kind, LEFT, Layout, Placed, RIGHT, RULER, SLOPE, TIME};
-use super::record::{Arrow, FlowRecord, Mark, What};
+use super::record::{Arrow, FlowRecord, What};
 use super::svg::{self, Drawing, escape};
 use crate::event::Direction;
+use crate::sink::mark::End;
 use crate::words::Lang;
 
 /// No piece is higher, in CSS pixels; the first one shares its page with the heading of its flow.
@@ -150,9 +151,9 @@ fn tooltip(lang: Lang, placed: &Placed<'_>, arrow: &Arrow) -> String {
 
 /// The slope is the same everywhere: we see our own end only, and there the time is true.
 fn draw_arrow(arrow: &Arrow, y: f64, out: &mut String) {
-    let class = match (&arrow.mark, arrow.retransmission, arrow.direction) {
-        (Mark::Lost(_), ..) => "lost",
-        (_, true, _) => "again",
+    let class = match (arrow.end, arrow.retransmission, arrow.direction) {
+        (End::Lost, ..) => "lost",
+        (End::Waits, ..) | (_, true, _) => "again",
         (.., Direction::In) => "in",
         (.., Direction::Out) => "out",
     };
@@ -164,29 +165,36 @@ fn draw_arrow(arrow: &Arrow, y: f64, out: &mut String) {
     let point = |x: f64| (x, drop(x));
     let unknown = format!("{class} unknown");
     let middle = (left + right) / 2.0;
-    match (arrow.direction, &arrow.mark) {
-        (Direction::In, mark) => {
-            let end = if *mark == Mark::Through {
-                right
-            } else {
-                right - 16.0
-            };
+    // We know when it comes and when it leaves; in between it may be stopped anywhere.
+    let end = match (arrow.end, arrow.direction) {
+        (End::Head, Direction::In) => right,
+        (End::Head, Direction::Out) => left,
+        (_, Direction::In) => right - 16.0,
+        (_, Direction::Out) => middle,
+    };
+    match (arrow.direction, arrow.end) {
+        (Direction::In, _) => {
             svg::path(out, &unknown, &[point(left), point(left + UNKNOWN)]);
             svg::path(out, class, &[point(left + UNKNOWN), point(end)]);
-            match mark {
-                Mark::Through => svg::head(out, class, point(left), point(right)),
-                Mark::Lost(_) => cross(point(end), out),
-            }
         }
-        (Direction::Out, Mark::Through) => {
+        (Direction::Out, End::Head) => {
             svg::path(out, class, &[point(right), point(left + UNKNOWN)]);
             svg::path(out, &unknown, &[point(left + UNKNOWN), point(left)]);
-            svg::head(out, class, point(right), point(left));
         }
-        (Direction::Out, Mark::Lost(_)) => {
-            svg::path(out, class, &[point(right), point(middle)]);
-            cross(point(middle), out);
-        }
+        (Direction::Out, _) => svg::path(out, class, &[point(right), point(end)]),
+    }
+    match (arrow.end, arrow.direction) {
+        (End::Head, Direction::In) => svg::head(out, class, point(left), point(right)),
+        (End::Head, Direction::Out) => svg::head(out, class, point(right), point(left)),
+        (End::Lost, _) => cross(point(end), out),
+        (End::Waits, _) => bar(class, point(end), out),
+    }
+}
+
+/// What waits stands before it.
+fn bar(class: &str, (x, y): (f64, f64), out: &mut String) {
+    for aside in [-2.0, 2.0] {
+        svg::path(out, class, &[(x + aside, y - 7.0), (x + aside, y + 7.0)]);
     }
 }
 

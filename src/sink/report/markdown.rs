@@ -5,6 +5,7 @@ use super::html::{left_out, overview_columns, overview_lines, sums};
 use super::mermaid;
 use super::record::Record;
 use crate::event::Transport;
+use crate::sink::summary::decisions;
 use crate::sink::text;
 use crate::view::View;
 use crate::words::Lang;
@@ -34,6 +35,15 @@ pub(super) fn text(view: &View, record: &Record) -> String {
     }
     for remark in left_out(view, record) {
         let _ = write!(out, "\n{}\n", escape(&remark));
+    }
+    for (at, (count, rule)) in decisions(view, &record.rules, lang, true)
+        .into_iter()
+        .enumerate()
+    {
+        if at == 0 {
+            let _ = write!(out, "\n## {}\n\n", lang.report_rules());
+        }
+        let _ = writeln!(out, "- {}", escape(&lang.decided_about(rule, count)));
     }
     for (flow, kept) in record.flows(view) {
         let id = flow.id;

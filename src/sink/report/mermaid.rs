@@ -1,8 +1,9 @@
 //! Ladders as a `sequenceDiagram` of Mermaid, which GitHub and GitLab draw.
 
 use super::ladder_layout::clock;
-use super::record::{Arrow, FlowRecord, Mark, Record, What};
+use super::record::{Arrow, FlowRecord, Record, What};
 use crate::event::Direction;
+use crate::sink::mark::End;
 use crate::sink::text;
 use crate::view::{Flow, View};
 use crate::words::Lang;
@@ -75,8 +76,11 @@ fn arrow(lang: Lang, packet: &Arrow, time: &str) -> String {
     if packet.retransmission {
         text += &lang.also(lang.retransmission());
     }
-    if let Mark::Lost(why) = &packet.mark {
-        text += &lang.also(why);
+    if let Some(mark) = &packet.mark {
+        text += &lang.also(mark);
+    }
+    if let Some(meant) = &packet.meant {
+        text += &lang.also(lang.meant(meant));
     }
     if let Some(preview) = &packet.preview {
         text += &format!(" {preview}");
@@ -85,9 +89,11 @@ fn arrow(lang: Lang, packet: &Arrow, time: &str) -> String {
         Direction::In => ('P', 'T'),
         Direction::Out => ('T', 'P'),
     };
-    let line = match &packet.mark {
-        Mark::Through => "->>",
-        Mark::Lost(_) => "-x",
+    let line = match packet.end {
+        End::Head => "->>",
+        End::Lost => "-x",
+        // Dashed, and with an open head: it is not there yet.
+        End::Waits => "--)",
     };
     format!("{from}{line}{to}: {}", escape(&text))
 }

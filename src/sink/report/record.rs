@@ -4,16 +4,19 @@ use super::figures::Figures;
 use super::points::Points;
 use super::{FLOWS, HALF};
 use crate::event::{
-    Cause, Direction, Event, EventKind, Fate, FlowId, Packet, PacketId, Transition, Transport,
+    Cause, Direction, Event, EventKind, FlowId, Packet, PacketId, Released, Transition, Transport,
 };
+use crate::fault::RuleSet;
 use crate::segment::{Body, Flags};
 use crate::sink::ladder::{Ladder, Options};
+use crate::sink::mark::{self, End, end};
 use crate::sink::story::{Depth, Story};
 use crate::sink::{Screen, text};
 use crate::state::TcpState;
 use crate::view::{Flow, Ours, Traffic, View};
 use crate::words::{Lang, Thing};
 use smoltcp::time::Duration;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
@@ -27,6 +30,7 @@ const STEPS: usize = 64;
 pub(super) struct Record {
     flows: BTreeMap<FlowId, FlowRecord>,
     pub(super) lang: Lang,
+    pub(super) rules: RuleSet,
     /// The same flows as text.
     pub(super) ladder: Ladder,
     /// What is said about each event.
@@ -104,16 +108,11 @@ pub(super) struct Arrow {
     pub(super) short: String,
     pub(super) preview: Option<String>,
     pub(super) retransmission: bool,
-    pub(super) mark: Mark,
-}
-
-/// How an arrow ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    /// Where it should.
-    Through,
-    /// In a cross: what became of it, in words.
-    Lost(String),
+    pub(super) end: End,
+    /// What became of it, in words; `None` where it simply crossed.
+    pub(super) mark: Option<String>,
+    /// What it was meant to be, where it was rewritten.
+    pub(super) meant: Option<String>,
 }
 
 impl Record {
@@ -126,6 +125,7 @@ impl Record {
         Record {
             flows: BTreeMap::new(),
             lang,
+            rules: RuleSet::new(),
             ladder: Ladder::new(Options {
                 screen,
                 verbose: 0,
@@ -136,6 +136,12 @@ impl Record {
             }),
             story: Story::new(lang, Depth::Normal),
         }
+    }
+
+    /// Packets are interfered with by these rules.
+    pub(super) fn rules_are(&mut self, rules: &RuleSet) {
+        self.ladder.rules_are(rules);
+        self.rules = rules.clone();
     }
 
     /// Peers' kernels are asked.
@@ -202,8 +208,11 @@ impl FlowRecord {
     fn event(&mut self, view: &View, flow: &Flow, event: &Event) {
         let time = event.at - flow.first_packet_at.unwrap_or(flow.opened_at);
         match &event.kind {
-            EventKind::Opened(_) | EventKind::Released(_) => {}
-            EventKind::Packet(packet) => self.packet(view, flow, time, packet),
+            EventKind::Opened(_) => {}
+            EventKind::Packet(packet) => self.packet(view, flow, time, packet, None),
+            EventKind::Released(Released { packet, waited, .. }) => {
+                self.packet(view, flow, time, packet, Some(*waited));
+            }
             EventKind::Transition(transition) => self.transition(time, transition),
             EventKind::Asked(asked) => {
                 if !std::mem::replace(&mut self.asked, true) {
@@ -211,6 +220,11 @@ impl FlowRecord {
                 }
                 self.rows.peer_is(asked.state, self.initial[0]);
                 self.peer = asked.state;
+            }
+            EventKind::Limited(limit, _) => {
+                let limit = text::limit(self.lang, *limit);
+                let reached = self.lang.limits_reached(limit);
+                self.rows.push(Row::new(time, What::Remark(reached)));
             }
             EventKind::Note(note) => {
                 let note = self.lang.noted(flow.service, text::escape(note, true));
@@ -230,18 +244,26 @@ impl FlowRecord {
         }
     }
 
-    fn packet(&mut self, view: &View, flow: &Flow, time: Duration, packet: &Packet) {
-        let notation = packet
-            .described
-            .notation(view.origin(Some(flow.id), packet.direction));
-        let mark = match packet.fate {
-            Fate::Delivered => Mark::Through,
-            Fate::Discarded(why) => {
-                Mark::Lost(self.lang.discarded_because(text::discard(self.lang, why)))
-            }
-            ref fate => Mark::Lost(fate.name().into()),
-        };
-        let is_through = mark == Mark::Through;
+    /// A packet, or the end of its wait.
+    fn packet(
+        &mut self,
+        view: &View,
+        flow: &Flow,
+        time: Duration,
+        packet: &Packet,
+        waited: Option<Duration>,
+    ) {
+        let origin = view.origin(Some(flow.id), packet.direction);
+        let meant = packet.crossed.is_some().then(|| {
+            text::notation(
+                self.lang,
+                &packet.described,
+                packet.described.notation(origin),
+            )
+        });
+        let outcome = outcome(packet);
+        let (packet, fate) = (outcome.as_ref(), &packet.fate);
+        let notation = packet.described.notation(origin);
         let preview = packet
             .described
             .payload()
@@ -267,7 +289,9 @@ impl FlowRecord {
             notation: whole,
             preview,
             retransmission: packet.retransmission,
-            mark,
+            end: end(fate),
+            mark: mark::words(self.lang, fate, waited, true),
+            meant,
         };
         let mut row = Row::new(time, What::Packet(Box::new(arrow)));
         if flow.transport == Transport::Tcp {
@@ -279,8 +303,8 @@ impl FlowRecord {
             }
         }
         self.rows.push(row);
-        self.figures.packet(time, packet);
-        if is_through {
+        self.figures.packet(time, packet, waited.is_some());
+        if end(fate) == End::Head {
             self.points.packet(flow, time, packet);
         }
     }
@@ -305,6 +329,18 @@ impl FlowRecord {
         row.local = Some(to);
         self.rows.push(row);
     }
+}
+
+/// The packet as it came out of the link, where that is not as it went in.
+fn outcome(packet: &Packet) -> Cow<'_, Packet> {
+    let Some(crossed) = &packet.crossed else {
+        return Cow::Borrowed(packet);
+    };
+    Cow::Owned(Packet {
+        described: crossed.described.clone(),
+        bytes: crossed.bytes.clone(),
+        ..packet.clone()
+    })
 }
 
 impl Arrow {

@@ -4,6 +4,7 @@ use super::svg::WIDTH;
 use super::*;
 use crate::engine::{Config, Engine};
 use crate::event::{Discard, EventKind, PeerView};
+use crate::fault::RuleSet;
 use crate::sim::{Side, Sim, random_loss};
 use crate::state::TcpState;
 use crate::view::script::Script;
@@ -54,6 +55,13 @@ fn wordy() -> Vec<Event> {
     script.events.clone()
 }
 
+/// A connection with which the link interferes in every way there is.
+fn interfered() -> Vec<Event> {
+    let mut script = Script::new();
+    script.interfered();
+    script.events.clone()
+}
+
 fn collect(events: &[Event]) -> (View, Record) {
     let (mut view, mut record) = (View::new(), Record::new(Lang::En));
     for event in events {
@@ -93,6 +101,7 @@ fn in_a_ladder_nothing_overlaps_and_nothing_is_cut_off() {
     };
     for (name, events) in [
         ("wordy", wordy()),
+        ("interfered", interfered()),
         ("asked", asked),
         ("no loss", lossy(60_000, 0)),
         ("loss", lossy(120_000, 8)),
@@ -208,4 +217,47 @@ fn an_empty_run_has_a_report_too() {
     for (_, format) in Format::ALL {
         assert!(!written(&[], format).is_empty());
     }
+}
+
+#[test]
+fn what_the_link_does_is_marked_and_rules_are_listed() {
+    let mut rules = RuleSet::new();
+    for text in ["drop out SYN-ACK #1", "delay 4s out SYN-ACK"] {
+        rules.add(text.parse().unwrap());
+    }
+    let report = |format| {
+        let mut out = Vec::new();
+        let mut report = Report::new(&mut out, format, Lang::En);
+        let mut view = View::new();
+        report.rules_are(&rules);
+        for event in interfered() {
+            view.event(&event);
+            report.event(&view, &event).unwrap();
+        }
+        report.finish(&view).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let html = report(Format::Html);
+    for words in [
+        "<li>rule 1: drop out SYN-ACK #1 (1 packet)</li>",
+        "dropped (rule 1)",
+        "held back 4 s (rule 2)",
+        "after 4.000 s",
+        "meant: P. 1:6(5) ack 1",
+        ">dropped on the way<",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+    let mermaid = report(Format::Mermaid);
+    let lines: Vec<&str> = mermaid.lines().map(str::trim).collect();
+    let line = |words: &str| *lines.iter().find(|line| line.contains(words)).unwrap();
+    assert!(line("dropped (rule 1)").starts_with("T-xP: "), "{mermaid}");
+    assert!(line("held back 4 s").starts_with("T--)P: "), "{mermaid}");
+    assert!(line("after 4.000 s").starts_with("T->>P: "), "{mermaid}");
+    assert!(line("made by rule 6").starts_with("P->>T: "), "{mermaid}");
+    let markdown = report(Format::Markdown);
+    assert!(
+        markdown.contains("- rule 2: delay 4s out SYN-ACK (1 packet)"),
+        "{markdown}"
+    );
 }

@@ -221,6 +221,7 @@ fn discarded(lang: Lang, why: Discard) -> Sentence {
         Discard::BadFlags => lang.thrown_away_bad_flags(),
         Discard::BacklogFull => lang.thrown_away_backlog(),
         Discard::Fragment => lang.thrown_away_fragment(),
+        Discard::Header => lang.thrown_away_header(),
         Discard::Unsupported => lang.thrown_away_unsupported(),
     }
 }

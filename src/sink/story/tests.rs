@@ -335,6 +335,7 @@ fn what_is_thrown_away_is_told() {
         Discard::BadFlags,
         Discard::BacklogFull,
         Discard::Fragment,
+        Discard::Header,
         Discard::Unsupported,
     ] {
         let mut script = Script::new();

@@ -7,6 +7,8 @@ use crate::stack::reply;
 use std::net::SocketAddr;
 
 const MTU: usize = 1280;
+const LIMIT: usize = 4 << 20;
+const UNUSABLE: Added = Added::Unusable(None);
 
 fn ends(v6: bool) -> (SocketAddr, SocketAddr) {
     let [from, to] = if v6 {
@@ -39,7 +41,7 @@ fn add(reassembler: &mut Reassembler, at: Instant, fragment: &[u8]) -> Added {
 /// Adds all of `fragments` at once, and checks what becomes of the last and that all others wait.
 #[track_caller]
 fn check(fragments: &[&[u8]], expected: &Added) {
-    let mut reassembler = Reassembler::default();
+    let mut reassembler = Reassembler::new(LIMIT);
     let (last, others) = fragments.split_last().unwrap();
     for fragment in others {
         assert_eq!(
@@ -84,7 +86,7 @@ fn fragments_fit_the_mtu_and_the_longest_packets_can_be_cut() {
                     assert_eq!(whole, packet);
                     continue;
                 }
-                let mut reassembler = Reassembler::default();
+                let mut reassembler = Reassembler::new(LIMIT);
                 let last = fragments
                     .iter()
                     .map(|fragment| add(&mut reassembler, Instant::ZERO, fragment))
@@ -115,11 +117,11 @@ fn overlapping_fragments_spoil_the_packet() {
         let mut other = cut(datagram(v6, 4000), 800 + 20, 7);
         let mut changed = fragments[1].clone();
         *changed.last_mut().unwrap() ^= 1;
-        check(&[&fragments[0], &other.remove(1)], &Added::Unusable);
-        check(&[&fragments[1], &changed], &Added::Unusable);
+        check(&[&fragments[0], &other.remove(1)], &UNUSABLE);
+        check(&[&fragments[1], &changed], &UNUSABLE);
 
         // What follows begins a packet of its own, which is never whole.
-        let mut reassembler = Reassembler::default();
+        let mut reassembler = Reassembler::new(LIMIT);
         for fragment in [&fragments[1], &changed, &fragments[0], &fragments[2]] {
             add(&mut reassembler, Instant::ZERO, fragment);
         }
@@ -152,17 +154,19 @@ fn fragments_that_contradict_each_other_or_themselves() {
             panic!("four fragments");
         };
         let moved = |fragment, offset, more| moved(v6, fragment, offset, more);
+        // RFC 8200, section 4.5, says what the sender is told; RFC 791 nothing.
+        let told = |at| Added::Unusable(v6.then_some(Problem::parameter(0, at)));
         // Beyond what 16 bits of length can say.
-        check(&[&moved(first, 65_528, true)], &Added::Unusable);
-        check(&[&moved(first, 65_000, false)], &Added::Unusable);
+        check(&[&moved(first, 65_528, true)], &told(42));
+        check(&[&moved(first, 65_000, false)], &told(42));
         // Only the last may have a length that is no multiple of eight, and the last is the last.
         let odd = cut(datagram(v6, 1500), MTU, 7).pop().unwrap();
         let odd_len = odd.len() - if v6 { 48 } else { 20 };
         assert_ne!(odd_len % 8, 0);
-        check(&[&moved(&odd, 0, true)], &Added::Unusable);
-        check(&[last, &moved(first, 8000, true)], &Added::Unusable);
-        check(&[last, &moved(first, 8000, false)], &Added::Unusable);
-        check(&[&moved(first, 8000, true), last], &Added::Unusable);
+        check(&[&moved(&odd, 0, true)], &told(4));
+        check(&[last, &moved(first, 8000, true)], &UNUSABLE);
+        check(&[last, &moved(first, 8000, false)], &UNUSABLE);
+        check(&[&moved(first, 8000, true), last], &UNUSABLE);
     }
 }
 
@@ -171,7 +175,7 @@ fn fragments_wait_for_sixty_seconds() {
     for v6 in [false, true] {
         for (after, in_time) in [(59_999, true), (60_000, false)] {
             let fragments = four(v6);
-            let mut reassembler = Reassembler::default();
+            let mut reassembler = Reassembler::new(LIMIT);
             for fragment in &fragments[..3] {
                 add(&mut reassembler, Instant::ZERO, fragment);
             }
@@ -181,17 +185,51 @@ fn fragments_wait_for_sixty_seconds() {
     }
 }
 
+/// What is told when a packet is given up: something, where its first fragment is there.
+#[test]
+fn packets_that_stay_unfinished_are_given_up() {
+    for v6 in [false, true] {
+        let fragments = four(v6);
+        let mut reassembler = Reassembler::new(LIMIT);
+        assert_eq!(reassembler.next_expiry(), None);
+        add(&mut reassembler, Instant::ZERO, &fragments[0]);
+        add(&mut reassembler, Instant::from_secs(1), &fragments[2]);
+        let late = cut(datagram(v6, 4000), MTU, 8);
+        add(&mut reassembler, Instant::from_secs(2), &late[1]);
+        let end = Instant::from_secs(60);
+        assert_eq!(reassembler.next_expiry(), Some(end));
+        let errors = reassembler.expire(end);
+        let [error] = &errors[..] else {
+            panic!("{errors:?}");
+        };
+        let described = describe(error);
+        let notation = described.notation(Default::default()).to_string();
+        assert_eq!(notation, "icmp reassembly time exceeded");
+        // It quotes the first fragment.
+        let quoted = described.payload().unwrap();
+        assert!(fragments[0].starts_with(&error[quoted]));
+        assert_eq!(reassembler.next_expiry(), Some(Instant::from_secs(62)));
+        assert!(reassembler.expire(Instant::from_secs(62)).is_empty());
+        assert_eq!((reassembler.next_expiry(), reassembler.held), (None, 0));
+    }
+}
+
 #[test]
 fn the_oldest_packet_makes_room() {
-    let first_half = |id| cut(datagram(false, 2000), MTU, id).swap_remove(0);
-    let second_half = |id| cut(datagram(false, 2000), MTU, id).swap_remove(1);
-    let mut reassembler = Reassembler::default();
-    for id in 0..=MAX_UNFINISHED as u32 {
-        add(&mut reassembler, Instant::ZERO, &first_half(id));
+    let half = |id: usize, which| cut(datagram(false, 2000), MTU, id as u32).swap_remove(which);
+    // Each takes a bit more than 1,280 bytes and the error about it.
+    for (limit, room) in [(usize::MAX, MAX_UNFINISHED), (20_000, 9), (1, 1)] {
+        let mut reassembler = Reassembler::new(limit);
+        for id in 0..=room {
+            add(&mut reassembler, Instant::ZERO, &half(id, 0));
+        }
+        assert_eq!(reassembler.unfinished.len(), room);
+        assert_eq!(reassembler.take_displaced(), 1);
+        let end = add(&mut reassembler, Instant::ZERO, &half(room, 1));
+        assert!(matches!(end, Added::Whole(_)));
+        let end = add(&mut reassembler, Instant::ZERO, &half(0, 1));
+        assert_eq!(end, Added::Waiting, "the first made room");
     }
-    let ends = [0, 2].map(|id| add(&mut reassembler, Instant::ZERO, &second_half(id)));
-    assert_eq!(ends[0], Added::Waiting, "the first made room");
-    assert!(matches!(ends[1], Added::Whole(_)));
 }
 
 #[test]
@@ -204,7 +242,7 @@ fn all_fragments_belong_to_the_flow_of_the_first() {
         peer,
     };
     let fragments = four(false);
-    let mut reassembler = Reassembler::default();
+    let mut reassembler = Reassembler::new(LIMIT);
     let mut add = |place: usize, flow| {
         let ip = describe(&fragments[place]).ip.unwrap();
         reassembler
@@ -233,7 +271,7 @@ fn packets_with_another_identification_or_protocol_are_others() {
 fn extension_headers_are_left_out() {
     let (from, to) = ends(true);
     let zero = crate::segment::SeqNumber(0);
-    let plain = reply::acknowledgment(from, to, zero, zero, 1);
+    let plain = reply::acknowledgment(from, to, (zero, zero), 1, Vec::new());
     let with = |first: u8, headers: &[u8]| {
         let mut packet = plain[..40].to_vec();
         packet[6] = first;

@@ -20,6 +20,7 @@ pub(crate) struct Islands {
     assembler: Assembler,
     /// The first numbers of the segments that came last, the newest first.
     recent: [Option<SeqNumber>; RECENT],
+    refused: bool,
 }
 
 impl Islands {
@@ -27,6 +28,7 @@ impl Islands {
         Islands {
             assembler: Assembler::new(),
             recent: [None; RECENT],
+            refused: false,
         }
     }
 
@@ -37,11 +39,17 @@ impl Islands {
         let added = self
             .assembler
             .add_then_remove_front(offset as usize, len as usize);
+        self.refused |= added.is_err();
         if added.is_ok() && offset > 0 {
             self.recent.rotate_right(1);
             self.recent[0] = Some(rcv_nxt + offset);
         }
         !self.assembler.is_empty()
+    }
+
+    /// Whether data was refused because there were too many, since this was asked last.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
     }
 
     /// The blocks to tell, `most` at most. RFC 2018, section 4: "The first SACK block [...] MUST specify the contiguous

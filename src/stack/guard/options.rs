@@ -37,6 +37,22 @@ impl Options {
         }
     }
 
+    /// Adds timestamps, as RFC 7323, appendix A recommends: "NOP, NOP, TS".
+    pub(crate) fn stamps(&mut self, (val, ecr): (u32, u32)) {
+        let place = &mut self.bytes[self.len..self.len + 12];
+        place[..4].copy_from_slice(&[NOP, NOP, TIMESTAMPS, 10]);
+        place[4..8].copy_from_slice(&val.to_be_bytes());
+        place[8..].copy_from_slice(&ecr.to_be_bytes());
+        self.len += 12;
+    }
+
+    /// Puts them into a segment with payload that has just as many bytes of options; any other stays as it is.
+    pub(crate) fn replace(&self, tcp: &mut [u8]) {
+        if usize::from(TcpPacket::new_unchecked(&*tcp).header_len()) == 20 + self.len {
+            tcp[20..20 + self.len].copy_from_slice(&self.bytes[..self.len]);
+        }
+    }
+
     /// Puts them into a segment without payload, in the place of those that it has; the new length of the packet.
     /// Checksums are filled in later.
     pub(crate) fn put(&self, packet: &mut [u8], src: IpAddr) -> usize {
@@ -54,5 +70,26 @@ impl Options {
     }
 }
 
+/// Fills the timestamps of a SYN in, which has them among its other options.
+pub(crate) fn stamp_syn(tcp: &mut [u8], (val, ecr): (u32, u32)) {
+    let end = usize::from(TcpPacket::new_unchecked(&*tcp).header_len());
+    let mut at = 20;
+    while at + 10 <= end {
+        let len = match tcp[at] {
+            END => return,
+            NOP => 1,
+            TIMESTAMPS => {
+                tcp[at + 2..at + 6].copy_from_slice(&val.to_be_bytes());
+                tcp[at + 6..at + 10].copy_from_slice(&ecr.to_be_bytes());
+                return;
+            }
+            _ => usize::from(tcp[at + 1]).max(2),
+        };
+        at += len;
+    }
+}
+
+const END: u8 = 0;
 const NOP: u8 = 1;
+const TIMESTAMPS: u8 = 8;
 const SACK: u8 = 5;

@@ -82,7 +82,7 @@ fn datagrams_up_to_the_longest() {
 fn only_echo_requests_are_replied_to() {
     for v6 in [false, true] {
         let (local, peer) = ends(v6);
-        let unreachable = port_unreachable(&datagram(peer, local, b"hello").unwrap()).unwrap();
+        let unreachable = error(&datagram(peer, local, b"hello").unwrap(), Problem::Port).unwrap();
         let echo = |request: &[u8]| {
             let described = describe(request);
             let Body::Icmp(icmp) = &described.body else {
@@ -124,7 +124,7 @@ fn an_error_holds_what_it_speaks_of() {
         let (local, peer) = ends(v6);
         for len in [0, 5, 500, 1400] {
             let sent = datagram(peer, local, &vec![9; len]).unwrap();
-            let error = port_unreachable(&sent).unwrap();
+            let error = error(&sent, Problem::Port).unwrap();
             assert_eq!(notation(&error), "icmp port unreachable");
             assert!(error.len() <= max);
             let held = describe(&error).payload().unwrap();

@@ -28,8 +28,9 @@ fn judge(segment: &Segment) -> &'static str {
         snd_nxt: SeqNumber(SND_NXT),
         rcv_nxt: SeqNumber(RCV_NXT),
         window: WINDOW,
+        stamps: Stamps::default(),
     };
-    let (packet, word) = match record.judge(segment) {
+    let (packet, word) = match record.judge(Instant::ZERO, segment) {
         Verdict::Ignore => return "ignore",
         Verdict::Reopen => return "reopen",
         Verdict::Close => return "close",

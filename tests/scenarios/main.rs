@@ -1,0 +1,411 @@
+//! Scenario files, as a person or a machine of continuous integration runs them. Those that need a lab make one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const TCPLAB: &str = env!("CARGO_BIN_EXE_tcplab");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Nothing here takes longer, on however slow a machine.
+const BOUND: Duration = Duration::from_secs(300);
+
+/// A client that is content.
+const PASSES: &str = "about = \"It passes\"\n[client]\nservice = \"echo\"\nsend = \"hello\"\n\
+                      [expect]\nexit = 0\nstdout = \"hello\"\nlines = \"in S\"\n";
+
+/// What is expected in this one is wrong in many ways.
+const FAILS: &str = r#"about = "It # fails"
+faults = ["drop out SYN-ACK #1"]
+[client]
+service = "echo"
+send = "hello"
+[expect]
+exit = 3
+stdout = "hullo"
+duration = "5.."
+lines = '''
+  0        in  S  0:0(0)
+  +0..0.5  out S. 0:0(0) ack 1 delivered       // it comes after a second
+  state TIME-WAIT
+count in S 7
+never out F*
+'''
+"#;
+
+/// A folder of its own for each test, gone at its end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let path = std::env::temp_dir().join(format!("tcplab-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// tcplab with these arguments, there.
+    fn start(&self, arguments: &[&str]) -> Child {
+        Command::new(TCPLAB)
+            .args(arguments)
+            .current_dir(&self.0)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn test(&self, arguments: &[&str]) -> Said {
+        finish(self.start(&[&["test"], arguments].concat()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Waits for the end, while what is said is read.
+#[track_caller]
+fn finish(child: Child) -> Said {
+    let pid = Pid::from_raw(child.id() as i32);
+    let reader = thread::spawn(move || child.wait_with_output().unwrap());
+    let since = Instant::now();
+    while !reader.is_finished() {
+        if since.elapsed() > BOUND {
+            let _ = kill(pid, Signal::SIGKILL);
+            panic!("not over after {BOUND:?}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let output = reader.join().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// The lines that begin so.
+fn lines<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
+    text.lines()
+        .filter(|line| line.starts_with(begin))
+        .collect()
+}
+
+#[test]
+fn all_scenarios_that_ship_pass() {
+    let place = Place::new("ship");
+    let folder = Path::new(ROOT).join("examples/scenarios");
+    let said = place.test(&["--jobs", "4", folder.to_str().unwrap()]);
+    assert_eq!(said.code, 0, "{}\n{}", said.stdout, said.stderr);
+    let passed = lines(&said.stdout, "ok ");
+    assert!(passed.len() >= 30, "{}", passed.len());
+    assert!(passed.iter().all(|line| !line.contains("# SKIP")));
+    assert_eq!(said.stderr, "");
+}
+
+/// The whole answer to a scenario that fails, word for word. It is simulated, so nothing in it is chance.
+#[test]
+fn a_scenario_that_fails_is_explained() {
+    let place = Place::new("fails");
+    place.write("fails.toml", FAILS);
+    let said = place.test(&["fails.toml"]);
+    assert_eq!((said.code, said.stderr.as_str()), (1, ""));
+    let timeless: Vec<&str> = said
+        .stdout
+        .lines()
+        .map(|line| {
+            if line.starts_with("  duration_ms: ") {
+                "  duration_ms: N"
+            } else {
+                line
+            }
+        })
+        .collect();
+    insta::assert_snapshot!(timeless.join("\n"));
+}
+
+/// So is the one in the README.
+#[test]
+fn the_readme_tells_the_truth_about_a_failure() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let block = |begin: &str| -> &str {
+        let from = readme.find(begin).unwrap_or_else(|| panic!("no {begin}"));
+        let text = readme[from..].split_once('\n').unwrap().1;
+        text.split("```").next().unwrap()
+    };
+    let place = Place::new("readme");
+    place.write("late.toml", block("```toml\n# late.toml"));
+    let said = place.test(&["late.toml"]);
+    let shown = block("```text\nTAP version 14");
+    let duration = |line: &&str| !line.starts_with("  duration_ms: ");
+    let mut seen = said.stdout.lines().filter(duration);
+    for line in shown
+        .lines()
+        .filter(duration)
+        .take_while(|line| *line != "…")
+    {
+        assert_eq!(seen.next(), Some(line), "{}", said.stdout);
+    }
+}
+
+#[test]
+fn exit_codes() {
+    let place = Place::new("codes");
+    place.write("passes.toml", PASSES);
+    place.write("fails.toml", FAILS);
+    place.write(
+        "broken.toml",
+        "about = \"x\"\n[client]\nsteps = [\"jump\"]\n",
+    );
+    place.write("empty/readme.txt", "no scenario");
+    for (arguments, code, said_of_it) in [
+        (&["passes.toml"][..], 0, ""),
+        (&["passes.toml", "fails.toml"], 1, ""),
+        // Nothing runs where a file is broken.
+        (
+            &["passes.toml", "broken.toml"],
+            2,
+            "tcplab: broken.toml:3:10: expected a step",
+        ),
+        (&["nosuchfile.toml"], 2, "cannot read nosuchfile.toml"),
+        (&["empty"], 2, "there are no scenarios"),
+        (
+            &["passes.toml", "--filter", "nosuchword"],
+            2,
+            "no scenario has \"nosuchword\"",
+        ),
+        (
+            &["passes.toml", "--junit", "no/such/folder.xml"],
+            2,
+            "cannot write no/such/folder.xml",
+        ),
+    ] {
+        let said = place.test(arguments);
+        assert_eq!(said.code, code, "{arguments:?}: {}", said.stderr);
+        assert!(
+            said.stderr.contains(said_of_it),
+            "{arguments:?}: {}",
+            said.stderr
+        );
+        assert_eq!(
+            said.stdout.is_empty(),
+            code == 2,
+            "{arguments:?}: {}",
+            said.stdout
+        );
+    }
+}
+
+#[test]
+fn a_command_that_is_not_there_ends_all() {
+    let place = Place::new("missing");
+    place.write(
+        "a.toml",
+        "about = \"x\"\n[client]\nrun = [\"nosuchcommand\"]\n",
+    );
+    let said = place.test(&["a.toml"]);
+    assert_eq!(said.code, 2, "{}", said.stdout);
+    assert!(
+        said.stdout.contains("Bail out! a.toml: "),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stderr.contains("nosuchcommand"), "{}", said.stderr);
+}
+
+/// All parts together are all scenarios, each once; a part that has none is content.
+#[test]
+fn shards_share_them_out() {
+    let place = Place::new("shards");
+    for number in 0..7 {
+        let text = PASSES.replace("It passes", &format!("Number {number}"));
+        place.write(&format!("set/{number}.toml"), &text);
+    }
+    let whole = place.test(&["--list", "set"]).stdout;
+    assert_eq!(whole.lines().count(), 7);
+    for of in [1, 2, 3, 8] {
+        let parts: Vec<String> = (1..=of)
+            .map(|part| {
+                place
+                    .test(&["--list", "--shard", &format!("{part}/{of}"), "set"])
+                    .stdout
+            })
+            .collect();
+        let together: Vec<&str> = parts.iter().flat_map(|part| part.lines()).collect();
+        assert_eq!(together.len(), 7);
+        let (together, whole): (BTreeSet<_>, BTreeSet<_>) =
+            (together.into_iter().collect(), whole.lines().collect());
+        assert_eq!(together, whole);
+    }
+    let said = place.test(&["--shard", "8/8", "set"]);
+    assert_eq!(
+        (said.code, lines(&said.stdout, "1..0").len()),
+        (0, 1),
+        "{}",
+        said.stdout
+    );
+    let said = place.test(&["--filter", "Number 3", "set"]);
+    assert_eq!(lines(&said.stdout, "ok "), ["ok 1 - set/3.toml: Number 3"]);
+}
+
+#[test]
+fn junit_is_xml_and_counts() {
+    let place = Place::new("junit");
+    place.write(
+        "a.toml",
+        &PASSES.replace("It passes", "<&'> \\u0007 passes"),
+    );
+    place.write("b.toml", FAILS);
+    place.write("c.toml", "about = \"x\"\n[client]\nrun = \"true\"\n");
+    let said = place.test(&["--simulate", "--junit", "out.xml", "."]);
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    assert_eq!(lines(&said.stdout, "ok 3 - ").len(), 1);
+    assert!(
+        said.stdout.contains("# SKIP its client is a command"),
+        "{}",
+        said.stdout
+    );
+
+    let text = fs::read_to_string(place.0.join("out.xml")).unwrap();
+    let xml = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let suite = xml
+        .descendants()
+        .find(|node| node.has_tag_name("testsuite"))
+        .unwrap();
+    for (name, count) in [
+        ("tests", "3"),
+        ("failures", "1"),
+        ("errors", "0"),
+        ("skipped", "1"),
+    ] {
+        assert_eq!(suite.attribute(name), Some(count), "{name}");
+    }
+    let cases: Vec<_> = suite.children().filter(|node| node.is_element()).collect();
+    assert_eq!(cases.len(), 3);
+    assert_eq!(cases[0].attribute("name"), Some("<&'> \u{fffd} passes"));
+    let failures = cases[1]
+        .children()
+        .filter(|node| node.has_tag_name("failure"));
+    assert!(failures.count() >= 4);
+    assert!(cases[2].children().any(|node| node.has_tag_name("skipped")));
+}
+
+/// Steps are carried out by our own stack and by the kernel's, to the same end.
+#[test]
+fn the_same_steps_run_in_both_places() {
+    let place = Place::new("both");
+    place.write("a.toml", PASSES);
+    for place_of_it in ["--simulate", "--live"] {
+        let said = place.test(&[place_of_it, "a.toml"]);
+        assert_eq!(
+            said.code, 0,
+            "{place_of_it}: {}\n{}",
+            said.stdout, said.stderr
+        );
+    }
+}
+
+/// What was recorded passes when it is run.
+#[test]
+fn a_recording_passes() {
+    let place = Place::new("record");
+    for (name, command) in [
+        ("curl.toml", &["curl", "-sS", "http://{host}:{port}/"][..]),
+        ("refused.toml", &["nc", "-z", "lab.test", "4321"]),
+    ] {
+        let record = [&["--record", name, "--"], command].concat();
+        let said = place.test(&record);
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        assert!(said.stderr.contains("is written"), "{}", said.stderr);
+        let text = fs::read_to_string(place.0.join(name)).unwrap();
+        let said = place.test(&[name]);
+        assert_eq!(said.code, 0, "{text}\n{}", said.stdout);
+        // It is not overwritten.
+        let said = place.test(&record);
+        assert_eq!(said.code, 2, "{}", said.stdout);
+        assert!(said.stderr.contains("--force"), "{}", said.stderr);
+        assert_eq!(fs::read_to_string(place.0.join(name)).unwrap(), text);
+    }
+    let said = place.test(&["--record", "never.toml", "--", "nosuchcommand"]);
+    assert_eq!(said.code, 2);
+    assert!(!place.0.join("never.toml").exists());
+}
+
+/// A client is ended when its time is over, with what it has started.
+#[test]
+fn a_limit_is_kept() {
+    let place = Place::new("limit");
+    place.write(
+        "a.toml",
+        "about = \"It never ends\"\nlimit = 1\n[client]\nrun = \"sleep 1000 & echo $! > pid; wait\"\n",
+    );
+    let said = place.test(&["a.toml"]);
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    assert!(
+        said.stdout.contains("still running when its time was over"),
+        "{}",
+        said.stdout
+    );
+    let pid = fs::read_to_string(place.0.join("pid")).unwrap();
+    let process = Path::new("/proc").join(pid.trim());
+    let since = Instant::now();
+    // A zombie of somebody else's is as good as gone.
+    while fs::read_to_string(process.join("stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(since.elapsed() < BOUND, "{} is still there", pid.trim());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A signal ends everything, and the exit code tells.
+#[test]
+fn a_signal_ends_all_jobs() {
+    let place = Place::new("signal");
+    for number in 0..4 {
+        let began = place.0.join(format!("began-{number}"));
+        let text = format!(
+            "about = \"Number {number}\"\nlimit = {}\n[client]\nrun = \"touch {} && sleep 1000\"\n",
+            BOUND.as_secs(),
+            began.display()
+        );
+        place.write(&format!("{number}.toml"), &text);
+    }
+    let child = place.start(&["test", "--jobs", "2", "."]);
+    let since = Instant::now();
+    let begun = |number| place.0.join(format!("began-{number}")).exists();
+    while !(begun(0) && begun(1)) {
+        assert!(since.elapsed() < BOUND, "nothing began");
+        thread::sleep(Duration::from_millis(5));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let said = finish(child);
+    assert_eq!(said.code, 130, "{}", said.stdout);
+    assert!(
+        said.stdout.ends_with("Bail out! interrupted\n"),
+        "{}",
+        said.stdout
+    );
+    assert!(!begun(2), "another one was begun");
+}
