@@ -83,14 +83,14 @@ fn nobody_has_to_see_it() {
     // Closed, and a pipe that nobody reads.
     for nobody in ["2>&-", "2>&1 >/dev/null | true"] {
         let line = format!("set -o pipefail; \"$TCPLAB\" run -- sh -c '{PAGES}; exit 7' {nobody}");
-        let said = start(&mut clean("bash", &["-c", &line]).env("TCPLAB", TCPLAB));
+        let said = start(clean("bash", &["-c", &line]).env("TCPLAB", TCPLAB));
         said.finish().expect(7, "");
     }
-    tcplab_without_streams();
 }
 
 /// Nothing that is opened later may take the places of the standard streams, and be written to in their stead.
-fn tcplab_without_streams() {
+#[test]
+fn no_standard_streams_at_all() {
     let folder = std::env::temp_dir().join(format!("tcplab-streams-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("events.jsonl");
@@ -161,7 +161,7 @@ pub(crate) fn taken() {
     shell("ip link del tcplab0");
     let said = serve.finish().expect(2, "");
     // All that has happened is told, the reason last.
-    said.shows(&["connects to http", "packets without flow"]);
+    said.shows(&["connects to http", "opened  by the peer"]);
     let last = said.stderr.lines().last().unwrap();
     assert!(
         last.starts_with("tcplab: the TUN tcplab0 was taken away: "),

@@ -20,6 +20,11 @@ const MTU: usize = 1280;
 /// More packets than these never leave after one step: the buffers of all connections hold fewer.
 const MAX_PACKETS: usize = 2_000;
 
+/// The limits of each engine, so low that they are reached.
+const CONNECTIONS: usize = 6;
+const TIME_WAITS: usize = 2;
+const WAITING: usize = 20_000;
+
 impl Host {
     fn is_v6(self) -> bool {
         self == Host::V6
@@ -49,6 +54,9 @@ fn config(addresses: [&str; 2]) -> Config {
     config.mtu = MTU;
     config.buffer = 4_096;
     config.backlog = 4;
+    config.connections = CONNECTIONS;
+    config.time_waits = TIME_WAITS;
+    config.waiting = WAITING;
     config.time_wait = Duration::from_secs(30);
     config.keep_alive = Some(Duration::from_secs(75));
     config.user_timeout = Some(Duration::from_secs(100));
@@ -275,6 +283,20 @@ impl Watched {
         assert_eq!(self.told_in, self.handed_in);
         assert_eq!(self.told_out, self.taken_out);
         self.entered.clear();
+        self.check_limits();
+    }
+
+    fn check_limits(&self) {
+        let waiting: usize = self.waiting.values().map(|packet| packet.bytes.len()).sum();
+        assert!(waiting <= WAITING, "{waiting} bytes wait");
+        let count = |is: fn(&Life) -> bool| {
+            let open = self.lives.values().filter(|life| !life.over);
+            open.filter(|life| is(life)).count()
+        };
+        let connections = count(|life| life.state.is_synchronized());
+        assert!(connections <= CONNECTIONS + TIME_WAITS, "{connections}");
+        let exchanges = count(|life| life.transport == Transport::Udp);
+        assert!(exchanges <= CONNECTIONS, "{exchanges}");
     }
 
     fn learn(&mut self, packet: &[u8]) {
