@@ -15,8 +15,10 @@ use tcplab::view::View;
 use crate::step::{self, Step};
 use crate::watched::{Watched, at_faulty_address};
 
+type Target = fn(&[u8]);
+
 /// All of them, by name.
-pub(crate) const ALL: [(&str, fn(&[u8])); 6] = [
+pub(crate) const ALL: [(&str, Target); 6] = [
     ("parser", parser),
     ("rules", rules),
     ("scenario", scenario),
