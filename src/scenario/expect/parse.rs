@@ -67,11 +67,14 @@ pub fn parse_lines(text: &str, first: usize) -> Result<Vec<Expectation>, LineErr
     }
     match group {
         None => Ok(expectations),
-        Some((index, _)) => Err(LineError {
-            line: index,
-            at: 0..0,
-            message: "this group has no end: expected `}` on a line of its own".to_owned(),
-        }),
+        Some((index, _)) => {
+            let brace = text.lines().nth(index).and_then(|line| line.find('{'));
+            Err(LineError {
+                line: index,
+                at: brace.map_or(0..0, |brace| brace..brace + 1),
+                message: "this group has no end: expected `}` on a line of its own".to_owned(),
+            })
+        }
     }
 }
 
