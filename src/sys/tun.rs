@@ -2,7 +2,7 @@
 //!
 //! It is opened through the `tun-tap` crate, without packet information (each read or write is one IP
 //! packet and nothing else) and then made non-blocking. With offload it is opened here, and a header before each packet
-//! says what is left to the device ([`vnet`]).
+//! says what is left to the device (`vnet`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};

@@ -215,12 +215,14 @@ impl<'w> Peer<'w> {
         }
     }
 
-    /// The next packet from the target, whatever it carries, `within` at most from now.
+    /// The next packet from the target that is no segment, `within` at most from now: connections of other probes may still
+    /// have something to say.
     pub(crate) fn next_packet(&mut self, within: Duration) -> Option<Vec<u8>> {
         loop {
             let packet = self.wire.recv(within)?;
-            let ip = describe(&packet).ip;
-            if ip.is_some_and(|ip| (ip.src, ip.dst) == (self.remote.ip(), self.local.ip())) {
+            let described = describe(&packet);
+            let ends = described.ip.map(|ip| (ip.src, ip.dst));
+            if ends == Some((self.remote.ip(), self.local.ip())) && described.tcp().is_none() {
                 return Some(packet);
             }
         }

@@ -14,7 +14,7 @@ use tcplab::service::Connection;
 use tcplab::sim::{Side, Sim};
 
 use crate::peer::{CHARGEN, DISCARD, ECHO};
-use crate::support::{ACK, Forged, PSH, RST, SYN};
+use crate::support::{ACK, Forged, PSH, RST, SYN, fragments};
 
 /// No honest client waits longer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -226,6 +226,25 @@ fn twenty_thousand_inexact_resets_and_syns() {
                 "{from}"
             );
         }
+    });
+}
+
+/// Packets of which the rest never comes, larger and smaller.
+#[test]
+fn a_thousand_unfinished_fragments() {
+    both(|siege| {
+        for number in 0..1_000 {
+            let mut segment = siege.forge(siege.attacker(number), ECHO, PSH | ACK, 1, 1);
+            segment.payload = vec![b'x'; 4_000 * (1 + number as usize % 16)];
+            let mut pieces = fragments(&segment.packet(), 1_200, number as u16);
+            let last = pieces.pop();
+            let first = pieces.drain(..).next();
+            for piece in [first, last].into_iter().flatten() {
+                siege.sim.inject(Side::Right, piece);
+            }
+            siege.pass(Duration::from_millis(5));
+        }
+        siege.pass(Duration::from_secs(70));
     });
 }
 
