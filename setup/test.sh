@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 # A command that tells whether the package is there, and the package.
 needs='
+c++ g++
 cc gcc
 chromium chromium
 curl curl

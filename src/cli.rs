@@ -44,13 +44,16 @@ pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // What can't be printed can't be reported either.
-            let _ = error.print();
             let asked_for = matches!(
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
-            return ExitCode::from(if asked_for { 0 } else { CANNOT });
+            return match error.print() {
+                Err(error) if asked_for => end(Err(error.into())),
+                // What can't be printed on standard error can't be reported either.
+                _ if asked_for => ExitCode::SUCCESS,
+                _ => ExitCode::from(CANNOT),
+            };
         }
     };
     let result = match args.command.unwrap_or_default() {
@@ -68,6 +71,10 @@ pub fn main() -> ExitCode {
         Command::Rules => rules(),
         Command::Doctor => doctor::doctor(),
     };
+    end(result)
+}
+
+fn end(result: anyhow::Result<u8>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         // Whoever read our output has read enough.

@@ -22,6 +22,8 @@ pub(super) struct Session<'a> {
     pub(super) engine: Engine,
     driver: Driver<'a>,
     audience: Audience<'a>,
+    /// Whether the summary is shown.
+    is_over: bool,
 }
 
 /// Those who are told of every event.
@@ -52,6 +54,7 @@ impl<'a> Session<'a> {
                 asker: None,
                 awaited: None,
             },
+            is_over: false,
         }
     }
 
@@ -208,9 +211,23 @@ impl<'a> Session<'a> {
     }
 
     /// Shows the summary.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.is_over = true;
         let now = self.now();
         self.audience.watcher.finish(now);
+    }
+}
+
+/// Also where it ends with an error, such as when the TUN was taken away, what has happened is told to its end.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.audience.watcher.has_seen() && !std::thread::panicking() {
+            self.end();
+        }
     }
 }
 

@@ -237,8 +237,13 @@ impl Watcher {
         self.view.now()
     }
 
-    /// Shows the summary: the run is over `now`.
-    pub(super) fn finish(mut self, now: Instant) {
+    /// Whether anything has happened.
+    pub(super) fn has_seen(&self) -> bool {
+        !self.view.is_empty()
+    }
+
+    /// Shows the summary: the run is over `now`. Nothing else is to be called after that.
+    pub(super) fn finish(&mut self, now: Instant) {
         self.flush();
         self.view.advance(now);
         let view = &self.view;

@@ -90,7 +90,7 @@ impl Source<'_> {
     }
 
     fn error(&self, at: Range<usize>, message: impl Into<String>) -> FileError {
-        let start = at.start.min(self.0.len());
+        let start = self.0.floor_char_boundary(at.start);
         let begin = self.0[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let text = self.0[begin..]
             .lines()
@@ -99,7 +99,7 @@ impl Source<'_> {
             .to_owned();
         let column = self.0[begin..start].chars().count();
         let rest = text.chars().count().saturating_sub(column);
-        let end = at.end.clamp(start, self.0.len());
+        let end = self.0.floor_char_boundary(at.end.max(start));
         let len = self.0[start..end]
             .lines()
             .next()
@@ -141,7 +141,7 @@ impl Source<'_> {
         // With escapes the text looks otherwise in the file: then the whole line is meant.
         match self
             .0
-            .get(begin..)
+            .get(begin..span.end)
             .is_some_and(|rest| rest.starts_with(part))
         {
             true => begin + at.start..begin + at.end,

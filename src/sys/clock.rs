@@ -51,4 +51,25 @@ mod tests {
         // 2020-01-01: any machine that builds this has a later date.
         assert!(clock.wall_at_start() > Duration::from_secs(1_577_836_800));
     }
+
+    /// CLOCK_REALTIME can't be set in a test, so the clocks are compared: this one shows what CLOCK_MONOTONIC does.
+    #[test]
+    fn setting_the_calendar_does_not_move_it() {
+        let monotonic = || {
+            let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+            Duration::from(time)
+        };
+        let before = monotonic();
+        let clock = Clock::start();
+        let started = monotonic();
+        std::thread::sleep(Duration::from_millis(2));
+        let asked = monotonic();
+        let shown = Duration::from(clock.now() - Instant::ZERO);
+        let after = monotonic();
+        assert!(
+            asked - started <= shown + Duration::from_micros(1),
+            "{shown:?}"
+        );
+        assert!(shown <= after - before, "{shown:?}");
+    }
 }

@@ -41,6 +41,10 @@ mod serve;
 
 mod offload;
 
+mod failures;
+
+mod soak;
+
 /// What a helper can be told to do.
 const SCENES: &[(&str, fn())] = &[
     ("created", serve::created),
@@ -51,6 +55,10 @@ const SCENES: &[(&str, fn())] = &[
     ("malformed", malformed::every_kind),
     ("checksums", offload::checksums),
     ("features", offload::features),
+    ("taken", failures::taken),
+    ("down", failures::down),
+    ("readers", failures::readers),
+    ("soak", soak::haul),
 ];
 
 #[test]

@@ -154,7 +154,6 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
-    since: Instant,
 }
 
 pub(crate) fn start(command: &mut Command) -> Running {
@@ -165,7 +164,6 @@ pub(crate) fn start(command: &mut Command) -> Running {
         stdout: child.stdout.take().map(collect),
         stderr: child.stderr.take().map(collect),
         child,
-        since: Instant::now(),
     }
 }
 
@@ -183,16 +181,17 @@ impl Running {
         self.stderr = Some(collect(stderr));
     }
 
-    /// Waits for its end.
+    /// Waits for its end, which is near.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Outcome {
         use std::os::unix::process::ExitStatusExt;
+        let since = Instant::now();
         let mut late = false;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            if self.since.elapsed() > BOUND && !late {
+            if since.elapsed() > BOUND && !late {
                 late = true;
                 self.child.kill().unwrap();
             }

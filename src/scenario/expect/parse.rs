@@ -15,7 +15,7 @@ use std::ops::{Range, RangeInclusive};
 pub struct LineError {
     /// Which line of the text, counted from 0.
     pub line: usize,
-    /// Which bytes of that line are wrong.
+    /// Which bytes of that line are wrong; none where something is missing.
     pub at: Range<usize>,
     /// What was expected there.
     pub message: String,
@@ -67,11 +67,14 @@ pub fn parse_lines(text: &str, first: usize) -> Result<Vec<Expectation>, LineErr
     }
     match group {
         None => Ok(expectations),
-        Some((index, _)) => Err(LineError {
-            line: index,
-            at: 0..1,
-            message: "this group has no end: expected `}` on a line of its own".to_owned(),
-        }),
+        Some((index, _)) => {
+            let brace = text.lines().nth(index).and_then(|line| line.find('{'));
+            Err(LineError {
+                line: index,
+                at: brace.map_or(0..0, |brace| brace..brace + 1),
+                message: "this group has no end: expected `}` on a line of its own".to_owned(),
+            })
+        }
     }
 }
 
@@ -194,7 +197,7 @@ impl<'a> Words<'a> {
     fn expected(&self, what: &str) -> Wrong {
         match self.peek() {
             Some(word) => word.wrong(format!("expected {what}")),
-            None => (self.len..self.len + 1, format!("expected {what}")),
+            None => (self.len..self.len, format!("expected {what}")),
         }
     }
 
