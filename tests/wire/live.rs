@@ -12,6 +12,7 @@ use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
@@ -19,6 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tcplab::segment::describe;
 use tcplab::sys::tun::{Tun, TunConfig};
 
 use crate::helper::{BOUND, SCENE};
@@ -31,6 +33,8 @@ const ONLY: &str = "TCPLAB_TEST_PROBE";
 struct Router {
     tun: Tun,
     target: Target,
+    /// The peer's ports in the present probe: what comes for others is left of earlier ones.
+    ports: Range<u16>,
 }
 
 impl Router {
@@ -52,6 +56,7 @@ impl Router {
         Router {
             tun: Tun::open(&config).expect("a TUN"),
             target,
+            ports: 0..u16::MAX,
         }
     }
 
@@ -67,6 +72,7 @@ impl Router {
                     continue;
                 }
                 port += 100;
+                self.ports = port..port + 100;
                 let started = Instant::now();
                 let mut peer = Peer::new(self, local, remote, port);
                 let result = catch_unwind(AssertUnwindSafe(|| probe(&mut peer)));
@@ -85,6 +91,7 @@ impl Router {
 
     /// Neighbours may have to be found first.
     fn await_path(&mut self, local: IpAddr, remote: IpAddr) {
+        self.ports = 0..u16::MAX;
         let start = Instant::now();
         loop {
             let mut peer = Peer::new(self, local, remote, 39_000);
@@ -110,7 +117,12 @@ impl Wire for Router {
             match self.tun.recv(&mut packet) {
                 Ok(received) => {
                     packet.truncate(received.len);
-                    return Some(packet);
+                    let described = describe(&packet);
+                    let port = described.tcp().map(|segment| segment.dst_port);
+                    if port.is_none_or(|port| self.ports.contains(&port)) {
+                        return Some(packet);
+                    }
+                    packet.resize(65_535, 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => panic!("the TUN is gone: {error}"),
