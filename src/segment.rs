@@ -27,6 +27,7 @@ pub use notation::{Notation, Origin};
 pub use parse::{describe, describe_captured, describe_offloaded};
 pub use seq::SeqNumber;
 
+use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -130,6 +131,9 @@ impl Layer {
     }
 }
 
+/// The options of a segment. Those of most segments, a timestamp and its padding, take no memory of their own.
+pub type Options = SmallVec<[TcpOption; 3]>;
+
 /// A TCP segment (RFC 9293, section 3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -148,7 +152,7 @@ pub struct Segment {
     /// The urgent pointer; it means something only where URG is set.
     pub urgent: u16,
     /// The options in the order in which they stand.
-    pub options: Vec<TcpOption>,
+    pub options: Options,
     /// Where in the packet the payload lies; in a first fragment, the part of it that is there.
     pub payload: Range<usize>,
     /// Whether the checksum is right; true also where it can't be judged, as in a first fragment, and where a device

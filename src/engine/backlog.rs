@@ -6,6 +6,7 @@ use crate::link::Incoming;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
+use smallvec::smallvec;
 use smoltcp::time::Instant;
 
 impl Engine {
@@ -31,7 +32,7 @@ impl Engine {
             ack: syn.seq + 1,
             flags: Flags(Flags::SYN.0 | Flags::ACK.0),
             window: u16::try_from(config.buffer).unwrap_or(u16::MAX),
-            options: vec![TcpOption::MaxSegmentSize(own_mss)],
+            options: smallvec![TcpOption::MaxSegmentSize(own_mss)],
             payload: 0..0,
             ..syn.clone()
         };
@@ -61,7 +62,7 @@ impl Engine {
             seq: irs,
             ack: SeqNumber(0),
             flags: Flags::SYN,
-            options: vec![TcpOption::MaxSegmentSize(mss)],
+            options: smallvec![TcpOption::MaxSegmentSize(mss)],
             payload: 0..0,
             ..segment.clone()
         };

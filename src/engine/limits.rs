@@ -99,8 +99,8 @@ impl Engine {
         self.stand_in_line(place);
     }
 
-    /// An exchange of datagrams has begun: if that is one too many, another is over.
-    pub(super) fn make_room_for_exchange(&mut self, now: Instant) {
+    /// An exchange of datagrams has begun at `new`: if that is one too many, another is over.
+    pub(super) fn make_room_for_exchange(&mut self, now: Instant, new: usize) {
         if self.occupancy.exchanges <= self.shared.config.connections {
             return;
         }
@@ -110,7 +110,8 @@ impl Engine {
             _ => None,
         });
         self.occupancy.idle_exchanges = candidates;
-        if let Some(Idle { flow, place, .. }) = idle {
+        // Those that we began stay, so the new one may be the only one that could go.
+        if let Some(Idle { flow, place, .. }) = idle.filter(|idle| idle.place != new) {
             self.shared.limited(now, Some(flow), Limit::Exchanges);
             self.end(now, place);
         }

@@ -219,7 +219,7 @@ impl Engine {
                 let id =
                     heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
                 let place = self.seat(Flow::Udp(UdpFlow::served(id, key, now)));
-                self.make_room_for_exchange(now);
+                self.make_room_for_exchange(now, place);
                 place
             }
             (None, None) => {

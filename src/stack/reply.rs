@@ -7,7 +7,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::segment::{Body, Described, Flags, Icmp, Segment, SeqNumber, TcpOption, describe};
+use crate::segment::{
+    Body, Described, Flags, Icmp, Options, Segment, SeqNumber, TcpOption, describe,
+};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     Icmpv4Repr, Icmpv6Repr, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl, TcpPacket,
@@ -53,7 +55,7 @@ fn reset_with(
         flags: Flags(Flags::RST.0 | ack.map_or(0, |_| Flags::ACK.0)),
         window: 0,
         urgent: 0,
-        options: Vec::new(),
+        options: Options::new(),
         payload: 0..0,
         checksum_ok: true,
     };
@@ -66,7 +68,7 @@ pub(crate) fn acknowledgment(
     peer: SocketAddr,
     (seq, ack): (SeqNumber, SeqNumber),
     window: u16,
-    options: Vec<TcpOption>,
+    options: Options,
 ) -> Vec<u8> {
     let acknowledgment = Segment {
         src_port: local.port(),

@@ -3,7 +3,7 @@
 //! smoltcp has room for the option and no clock for it, echoes whatever came last, and compares nothing. So it writes
 //! zeros, and what they stand for is known here.
 
-use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
+use crate::segment::{Flags, Options, Segment, SeqNumber, TcpOption};
 use smoltcp::time::{Duration, Instant};
 
 /// RFC 7323, section 5.5: a timestamp says nothing after "more than 24 days" of silence.
@@ -95,7 +95,7 @@ impl Stamps {
     }
 
     /// The option of a segment that acknowledges, where it is in use.
-    pub(crate) fn option(&self, now: Instant) -> Vec<TcpOption> {
+    pub(crate) fn option(&self, now: Instant) -> Options {
         let (val, ecr) = self.values(now, true);
         let option = self.on.then_some(TcpOption::Timestamps { val, ecr });
         option.into_iter().collect()

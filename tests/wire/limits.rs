@@ -8,6 +8,7 @@ use tcplab::engine::{Command, Config};
 use tcplab::event::{EventKind, Limit};
 use tcplab::fault::RuleSet;
 use tcplab::segment::{Flags, describe};
+use tcplab::service::{Connection, UdpSocket};
 use tcplab::state::TcpState;
 
 use crate::memory::Memory;
@@ -194,6 +195,31 @@ fn the_exchange_that_is_idle_for_longest_is_over() {
             assert_eq!(crowd.count(Limit::Exchanges), 990);
             crowd.pass(Duration::from_secs(60));
             assert_eq!(crowd.memory.engine.poll_timeout(), None, "all are over");
+        },
+    );
+}
+
+/// What we have begun ourselves makes room for nobody.
+#[test]
+fn our_own_exchanges_and_connections_stay() {
+    both(
+        |config| config.connections = 1,
+        |crowd| {
+            let (now, there) = (crowd.memory.now, crowd.peer(50));
+            let engine = &mut crowd.memory.engine;
+            let client = |socket: UdpSocket| async move { socket.recv().await.map(drop) };
+            let ours = engine.connect_udp(now, "client", None, there, client);
+            let talk = |conn: Connection| async move { conn.read_up_to(1).await.map(drop) };
+            let open = engine.connect_tcp(now, "client", None, there, talk);
+            crowd.drain();
+            for number in 0..5 {
+                let packet = udp(crowd.peer(number), crowd.target, b"hello");
+                crowd.inject(packet);
+                crowd.connect(number, ECHO, 60_000);
+            }
+            for flow in [ours.unwrap(), open.unwrap()] {
+                assert!(crowd.memory.engine.has_program(flow));
+            }
         },
     );
 }

@@ -132,6 +132,15 @@ probes! {
         without_ack_nothing_counts
         bulk_crosses_the_end_of_the_circle
     }
+    stamps {
+        timestamps_are_echoed
+        timestamps_are_not_forced_upon_anybody
+        paws_drops_what_is_from_long_ago
+        segments_with_timestamps_are_not_too_long
+        three_gaps_are_told_beside_timestamps
+        timestamps_tell_a_new_syn_in_time_wait
+    }
+    // Last: Linux remembers the path MTU that it is told.
     ip {
         a_segment_in_fragments_counts
         overlapping_fragments_count_for_nothing
@@ -145,14 +154,6 @@ probes! {
         errors_are_not_answered
         forged_path_mtus_are_ignored
         a_plausible_path_mtu_counts
-    }
-    stamps {
-        timestamps_are_echoed
-        timestamps_are_not_forced_upon_anybody
-        paws_drops_what_is_from_long_ago
-        segments_with_timestamps_are_not_too_long
-        three_gaps_are_told_beside_timestamps
-        timestamps_tell_a_new_syn_in_time_wait
     }
 }
 

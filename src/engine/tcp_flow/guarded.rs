@@ -4,7 +4,7 @@ use super::TcpFlow;
 use crate::engine::Shared;
 use crate::engine::icmp::Severity;
 use crate::event::{Cause, EventKind, PacketId};
-use crate::segment::{Flags, Segment, SeqNumber, describe_offloaded};
+use crate::segment::{Flags, Options, Segment, SeqNumber, describe_offloaded};
 use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
@@ -204,7 +204,7 @@ impl TcpFlow {
             flags: Flags::ACK,
             window: self.account.window_field(window),
             urgent: 0,
-            options: Vec::new(),
+            options: Options::new(),
             payload: 0..0,
             checksum_ok: true,
         };

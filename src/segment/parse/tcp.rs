@@ -1,7 +1,7 @@
 //! TCP headers and their options (RFC 9293, sections 3.1 and 3.2).
 
 use super::{Problem, Upper, u16_at, u32_at};
-use crate::segment::{Flags, SackBlocks, Segment, SeqNumber, TcpOption};
+use crate::segment::{Flags, Options, SackBlocks, Segment, SeqNumber, TcpOption};
 
 pub(super) fn read(upper: &Upper) -> Result<Segment, Problem> {
     let fixed: &[u8; 20] = upper.fixed()?;
@@ -33,22 +33,20 @@ pub(super) fn read(upper: &Upper) -> Result<Segment, Problem> {
     })
 }
 
-fn options(bytes: &[u8], cut: bool) -> Vec<TcpOption> {
-    let options = Options(bytes);
-    let mut list = Vec::with_capacity(options.count());
-    list.extend(options);
-    if cut {
-        // The last one may be malformed only because its rest is missing.
-        list.pop_if(|last| matches!(last, TcpOption::Malformed { .. }));
+fn options(bytes: &[u8], cut: bool) -> Options {
+    let mut list: Options = Rest(bytes).collect();
+    // The last one may be malformed only because its rest is missing.
+    if cut && matches!(list.last(), Some(TcpOption::Malformed { .. })) {
+        list.pop();
     }
     list
 }
 
 /// What is left of an option list.
 #[derive(Clone, Copy)]
-struct Options<'a>(&'a [u8]);
+struct Rest<'a>(&'a [u8]);
 
-impl Iterator for Options<'_> {
+impl Iterator for Rest<'_> {
     type Item = TcpOption;
 
     fn next(&mut self) -> Option<TcpOption> {

@@ -271,7 +271,7 @@ fn packets_with_another_identification_or_protocol_are_others() {
 fn extension_headers_are_left_out() {
     let (from, to) = ends(true);
     let zero = crate::segment::SeqNumber(0);
-    let plain = reply::acknowledgment(from, to, (zero, zero), 1, Vec::new());
+    let plain = reply::acknowledgment(from, to, (zero, zero), 1, Default::default());
     let with = |first: u8, headers: &[u8]| {
         let mut packet = plain[..40].to_vec();
         packet[6] = first;

@@ -62,7 +62,7 @@ fn numbers_are_moved_there_and_back() {
     for (local, peer) in ends {
         for shift in [0, 1, 1 << 31, u32::MAX] {
             let (seq, ack) = (SeqNumber(u32::MAX - 1), SeqNumber(3));
-            let mut packet = reply::acknowledgment(local, peer, (seq, ack), 9, Vec::new());
+            let mut packet = reply::acknowledgment(local, peer, (seq, ack), 9, Default::default());
             assert_eq!(sequence_number(&packet), Some(seq));
             translate_out(&mut packet, shift);
             let moved = describe(&packet).tcp().cloned().unwrap();

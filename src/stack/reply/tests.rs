@@ -47,7 +47,7 @@ fn resets_take_their_numbers_from_the_segment() {
                 flags: Flags(flags),
                 window: 1,
                 urgent: 0,
-                options: Vec::new(),
+                options: Default::default(),
                 payload: 40..40 + len,
                 checksum_ok: true,
             };

@@ -14,7 +14,7 @@ fn segment(flags: u16, seq: u32, len: usize) -> Segment {
         flags: Flags(flags),
         window: 1,
         urgent: 0,
-        options: Vec::new(),
+        options: Default::default(),
         payload: 40..40 + len,
         checksum_ok: true,
     }

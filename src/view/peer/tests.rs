@@ -29,7 +29,7 @@ fn segment(direction: Direction, flags: &str, seq: u32, len: usize, ack: Option<
         flags: Flags(bits | ack.map_or(0, |_| Flags::ACK.0)),
         window: 1000,
         urgent: 0,
-        options: Vec::new(),
+        options: Default::default(),
         payload: 40..40 + len,
         checksum_ok: true,
     }

@@ -90,7 +90,7 @@ fn options_count_only_where_both_ends_offer_them() {
         let mut handshake = handshake();
         for (step, options) in handshake.steps.iter_mut().zip([client, server]) {
             if let Body::Tcp(segment) = &mut step.described.body {
-                segment.options = options.to_vec();
+                segment.options = options.iter().copied().collect();
             }
         }
         assert_eq!(facts::agreed(&handshake), expected);
@@ -181,7 +181,7 @@ fn segment(flags: Flags, seq: SeqNumber, ack: SeqNumber, options: Vec<TcpOption>
         flags,
         window: 64240,
         urgent: 0,
-        options,
+        options: options.into(),
         payload: 0..0,
         checksum_ok: true,
     }
