@@ -32,8 +32,7 @@ RUSTFLAGS='--cfg fuzzing
     -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
     -Cllvm-args=-sanitizer-coverage-pc-table
-    -Cllvm-args=-sanitizer-coverage-trace-compares
-    -Ccodegen-units=1' cargo build --quiet --target "$host"
+    -Cllvm-args=-sanitizer-coverage-trace-compares' cargo build --quiet --target "$host"
 programs=${CARGO_TARGET_DIR:-target}/$host/debug
 
 # One target; fails where something is found.
