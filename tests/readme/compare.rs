@@ -114,6 +114,7 @@ fn simplified(line: &str) -> String {
                 words.pop();
                 "segments".to_owned()
             }
+            (Some("(segment"), _) => "N)".to_owned(),
             // Its own scale, and whose the TUN is.
             (Some("wscale"), _) => "N".to_owned() + word.trim_matches(char::is_numeric),
             (Some("win" | "cwnd"), _) => "N".to_owned(),
