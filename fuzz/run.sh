@@ -3,6 +3,7 @@
 # are processors. What is found is kept in fuzz/found; what leads to new code, in fuzz/corpus, where the next run goes on.
 #
 #     fuzz/run.sh [SECONDS] [TARGET...]      10 seconds, all targets
+#     FUZZ_SEED=1 fuzz/run.sh                the same inputs each time
 #
 # This needs no nightly toolchain: the compiler's own coverage instrumentation is switched on by flags that are stable. With
 # one, `cargo +nightly fuzz run TARGET` works too, and finds what only a sanitizer sees.
@@ -42,7 +43,7 @@ search() {
     # Scenarios are the examples too: nothing else is as good a beginning.
     more=
     [ "$1" != scenario ] || more=$(find ../examples/scenarios -mindepth 1 -type d)
-    "$programs/$1" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=4096 \
+    "$programs/$1" ${FUZZ_SEED:+-seed=$FUZZ_SEED} -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=4096 \
         -artifact_prefix="found/$1/" -print_final_stats=1 \
         "corpus/$1" "seeds/$1" $more >"found/$1.log" 2>&1 || code=$?
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "found/$1.log")
