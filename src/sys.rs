@@ -38,6 +38,8 @@ pub mod diag;
 
 pub mod privileges;
 
+pub mod seccomp;
+
 pub mod output;
 
 mod netlink;

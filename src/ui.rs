@@ -116,6 +116,8 @@ impl Live {
         let (wake, waker) = pipe()?;
         let mail = Arc::new(Mutex::new(Mail::default()));
         let terminal = Terminal::take()?;
+        // What keys are read with is opened with the first question for one, and later nothing may be opened any more.
+        terminal.open_keys()?;
         let held = terminal.held();
         let theirs = mail.clone();
         let thread = std::thread::Builder::new()

@@ -105,6 +105,33 @@ fn nothing_runs_on_when_the_terminal_is_closed() {
     }
 }
 
+/// The filter of system calls covers the thread that draws, and lets it draw, read keys and learn of a new size.
+#[test]
+fn a_screen_is_confined() {
+    for (name, input) in [("typed", ""), ("piped", "true |")] {
+        let line = format!(
+            "sh -c '{input} exec {TCPLAB} run --tui -- sh -c \"echo pid=\\$PPID; sleep 60\"'"
+        );
+        let tmux = Tmux::start(&format!("confined-{name}"), &line);
+        let screen = tmux.wait_for("pid=");
+        let pid = line_with(&screen, "pid=").split_once("pid=").unwrap().1;
+        let pid = pid.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        tmux.tmux(&["resize-window", "-x", "100", "-y", "30"]);
+        tmux.wait_until("it is wider", |screen| {
+            screen.lines().count() > 24 && screen.lines().any(|line| line.chars().count() > 90)
+        });
+        let mut seen = 0;
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
+            seen += 1;
+        }
+        assert!(seen >= 2, "{seen} threads");
+        tmux.keys(&["q", "q"]);
+        tmux.wait_for("CODE 143");
+    }
+}
+
 #[test]
 fn leaving_a_command_that_runs_takes_two_keys() {
     let tmux = Tmux::start("leave", &format!("{TCPLAB} run --tui -- sleep 60"));

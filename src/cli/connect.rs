@@ -138,6 +138,8 @@ fn talk(
     if let Some(server) = server.as_deref_mut() {
         await_server(&mut session, server, transport(connect.service), peer)?;
     }
+    // Whether the server can be reached is read from files; from here on none is opened.
+    session.confine(server.as_deref()).log();
     let console = Console::new();
     let flow = open(&mut session, connect.service, peer, &console)?;
     session.await_end(flow);

@@ -159,6 +159,7 @@ pub(super) fn in_lab(
     if steps.any() {
         session.begin_stepping();
     }
+    session.confine(Some(&lab.child)).log();
     let mut ended = None;
     // Whoever looks at a live screen decides when it's over.
     let mut stays = session.watcher().is_live();

@@ -34,7 +34,12 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     engine.serve_standard(&serve.stack.password);
     // Everything that needs privileges is open now, and no other thread runs.
     renounce(account.as_ref())?;
-    say_ready(serve.show.lang(), &serve.tun, &tun);
+    let ready = || say_ready(serve.show.lang(), &serve.tun, &tun);
+    // On a live screen there would be no room for it.
+    let is_live = watcher.wants_live();
+    if is_live {
+        ready();
+    }
     watcher.show(
         format!("serve {}", tun.name()),
         Pane::None,
@@ -47,6 +52,12 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
         session.begin_stepping();
     }
     session.busy_poll(serve.stack.busy_poll);
+    let confined = session.confine(None);
+    if !is_live {
+        ready();
+    }
+    // Whoever waits for the line above reads it first.
+    confined.log();
     loop {
         let ready = session.step(None, false, None)?;
         let wants_to_leave = ready.screen && !session.requests()?.is_empty();

@@ -10,6 +10,8 @@ use crate::sys::clock::Clock;
 use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
 use crate::sys::memory::cost_what_is_used;
+use crate::sys::pty::is_typed;
+use crate::sys::seccomp::{self, Needs, Unconfined};
 use crate::sys::tun::Tun;
 use crate::sys::wait::{Ready, Waiter};
 use crate::ui::Request;
@@ -32,6 +34,22 @@ struct Audience<'a> {
     asker: Option<Asker<'a>>,
     /// How the flow ended that is waited for.
     awaited: Option<(FlowId, Option<Outcome>)>,
+}
+
+/// Whether system calls are filtered.
+#[must_use = "the log shall say so"]
+pub(super) struct Confined(Result<(), Unconfined>);
+
+impl Confined {
+    /// Says it in the log.
+    pub(super) fn log(self) {
+        match self.0 {
+            Ok(()) => log::info!(target: seccomp::TARGET, "system calls are filtered (seccomp)"),
+            Err(why) => {
+                log::warn!(target: seccomp::TARGET, "system calls are not filtered (seccomp): {why}");
+            }
+        }
+    }
 }
 
 /// What a program returned; `None` where it could not run to its end.
@@ -73,6 +91,15 @@ impl<'a> Session<'a> {
             watcher.peers_are_asked();
             *asker = Some(Asker::new(diag));
         }
+    }
+
+    /// From now on this process can do no more than what a run needs that is under way: to be called once everything is
+    /// open and started. `child` may be sent signals.
+    pub(super) fn confine(&self, child: Option<&Child>) -> Confined {
+        Confined(seccomp::confine(Needs {
+            child: child.map(Child::id),
+            opens_terminal: self.audience.watcher.is_live() && !is_typed(),
+        }))
     }
 
     /// Whoever watches.

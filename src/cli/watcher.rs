@@ -488,8 +488,8 @@ pub(super) fn start_log(show: &Show) {
     let default = match (show.quiet, show.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
-        // The ladder shows them all.
-        (false, _) => "warn,tcplab::event=off",
+        // The ladder shows all events.
+        (false, _) => "warn,tcplab::event=off,tcplab::seccomp=info",
     };
     let env = env_logger::Env::default().default_filter_or(default);
     let mut builder = env_logger::Builder::from_env(env);

@@ -10,6 +10,7 @@ use nix::unistd::{ForkResult, fork};
 use super::capability::{NET_ADMIN, SYS_ADMIN, holds};
 use super::child::Child;
 use super::lab::{Lab, LabConfig, LabError, Limits, Shortfall, Step};
+use super::seccomp;
 use super::tun::{DEVICE, TunError, knows_offload, probe_device};
 
 /// One thing that was looked at.
@@ -50,6 +51,7 @@ pub fn examine() -> Vec<Finding> {
         user_namespaces(&limits),
         namespace_limit(&limits),
         apparmor(&limits),
+        seccomp_filter(),
     ];
     findings.extend(private_lab());
     tell_each_mend_once(&mut findings);
@@ -131,6 +133,18 @@ fn apparmor(limits: &Limits) -> Finding {
             what,
             "user namespaces are restricted: only root's labs work, unless a profile allows more",
             limits.mend(),
+        ),
+    }
+}
+
+fn seccomp_filter() -> Finding {
+    let what = "seccomp";
+    match seccomp::probe() {
+        Ok(()) => good(what, "system calls of a run are filtered"),
+        Err(why) => limited(
+            what,
+            format!("system calls of a run are not filtered: {why}"),
+            None,
         ),
     }
 }

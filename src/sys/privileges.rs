@@ -1,9 +1,8 @@
 //! Giving privileges up once they are no longer needed, for good.
 //!
 //! What needs them comes first: a TUN, ports below 1,024, files where only root may write. Then [`renounce`] leaves this
-//! process, and whatever it may still start, with nothing that an ordinary user does not have. seccomp(2) is not used: what
-//! the standard library, the terminal and a C library's allocator call differs from one version to the next, and a filter
-//! wide enough to hold would keep little out.
+//! process, and whatever it may still start, with nothing that an ordinary user does not have. What an ordinary user has is
+//! taken away by the [filter](super::seccomp) after that.
 
 use std::ffi::CString;
 use std::fs;

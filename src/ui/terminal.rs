@@ -64,6 +64,11 @@ impl Terminal {
         Ok(())
     }
 
+    /// Opens what keys come from; until somebody asks for one that is not done.
+    pub(super) fn open_keys(&self) -> io::Result<()> {
+        ratatui::crossterm::event::poll(Duration::ZERO).map(drop)
+    }
+
     /// What gives it back from elsewhere.
     pub(super) fn held(&self) -> Arc<Held> {
         self.held.clone()

@@ -39,6 +39,8 @@ mod traces;
 
 mod serve;
 
+mod confined;
+
 mod offload;
 
 mod failures;
@@ -52,6 +54,8 @@ const SCENES: &[(&str, fn())] = &[
     ("prepared", serve::prepared),
     ("busy", serve::busy),
     ("privileges", serve::privileges),
+    ("confined", confined::confined),
+    ("refused", confined::refused),
     ("malformed", malformed::every_kind),
     ("checksums", offload::checksums),
     ("features", offload::features),

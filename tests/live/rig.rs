@@ -57,6 +57,13 @@ impl Outcome {
         self
     }
 
+    /// It ended with this code.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Outcome {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
     /// The lines of the ladder and the summary contain these, in this order.
     #[track_caller]
     pub(crate) fn shows(&self, expected: &[&str]) {

@@ -214,7 +214,7 @@ pub(crate) fn serve(command: Command) -> (Running, String) {
 }
 
 /// The same for one that says something else before, in a line that begins like this.
-fn serve_after(mut command: Command, before: &str) -> (Running, String) {
+pub(crate) fn serve_after(mut command: Command, before: &str) -> (Running, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut running = start(command.stderr(writer));
     drop(command);
