@@ -41,6 +41,8 @@ mod serve;
 
 mod confined;
 
+mod attacker;
+
 mod offload;
 
 mod failures;
@@ -54,6 +56,7 @@ const SCENES: &[(&str, fn())] = &[
     ("prepared", serve::prepared),
     ("busy", serve::busy),
     ("privileges", serve::privileges),
+    ("astray", attacker::astray),
     ("confined", confined::confined),
     ("refused", confined::refused),
     ("malformed", malformed::every_kind),

@@ -183,6 +183,10 @@ pub(crate) fn privileges() {
                 assert_eq!(field(set), "0000000000000000", "{set}");
             }
             assert_eq!(field("NoNewPrivs:"), "1");
+            if user.is_some() {
+                // Not root's, of which there may be some.
+                assert_eq!(field("Groups:"), groups(nobodys), "of nobody");
+            }
             for (name, id) in [("Uid:", owner.0), ("Gid:", owner.1)] {
                 let ids: Vec<u32> = field(name)
                     .split_whitespace()
@@ -206,6 +210,15 @@ pub(crate) fn privileges() {
         let refused = start(&mut command(&["serve", "--user", user])).finish();
         refused.expect(2, "").shows(&["tcplab: ", words]);
     }
+}
+
+/// The groups of nobody, as proc_pid_status(5) lists them.
+fn groups(primary: u32) -> String {
+    let listed = nix::unistd::getgrouplist(c"nobody", nix::unistd::Gid::from_raw(primary));
+    let mut listed: Vec<u32> = listed.unwrap().iter().map(|group| group.as_raw()).collect();
+    listed.sort_unstable();
+    let listed: Vec<String> = listed.iter().map(u32::to_string).collect();
+    listed.join(" ")
 }
 
 /// A server that has said that it is ready, and how it said it. What it says later is still to come.

@@ -5,10 +5,11 @@ use crate::cli::plan::std_address;
 use crate::cli::run::{Addresses, NAME, RunError};
 use crate::event::Event;
 use crate::scenario::{Recorder, Stack};
+use crate::sys::output;
 use crate::sys::wait::Waiter;
 use anyhow::Context;
 use smoltcp::time::Duration;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
@@ -42,17 +43,12 @@ pub(super) fn record(file: &Path, force: bool, cmd: &[String]) -> anyhow::Result
         linger: LINGER,
     };
     // Before the command runs, which may take long.
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create_new(!force)
-        .create(true)
-        .truncate(true);
     let cannot_write = || format!("cannot write {}", file.display());
-    let mut out = options.open(file).with_context(|| match force {
-        true => cannot_write(),
-        false => format!("{} (--force overwrites a file)", cannot_write()),
-    })?;
+    let mut out = match force {
+        true => output::create(file).with_context(cannot_write),
+        false => File::create_new(file)
+            .with_context(|| format!("{} (--force overwrites a file)", cannot_write())),
+    }?;
 
     let mut recording = Recording(Recorder::new());
     let outcome = match run.run(&runs, &mut recording) {
