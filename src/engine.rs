@@ -176,6 +176,8 @@ pub struct Engine {
     half_open: usize,
     occupancy: Occupancy,
     cookies: Cookies,
+    /// When room is given back that was needed for more flows.
+    tidy_at: Option<Instant>,
 }
 
 /// What every flow needs while it does something.
@@ -328,6 +330,7 @@ impl Engine {
             half_open: 0,
             occupancy: Occupancy::default(),
             cookies,
+            tidy_at: None,
         }
     }
 
@@ -412,6 +415,7 @@ impl Engine {
         self.shared.interfere(now);
         self.expire_fragments(now);
         self.shared.pool.give_back(now);
+        self.tidy(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
                 continue;
@@ -466,6 +470,7 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = earlier(self.shared.timers.next(), self.shared.next_interference());
         let due = earlier(due, self.reassembler.next_expiry());
+        let due = earlier(due, self.tidy_at);
         self.clock.when(earlier(due, self.shared.pool.next())?)
     }
 
@@ -671,6 +676,9 @@ impl Engine {
         let Some(flow) = self.unseat(place) else {
             return;
         };
+        if self.is_roomy() && self.tidy_at.is_none() {
+            self.tidy_at = Some(now + limits::ROOMY);
+        }
         let id = flow.id();
         let result = match flow {
             Flow::Tcp(flow) => {

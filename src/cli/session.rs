@@ -9,7 +9,7 @@ use crate::sys::child::Child;
 use crate::sys::clock::Clock;
 use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
-use crate::sys::memory::cost_what_is_used;
+use crate::sys::memory::{Surplus, cost_what_is_used};
 use crate::sys::pty::is_typed;
 use crate::sys::seccomp::{self, Needs, Unconfined};
 use crate::sys::tun::Tun;
@@ -23,6 +23,7 @@ use std::os::fd::AsFd;
 pub(super) struct Session<'a> {
     pub(super) engine: Engine,
     driver: Driver<'a>,
+    surplus: Surplus,
     audience: Audience<'a>,
     /// Whether the summary is shown.
     is_over: bool,
@@ -67,6 +68,7 @@ impl<'a> Session<'a> {
         Session {
             engine,
             driver: Driver::new(tun, waiter, clock),
+            surplus: Surplus::default(),
             audience: Audience {
                 watcher,
                 asker: None,
@@ -156,12 +158,16 @@ impl<'a> Session<'a> {
                 Some(orders) => Some(orders.as_fd()),
                 None => screen.as_ref().map(AsFd::as_fd),
             },
-            deadline: [deadline, flush_at].into_iter().flatten().min(),
+            deadline: [deadline, flush_at, self.surplus.next()]
+                .into_iter()
+                .flatten()
+                .min(),
         };
         let audience = &mut self.audience;
         let mut ready = self.driver.step(&mut self.engine, until, |engine, event| {
             audience.tell(engine, &event)
         })?;
+        self.surplus.give_back(self.driver.looked_up());
         if let Some(stepper) = self.audience.watcher.stepper()
             && std::mem::take(&mut ready.screen)
         {

@@ -168,11 +168,6 @@ impl Account {
         self.resent > 0 || self.duplicates > 0
     }
 
-    /// How many bytes were sent, unless they were more than 4 GiB: then it begins anew.
-    pub(super) fn bytes_sent(&self) -> u64 {
-        self.max.since(self.iss).into()
-    }
-
     /// Whether data of ours has left.
     pub(super) fn has_sent_data(&self) -> bool {
         self.max.since(self.iss) > 1

@@ -26,8 +26,13 @@
 
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId, Limit, UserCall};
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
+
+/// Where there is much more room than is needed, it is given back after so long.
+pub(super) const ROOMY: Duration = Duration::from_secs(10);
+/// Room for so many flows is always kept.
+const ROOM: usize = 512;
 
 /// So many candidates are found at a time: each search looks at all flows.
 const CANDIDATES: usize = 64;
@@ -115,6 +120,29 @@ impl Engine {
             self.shared.limited(now, Some(flow), Limit::Exchanges);
             self.end(now, place);
         }
+    }
+
+    /// Whether there is room for many more flows than there are.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.map.capacity() > ROOM.max(8 * self.map.len())
+    }
+
+    /// Gives room back that was needed for more flows.
+    pub(super) fn tidy(&mut self, now: Instant) {
+        if self.tidy_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.tidy_at = None;
+        if !self.is_roomy() {
+            return;
+        }
+        let room = 2 * self.map.len();
+        self.map.shrink_to(room);
+        self.places.shrink_to(room);
+        self.line.shrink_to(room);
+        // Only what is behind the last flow.
+        self.flows.shrink_to_fit();
+        self.shared.timers.shrink();
     }
 
     /// Whether there is room for the connection that has just entered TIME-WAIT.

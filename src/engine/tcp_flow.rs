@@ -139,6 +139,7 @@ impl TcpFlow {
             handshake,
             end: None,
             consumed: 0,
+            written: 0,
             finished: false,
             released: false,
             close_waits: false,
@@ -442,8 +443,12 @@ impl TcpFlow {
         };
         if let (true, Some(endpoint)) = (reusable, Rc::into_inner(self.endpoint)) {
             let mut endpoint = endpoint.into_inner();
-            let (received, _) = endpoint.received();
-            let used = [received, self.account.bytes_sent()];
+            // What was written to the buffers, also where it has not crossed.
+            let received = match self.guard.has_islands() {
+                true => u64::MAX,
+                false => endpoint.received().0,
+            };
+            let used = [received, endpoint.written];
             let Endpoint {
                 sockets, handle, ..
             } = endpoint;

@@ -141,10 +141,14 @@ impl Connection {
                 return Poll::Pending;
             };
             let f = f.take().expect("a future is not polled after it is ready");
+            let mut written = 0;
             let result = endpoint.socket_mut().send(|space| {
                 let len = space.len().min(most);
-                f(&mut space[..len])
+                let (len, result) = f(&mut space[..len]);
+                written = len as u64;
+                (len, result)
             });
+            endpoint.written += written;
             Poll::Ready(Ok(result.expect("the connection may send")))
         })
         .await
@@ -226,6 +230,8 @@ pub(crate) struct Endpoint {
     pub(crate) end: Option<io::ErrorKind>,
     /// How many bytes the program has read.
     pub(crate) consumed: u64,
+    /// How many it has written.
+    pub(crate) written: u64,
     /// Whether the peer's FIN has arrived, as far as anybody has looked.
     pub(crate) finished: bool,
     /// Whether the program has dropped its [`Connection`].

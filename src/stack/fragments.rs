@@ -146,6 +146,9 @@ impl Reassembler {
         let mut errors = Vec::new();
         while self.next_expiry().is_some_and(|at| at <= now) {
             errors.extend(self.pop().and_then(|unfinished| unfinished.late));
+            if self.unfinished.is_empty() {
+                self.unfinished.shrink_to_fit();
+            }
         }
         errors
     }

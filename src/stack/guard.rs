@@ -203,6 +203,11 @@ impl Guard {
         self.mss = mss.min(known.own_mss).saturating_sub(options);
     }
 
+    /// Whether data is there behind a gap.
+    pub(crate) fn has_islands(&self) -> bool {
+        self.islands.is_some()
+    }
+
     /// Whether data was not taken since this was asked last because there were too many gaps.
     pub(crate) fn take_refused(&mut self) -> bool {
         self.islands

@@ -34,6 +34,8 @@ pub(crate) struct Pool {
 const MAX_FREE: usize = 4096;
 const MAX_USED: usize = 64 << 20;
 const FEW: usize = 64;
+/// A free socket that costs more than that is given back too once nobody needs it.
+const CHEAP: usize = 4096;
 /// What was not needed for so long is given back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -75,7 +77,7 @@ impl Pool {
         Some(pooled)
     }
 
-    /// Takes a socket back whose connection saw no trouble. Through its buffers went `bytes`.
+    /// Takes a socket back whose connection saw no trouble. So many `bytes` were written to its buffers.
     pub(crate) fn put_back(&mut self, mut pooled: Pooled, bytes: [u64; 2]) {
         let used = bytes.map(|bytes| bytes.min(self.buffer as u64) as usize);
         let used = used.iter().sum();
@@ -94,20 +96,27 @@ impl Pool {
 
     /// When to call [`give_back`](Pool::give_back) next; `None` where there is little to give back.
     pub(crate) fn next(&self) -> Option<Instant> {
-        (self.free.len() > FEW).then(|| self.since + PATIENCE)
+        let is_much = self.free.len() > FEW || self.used > FEW * CHEAP;
+        is_much.then(|| self.since + PATIENCE)
     }
 
-    /// Gives back what was not needed for a while, but for a few sockets.
+    /// Gives back what was not needed for a while, but for a few sockets of which little was used.
     pub(crate) fn give_back(&mut self, now: Instant) {
         if self.next().is_none_or(|at| now < at) {
             return;
         }
-        let surplus = self.spare.min(self.free.len() - FEW);
         // Those that were taken last are at the end, and what is not needed is at the beginning.
-        for (_, used) in self.free.drain(..surplus) {
-            self.used -= used;
-        }
+        let mut few = FEW.saturating_sub(self.free.len() - self.spare);
+        let cheap = self.free.drain(..self.spare).filter(|(_, used)| {
+            let keep = few > 0 && *used <= CHEAP;
+            few -= usize::from(keep);
+            keep
+        });
+        let mut kept: Vec<(Pooled, usize)> = cheap.collect();
+        kept.append(&mut self.free);
+        self.free = kept;
         self.free.shrink_to(2 * self.free.len());
+        self.used = self.free.iter().map(|(_, used)| used).sum();
         self.spare = self.free.len();
         self.since = now;
     }
@@ -137,6 +146,23 @@ mod tests {
         check(MAX_FREE + 1, 1024, MAX_FREE);
         check(FEW + 1, MAX_USED, FEW);
         check(100, MAX_USED / 80, 79);
+    }
+
+    /// However few they are: a peer that fills the buffers of each connection would leave megabytes.
+    #[test]
+    fn used_buffers_are_given_back() {
+        let mut pool = Pool::new(1 << 20);
+        let sockets: Vec<Pooled> = (0..20).map(|_| pool.take(None)).collect();
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let bytes = if number % 2 == 0 { 100 } else { 1 << 40 };
+            pool.put_back(socket, [bytes, bytes]);
+        }
+        let first = pool.next().unwrap();
+        pool.give_back(first);
+        assert_eq!(pool.free.len(), 20, "they were needed just before");
+        pool.give_back(first + PATIENCE);
+        assert_eq!((pool.free.len(), pool.used), (10, 2_000));
+        assert_eq!(pool.next(), None);
     }
 
     #[test]

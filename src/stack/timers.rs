@@ -50,6 +50,11 @@ impl Timers {
         }
     }
 
+    /// Gives memory back that was needed for more entries.
+    pub(crate) fn shrink(&mut self) {
+        self.heap.shrink_to(2 * self.heap.len());
+    }
+
     /// When to call [`pop`](Timers::pop) next.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _, _))| *at)

@@ -109,6 +109,11 @@ impl<'a> Driver<'a> {
         self.clock.now()
     }
 
+    /// The time when it was last looked at everything there is to see, a millisecond ago at most where packets keep coming.
+    pub fn looked_up(&self) -> Instant {
+        self.looked_up
+    }
+
     /// Waits until something happens and lets the engine deal with what is its business. What is not (signals, the
     /// end of the child, input, the screen) is returned. Each event goes to `tell`. Afterwards the engine is drained.
     ///

@@ -17,8 +17,12 @@ use crate::serve::{serve, shell};
 const SECONDS: &str = "TCPLAB_SOAK_SECONDS";
 /// How long everything may take to be as before: longer than the longest timer that is asked for.
 const SETTLES: Duration = Duration::from_secs(90);
-/// What an allocator may keep, besides a tenth.
-const KEPT: u64 = 16 << 20;
+/// After so long what is free has been given back.
+const GIVES_BACK: Duration = Duration::from_secs(35);
+/// What an allocator may keep, besides a tenth: threads that have served metrics leave arenas of theirs.
+const KEPT: u64 = 1 << 20;
+/// Clients come for no longer at a time; then it's looked whether everything is as before.
+const ROUND: u64 = 150;
 
 /// None of them is about the first packet of a connection, which would be waited for for minutes.
 const RULES: [&str; 7] = [
@@ -98,25 +102,27 @@ pub(crate) fn haul() {
     let process = serving.child.id();
 
     // What is kept for the next connection has been taken from memory by then.
-    clients(seconds / 3);
-    let before = settle(process);
-    clients(seconds - seconds / 3);
-    let after = settle(process);
-    println!("before {before:?}\nafter {after:?}");
-
-    assert!(
-        after.connections > before.connections,
-        "nothing has happened"
-    );
-    assert_eq!(after.descriptors, before.descriptors);
-    assert_eq!(after.threads, before.threads);
+    let first = ROUND.min(seconds / 3);
+    clients(first);
+    // By then what nobody needs has been given back.
+    settle(process, |_| false);
+    let before = settle(process, |_| true);
+    println!("before   {before:?}");
     let limit = before.memory + before.memory / 10 + KEPT;
-    assert!(
-        after.memory <= limit,
-        "{} bytes, before {}",
-        after.memory,
-        before.memory
-    );
+    let mut left = seconds - first;
+    let mut connections = before.connections;
+    while left > 0 {
+        let round = left.min(ROUND);
+        clients(round);
+        left -= round;
+        let after = settle(process, |held| held.memory <= limit);
+        println!("{left:>4} s left {after:?}");
+        assert!(after.connections > connections, "nothing has happened");
+        assert_eq!(after.descriptors, before.descriptors);
+        assert_eq!(after.threads, before.threads);
+        assert!(after.memory <= limit, "{after:?}, before {before:?}");
+        connections = after.connections;
+    }
 
     serving.signal(Signal::SIGTERM);
     let said = serving.finish().expect(0, "");
@@ -143,12 +149,12 @@ struct Held {
     connections: u64,
     descriptors: usize,
     threads: usize,
-    /// In bytes.
+    /// What has been allocated of it and was written to, in bytes.
     memory: u64,
 }
 
-/// Waits until no connection is left and the process does nothing.
-fn settle(process: u32) -> Held {
+/// Waits until no connection is left, the process does nothing and `is_enough`; the latter not for ever.
+fn settle(process: u32, is_enough: impl Fn(&Held) -> bool) -> Held {
     let since = Instant::now();
     let proc = format!("/proc/{process}");
     loop {
@@ -164,12 +170,15 @@ fn settle(process: u32) -> Held {
         let idle = processor_time(&proc) - worked <= 5;
         if flows == 0 && idle {
             let completed = "tcplab_handshakes_total{result=\"completed\"}";
-            return Held {
+            let held = Held {
                 connections: page.get(completed).copied().unwrap_or(0),
                 descriptors: fs::read_dir(format!("{proc}/fd")).unwrap().count(),
                 threads: fs::read_dir(format!("{proc}/task")).unwrap().count(),
-                memory: resident(&proc),
+                memory: allocated(&proc),
             };
+            if is_enough(&held) || since.elapsed() > GIVES_BACK {
+                return held;
+            }
         }
         assert!(
             since.elapsed() < SETTLES,
@@ -195,14 +204,12 @@ fn processor_time(proc: &str) -> u64 {
     numbers.map(|number| number.parse::<u64>().unwrap()).sum()
 }
 
-fn resident(proc: &str) -> u64 {
-    let status = fs::read_to_string(format!("{proc}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes: u64 = line
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap();
-    kilobytes * 1024
+/// proc_pid_smaps(5).
+fn allocated(proc: &str) -> u64 {
+    let rollup = fs::read_to_string(format!("{proc}/smaps_rollup")).unwrap();
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<u64>().unwrap() * 1024
 }

@@ -30,7 +30,7 @@ use crate::{PAIRS, PROBES};
 /// Names the one probe to run, for people.
 const ONLY: &str = "TCPLAB_TEST_PROBE";
 
-struct Router {
+pub(crate) struct Router {
     tun: Tun,
     target: Target,
     /// The peer's ports in the present probe: what comes for others is left of earlier ones.
@@ -39,7 +39,7 @@ struct Router {
 
 impl Router {
     /// Makes this namespace one that forwards between the peer and the target.
-    fn new(target: Target) -> Router {
+    pub(crate) fn new(target: Target) -> Router {
         sh("ip link set lo up");
         for switch in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
             fs::write(format!("/proc/sys/net/{switch}"), "1").unwrap();
@@ -89,8 +89,13 @@ impl Router {
         assert!(failed.is_empty(), "failed: {failed:#?}");
     }
 
+    /// What comes for any port is of interest.
+    pub(crate) fn listen_to_all(&mut self) {
+        self.ports = 0..u16::MAX;
+    }
+
     /// Neighbours may have to be found first.
-    fn await_path(&mut self, local: IpAddr, remote: IpAddr) {
+    pub(crate) fn await_path(&mut self, local: IpAddr, remote: IpAddr) {
         self.ports = 0..u16::MAX;
         let start = Instant::now();
         loop {
@@ -140,7 +145,7 @@ impl Wire for Router {
 }
 
 /// A program that ends with this one.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -150,8 +155,12 @@ impl Drop for Running {
 }
 
 impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Starts it and waits for a line on one of its outputs that begins with `ready`.
-    fn start(command: &mut Command) -> Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
         let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -280,74 +289,4 @@ fn sh(line: &str) {
         "{line}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-/// A kernel client's conversation with the echo service, and how long it took.
-fn served() -> io::Result<Duration> {
-    let start = Instant::now();
-    let address = "192.0.2.2:7".parse().unwrap();
-    let mut stream = TcpStream::connect_timeout(&address, BOUND)?;
-    stream.set_read_timeout(Some(BOUND))?;
-    stream.write_all(b"are you there?")?;
-    stream.read_exact(&mut [0; 14])?;
-    Ok(start.elapsed())
-}
-
-/// Twenty thousand forged SYNs in about five seconds: clients of the kernel's TCP are served all the while, and what the
-/// program needs of memory does not grow with their number.
-pub(crate) fn siege() {
-    let mut router = Router::new(Target::Tcplab);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tcplab"));
-    command.args(["serve", "--quiet", "--tun", "t0"]);
-    for address in crate::TARGETS {
-        command.args(["--addr", address]);
-    }
-    let running = Running::start(&mut command);
-    let (local, remote) = (PAIRS[0].0.parse().unwrap(), PAIRS[0].1.parse().unwrap());
-    router.await_path(local, remote);
-    served().expect("served before");
-    flood(&mut router, 0..2_000);
-    let before = resident(running.0.id());
-    let clients = thread::spawn(|| {
-        let times = (0..25).map(|_| {
-            thread::sleep(Duration::from_millis(200));
-            served().expect("served during the flood")
-        });
-        times.max().unwrap_or_default()
-    });
-    flood(&mut router, 2_000..22_000);
-    let slowest = clients.join().expect("honest clients are served");
-    let after = resident(running.0.id());
-    println!("slowest {slowest:?}, {before} KiB before, {after} KiB after");
-    assert!(
-        after < before + before / 10 + 4_096,
-        "{before} KiB before, {after} KiB after"
-    );
-}
-
-/// Forged SYNs, four thousand a second if the machine can.
-fn flood(router: &mut Router, numbers: std::ops::Range<u32>) {
-    let to = "192.0.2.2:7".parse().unwrap();
-    for number in numbers {
-        let address = std::net::Ipv4Addr::from(0xc633_6400 + number % 200 + 2);
-        let from = std::net::SocketAddr::new(address.into(), 1_024 + (number / 200) as u16);
-        let syn = crate::support::Forged::new(from, to, crate::support::SYN, number, 0);
-        router.send(syn.packet());
-        if number % 40 == 0 {
-            thread::sleep(Duration::from_millis(10));
-            // What comes back is of no interest.
-            while router.recv(Duration::ZERO).is_some() {}
-        }
-    }
-}
-
-/// VmRSS of proc_pid_status(5) in KiB.
-fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap()
 }

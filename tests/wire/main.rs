@@ -31,6 +31,10 @@ mod stamps;
 
 mod siege;
 
+mod besieged;
+
+mod iss;
+
 mod patience;
 
 mod ip;
@@ -161,7 +165,14 @@ probes! {
 const SCENES: &[(&str, fn())] = &[
     ("wire-tcplab", live::tcplab),
     ("wire-linux", live::linux),
-    ("wire-siege", live::siege),
+    ("wire-iss", iss::foresee),
+    ("wire-syns", besieged::syns),
+    ("wire-half-open", besieged::half_open),
+    ("wire-shut-windows", besieged::shut_windows),
+    ("wire-mutated", besieged::mutated),
+    ("wire-inexact", besieged::inexact),
+    ("wire-unfinished", besieged::unfinished),
+    ("wire-islands", besieged::islands),
     ("wire-kernel-server", live::kernel_server),
 ];
 
@@ -179,8 +190,30 @@ fn tcplab_passes_live() {
 }
 
 #[test]
-fn kernel_clients_are_served_during_a_flood() {
-    helper::run("wire-siege", helper::User::OwnNetwork);
+fn a_thousand_initial_sequence_numbers_tell_nothing_about_the_next() {
+    helper::run("wire-iss", helper::User::OwnNetwork);
+}
+
+/// Makes a test of each attack on the program.
+macro_rules! attacks {
+    ($($test:ident $scene:literal)*) => {
+        mod kernel_clients_are_served_during {
+            $(#[test]
+            fn $test() {
+                crate::helper::run($scene, crate::helper::User::OwnNetwork);
+            })*
+        }
+    };
+}
+
+attacks! {
+    twenty_thousand_forged_syns "wire-syns"
+    five_thousand_half_open_connections "wire-half-open"
+    five_hundred_shut_windows_with_data_pending "wire-shut-windows"
+    fifty_thousand_mutated_packets "wire-mutated"
+    twenty_thousand_inexact_resets_and_syns "wire-inexact"
+    a_thousand_unfinished_fragments "wire-unfinished"
+    sixty_islands_on_each_of_a_hundred_connections "wire-islands"
 }
 
 #[test]
