@@ -7,7 +7,9 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 
 use crate::helper::{self, User};
-use crate::rig::{Outcome, TCPLAB, clean, command, in_order, python, run, start, tcplab, unshared};
+use crate::rig::{
+    Outcome, TCPLAB, as_nobody, clean, command, in_order, python, run, start, tcplab, unshared,
+};
 use crate::serve::{serve, shell};
 
 /// Twenty pages: more than what the small disks have room for.
@@ -143,6 +145,29 @@ fn files_that_cannot_be_used_are_named() {
         &["test", "/nonexistent.toml"],
         "tcplab: cannot read /nonexistent.toml: No such file or directory",
     );
+}
+
+/// By whoever has no privilege to read it all the same.
+#[test]
+fn a_file_that_may_not_be_read_is_named() {
+    let folder = std::env::temp_dir().join(format!("tcplab-unreadable-{}", std::process::id()));
+    let shut = folder.join("shut.toml");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(&shut, "drop out SYN-ACK #1\n").unwrap();
+    for (path, mode) in [(&folder, 0o755), (&shut, 0)] {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let shut = shut.to_str().unwrap();
+    for arguments in [
+        &["explain", shut][..],
+        &["run", "--rules", shut, "--", "true"],
+        &["run", "--step-from", shut, "--", "true"],
+        &["test", shut],
+    ] {
+        let said = start(&mut as_nobody(arguments)).finish().expect(2, "");
+        in_order(&said.stderr, &[shut, "Permission denied"]);
+    }
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
