@@ -342,6 +342,7 @@ fn everything() -> Vec<Event> {
         Reason::Reset,
         Reason::Resent(Resend::Timeout),
         Reason::Resent(Resend::DuplicateAcks),
+        Reason::Resent(Resend::Gap),
     ] {
         kinds.push(packet(odd_segment(), Fate::Delivered, Some(reason)));
     }

@@ -46,8 +46,10 @@ pub(super) struct Account {
     unacknowledged: Option<Instant>,
     /// Acknowledgments in a row that say the same while something is in flight.
     duplicates: u8,
-    /// The third of them has just arrived: what is sent again next is due to that.
-    fast: bool,
+    /// How many more of them smoltcp has been made to count.
+    pretended: u8,
+    /// What is sent again next is due to that, and not to a timeout.
+    fast: Option<Resend>,
     /// What was sent again so far.
     resent: u32,
     rtt: RttEstimator,
@@ -72,7 +74,8 @@ impl Account {
             rcv_max: SeqNumber(0),
             unacknowledged: None,
             duplicates: 0,
-            fast: false,
+            pretended: 0,
+            fast: None,
             resent: 0,
             rtt: RttEstimator::default(),
         }
@@ -114,6 +117,8 @@ impl Account {
             edge: ack + (u32::from(window) << scaled),
             scale: self.shift(1),
             finished,
+            duplicates: self.counted(),
+            rto: self.rtt.timeout(),
         }
     }
 
@@ -156,6 +161,48 @@ impl Account {
     /// Whether a number of ours has left and is not acknowledged.
     pub(super) fn is_in_flight(&self, seq: SeqNumber) -> bool {
         seq.since(self.una) < self.probed.since(self.una)
+    }
+
+    /// Duplicate ACKs as smoltcp has counted them.
+    fn counted(&self) -> u8 {
+        self.duplicates.saturating_add(self.pretended)
+    }
+
+    /// Makes it three duplicate ACKs, so that the first segment in flight is sent again next; how many are missing.
+    pub(super) fn pretend_duplicates(&mut self) -> u8 {
+        let missing = 3u8.saturating_sub(self.counted());
+        self.pretended += missing;
+        if missing > 0 {
+            self.fast = Some(Resend::Gap);
+        }
+        missing
+    }
+
+    /// Whether a segment of smoltcp's that begins here is the first after a retransmission timeout.
+    pub(super) fn is_timeout(&self, seq: SeqNumber) -> bool {
+        seq == self.una && seq.before(self.nxt) && self.fast.is_none()
+    }
+
+    /// SND.UNA, and SND.NXT at its highest.
+    pub(super) fn outstanding(&self) -> (SeqNumber, SeqNumber) {
+        (self.una, self.probed)
+    }
+
+    /// smoltcp has gone back to SND.UNA without sending anything: the window is shut.
+    pub(super) fn timed_out(&mut self) {
+        self.rtt.on_timeout();
+        self.rtt.on_resend();
+        self.nxt = self.una;
+    }
+
+    /// SND.NXT, where smoltcp has gone back behind it.
+    pub(super) fn gone_back_from(&self) -> Option<SeqNumber> {
+        (self.nxt != self.max).then_some(self.max)
+    }
+
+    /// smoltcp has sent what comes before `end`, and it did not leave.
+    pub(super) fn passed_over(&mut self, end: SeqNumber) {
+        self.nxt = self.nxt.max(end);
     }
 
     /// Whether something that arrived is not acknowledged yet.
@@ -235,10 +282,11 @@ impl Account {
                 && window == self.window;
             if again {
                 self.duplicates = self.duplicates.saturating_add(1);
-                self.fast = self.duplicates == 3;
+                if self.counted() == 3 {
+                    self.fast = Some(Resend::DuplicateAcks);
+                }
             } else {
-                self.duplicates = 0;
-                self.fast = false;
+                (self.duplicates, self.pretended, self.fast) = (0, 0, None);
                 self.rtt.on_ack(now, ack);
             }
             self.una = ack;
@@ -317,7 +365,7 @@ impl Account {
         let reason = self.reason(now, segment);
         if let Reason::Resent(resend) = reason {
             self.resent += 1;
-            self.fast = false;
+            self.fast = None;
             // What follows the first segment after a timeout is due to the same timeout.
             if segment.seq.before(self.nxt) {
                 if resend == Resend::Timeout {
@@ -357,15 +405,13 @@ impl Account {
         if again && one_byte && self.una == self.max && segment.end() == self.max {
             return Reason::KeepAlive;
         }
-        if one_byte && self.window == 0 && segment.seq == self.max {
+        let at_edge = segment.seq == self.max || segment.seq == self.nxt;
+        if one_byte && self.window == 0 && at_edge {
             return Reason::WindowProbe;
         }
         if again {
-            return Reason::Resent(if self.fast && segment.seq == self.una {
-                Resend::DuplicateAcks
-            } else {
-                Resend::Timeout
-            });
+            let fast = self.fast.filter(|_| segment.seq == self.una);
+            return Reason::Resent(fast.unwrap_or(Resend::Timeout));
         }
         if flags.contains(Flags::SYN) {
             return if flags.contains(Flags::ACK) {

@@ -2,6 +2,7 @@
 
 mod guarded;
 mod knobs;
+mod recovery;
 mod timers;
 
 use super::account::Account;
@@ -25,6 +26,7 @@ use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, earlier};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
+use recovery::Thinned;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
@@ -229,6 +231,7 @@ impl TcpFlow {
             _ => {
                 let id = self.tell_arrived(shared, now, &incoming, retransmission);
                 self.answer(shared, now, &verdict, &known);
+                self.fill_gap(shared, now);
                 return id;
             }
         };
@@ -329,6 +332,7 @@ impl TcpFlow {
         if let Some(len) = answer {
             self.leave_at_once(shared, now, len);
         }
+        self.fill_gap(shared, now);
         id
     }
 
@@ -359,6 +363,13 @@ impl TcpFlow {
                 if self.account.is_idle_talk(&room[..len]) {
                     continue;
                 }
+                if self.guard.recovery.has_sacked() {
+                    match self.thin(shared, now, &room[..len]) {
+                        Thinned::Whole => {}
+                        Thinned::Nothing => continue,
+                        Thinned::Parts => return Driven::Stopped,
+                    }
+                }
                 return match self.depart(shared, now, &mut room[..len]) {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,
@@ -384,6 +395,13 @@ impl TcpFlow {
                 .tcp
                 .poll_at(now, self.room_on_path(), &endpoint.sockets)
         };
+        if socket_at.is_none() && self.is_stalled(state) {
+            self.probe_later(shared, now);
+            let endpoint = self.endpoint.borrow();
+            socket_at = shared
+                .tcp
+                .poll_at(now, self.room_on_path(), &endpoint.sockets);
+        }
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
             let done = socket_at.is_none_or(|at| at > now + Duration::from_secs(1));
@@ -550,7 +568,11 @@ impl TcpFlow {
             ),
         };
         self.excused &= segment.sequence_len() == 0;
+        let late = self.account.is_timeout(segment.seq);
         let (reason, retransmission) = self.account.sent(now, segment);
+        if let Reason::Resent(resend) = reason {
+            self.resent(resend, late);
+        }
         if reason == Reason::KeepAlive {
             let (sent, _) = self.kept_alive.unwrap_or((0, now));
             self.kept_alive = Some((sent.saturating_add(1), now));
@@ -578,6 +600,9 @@ impl TcpFlow {
             }
         };
         iss::translate_out(packet, shift);
+        if let Some(highest) = self.account.gone_back_from() {
+            iss::renumber_bare(packet, highest);
+        }
         let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
         let header_len = match src {
             IpAddr::V4(_) => {

@@ -195,7 +195,7 @@
 //! |---|---|---|
 //! | `kind` | string | `syn`, `syn-ack`, `data`, `fin`, `ack`, `delayed-ack`, `duplicate-ack`, `window-update`, `window-probe`, `keep-alive`, `reset` or `resent` |
 //! | `waited` | number | `delayed-ack` only: seconds since what it acknowledges has arrived |
-//! | `after` | string | `resent` only: `timeout` or `duplicate-acks` |
+//! | `after` | string | `resent` only: `timeout`, `duplicate-acks` or `gap` |
 //!
 //! ## variables
 //! Those of RFC 9293, section 3.3.1, and of RFC 6298, of our end.

@@ -23,7 +23,7 @@
 //! | MUST-16 | effective send MSS | met | wire/handshake::segments_are_no_larger_than_the_mss wire/stamps::segments_with_timestamps_are_not_too_long |
 //! | MUST-17 | Nagle's algorithm can be disabled | met | faults/knobs::small_segments_wait_unless_nagle_is_off |
 //! | MUST-18 | RTO by RFC 6298, Karn's algorithm | met | src/engine/account::the_timeout_is_smoltcps_whatever_gets_lost |
-//! | MUST-19 | slow start, congestion avoidance, exponential backoff | met | wire/data::after_a_timeout_one_segment_is_sent_again wire/patience::unacknowledged_data_is_given_up |
+//! | MUST-19 | slow start, congestion avoidance, exponential backoff | met | wire/data::after_a_timeout_one_segment_is_sent_again wire/recovery::duplicate_acks_bring_the_holes_only wire/recovery::a_timeout_brings_the_holes_only wire/patience::unacknowledged_data_is_given_up |
 //! | MUST-20 | R1 and R2 | not met | R2 is the user timeout and met (wire/patience::unacknowledged_data_is_given_up). R1 would tell IP to look for another route; a TUN has one |
 //! | MUST-21 | the application sets R2 | met | wire/patience::unacknowledged_data_is_given_up |
 //! | MUST-22 | the same for SYNs | met | wire/patience::a_syn_is_given_up_after_three_minutes wire/patience::half_open_connections_expire |
@@ -40,7 +40,7 @@
 //! | MUST-33 | and how much there is | not met | as MUST-30 |
 //! | MUST-34 | windows may shrink | met | wire/data::a_window_may_shrink |
 //! | MUST-35 | zero windows are probed | met | wire/data::a_shut_window_is_probed |
-//! | MUST-36 | zero windows are probed | met | wire/data::a_shut_window_is_probed |
+//! | MUST-36 | zero windows are probed | met | wire/data::a_shut_window_is_probed wire/recovery::what_is_lost_behind_a_shut_window_comes_again |
 //! | MUST-37 | as long as probes are answered | met | ladders/main::window_shut_for_longer_than_the_user_timeout |
 //! | MUST-38 | the sender avoids silly windows | met | wire/data::the_sender_avoids_silly_windows src/stack/guard/sending::small_windows_wait |
 //! | MUST-39 | the receiver avoids them | met | wire/patience::a_shut_window_opens_when_it_is_worth_it |
@@ -79,7 +79,7 @@
 //! | SHLD-3 | RST where data was lost after CLOSE | not applicable | CLOSE leaves the receiving direction open (MAY-1 is not taken); whoever drops a connection has its data read and thrown away |
 //! | SHLD-4 | timestamps in TIME-WAIT | met | wire/stamps::timestamps_tell_a_new_syn_in_time_wait |
 //! | SHLD-5 | MSS in each SYN that needs one | met | wire/handshake::options_are_those_of_this_handshake |
-//! | SHLD-6 | MSS follows a varying MTU | not met | the MTU of a TUN is fixed while it is used; "packet too big" is not heard yet |
+//! | SHLD-6 | MSS follows a varying MTU | met | wire/ip::a_plausible_path_mtu_counts (that of the path: the MTU of a TUN is fixed while it is used) |
 //! | SHLD-7 | Nagle's algorithm | met | wire/data::small_segments_wait_for_acknowledgments |
 //! | SHLD-8 | ECN | not met | smoltcp knows no ECE and no CWR, and its congestion control would have to hear of them |
 //! | SHLD-9 | the application learns of R1 | not met | as MUST-20 |

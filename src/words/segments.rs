@@ -118,6 +118,11 @@ sentences! {
         zh: "三个重复确认说明 {seq} 丢失：不等超时就重传（快速重传）",
         see: "5681 3.2"
     }
+    resent_into_gap(seq) {
+        en: "that acknowledgment shows that {seq} is missing: it is sent again without waiting for the timeout (fast retransmit)",
+        zh: "该确认说明 {seq} 丢失：不等超时就重传（快速重传）",
+        see: "6675 5"
+    }
     resent_by_peer(who, seq) {
         en: "{who} sends again what begins at {seq}: it was lost, or its acknowledgment was, or is late",
         zh: "{who}重传从 {seq} 开始的内容：它或它的确认丢失或迟到",

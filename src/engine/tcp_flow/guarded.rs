@@ -87,7 +87,7 @@ impl TcpFlow {
     }
 
     /// Lets smoltcp send again at once what it would send again when its timer goes off.
-    fn send_early(&mut self, shared: &mut Shared, now: Instant) {
+    pub(super) fn send_early(&mut self, shared: &mut Shared, now: Instant) {
         let due = shared
             .tcp
             .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
@@ -184,7 +184,7 @@ impl TcpFlow {
     }
 
     /// Lets smoltcp think that the peer has told this window, in bytes.
-    fn tell_window(&mut self, shared: &mut Shared, now: Instant, window: u32) {
+    pub(super) fn tell_window(&mut self, shared: &mut Shared, now: Instant, window: u32) {
         let (packet, _) = self.pure(shared, Some(window));
         let mut bytes = reply::segment(self.key.peer, self.key.local, &packet, &[]);
         iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
@@ -193,7 +193,7 @@ impl TcpFlow {
     }
 
     /// A segment of the peer's that says nothing new, but perhaps a window in bytes.
-    fn pure(&self, shared: &Shared, window: Option<u32>) -> (Segment, Known) {
+    pub(super) fn pure(&self, shared: &Shared, window: Option<u32>) -> (Segment, Known) {
         let (received, finished) = self.endpoint.borrow_mut().received();
         let known = self.known(shared, self.state(), received, finished);
         let segment = Segment {

@@ -145,6 +145,9 @@ impl Telling<'_> {
             Some(Reason::Resent(Resend::DuplicateAcks)) => {
                 return Some(lang.resent_after_duplicates(segment.seq));
             }
+            Some(Reason::Resent(Resend::Gap)) => {
+                return Some(lang.resent_into_gap(segment.seq));
+            }
             Some(Reason::KeepAlive) => return Some(lang.keep_alive(&self.who, segment.seq)),
             Some(Reason::WindowProbe) => return Some(lang.window_probe(segment.seq)),
             _ => {}
