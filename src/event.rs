@@ -326,6 +326,8 @@ pub struct Variables {
     pub duplicate_acks: u8,
     /// How many segments were sent again so far.
     pub resent: u32,
+    /// How many retransmission timeouts in a row were over without an acknowledgment of anything (RFC 9293, section 3.8.3).
+    pub unanswered: u8,
 }
 
 /// Seen from our stack.

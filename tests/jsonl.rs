@@ -435,6 +435,7 @@ fn bare_packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> Packet {
                 srtt: None,
                 duplicate_acks: 0,
                 resent: 0,
+                unanswered: 0,
             })
         }),
     }

@@ -52,6 +52,8 @@ pub(super) struct Account {
     fast: Option<Resend>,
     /// What was sent again so far.
     resent: u32,
+    /// Timeouts since something was acknowledged.
+    unanswered: u8,
     rtt: RttEstimator,
 }
 
@@ -77,6 +79,7 @@ impl Account {
             pretended: 0,
             fast: None,
             resent: 0,
+            unanswered: 0,
             rtt: RttEstimator::default(),
         }
     }
@@ -192,7 +195,13 @@ impl Account {
     pub(super) fn timed_out(&mut self) {
         self.rtt.on_timeout();
         self.rtt.on_resend();
+        self.unanswered = self.unanswered.saturating_add(1);
         self.nxt = self.una;
+    }
+
+    /// Timeouts since something was acknowledged.
+    pub(super) fn unanswered(&self) -> u8 {
+        self.unanswered
     }
 
     /// SND.NXT, where smoltcp has gone back behind it.
@@ -289,6 +298,9 @@ impl Account {
                 (self.duplicates, self.pretended, self.fast) = (0, 0, None);
                 self.rtt.on_ack(now, ack);
             }
+            if self.una != ack {
+                self.unanswered = 0;
+            }
             self.una = ack;
             self.nxt = self.nxt.max(ack);
             self.max = self.max.max(ack);
@@ -370,6 +382,7 @@ impl Account {
             if segment.seq.before(self.nxt) {
                 if resend == Resend::Timeout {
                     self.rtt.on_timeout();
+                    self.unanswered = self.unanswered.saturating_add(1);
                     self.nxt = self.una;
                 }
                 self.rtt.on_resend();
@@ -402,7 +415,7 @@ impl Account {
         let flags = segment.flags;
         let again = segment.sequence_len() > 0 && segment.seq.before(self.max);
         let one_byte = segment.payload.len() == 1;
-        if again && one_byte && self.una == self.max && segment.end() == self.max {
+        if self.is_keep_alive(segment.seq, segment.sequence_len()) {
             return Reason::KeepAlive;
         }
         let at_edge = segment.seq == self.max || segment.seq == self.nxt;
@@ -443,6 +456,12 @@ impl Account {
         }
     }
 
+    /// Whether a segment with so many numbers is what RFC 9293, section 3.8.4 has for a keep-alive: "SEG.SEQ = SND.NXT-1",
+    /// with or without "one garbage octet of data".
+    pub(super) fn is_keep_alive(&self, seq: SeqNumber, len: u32) -> bool {
+        len <= 1 && self.una == self.max && seq == self.max - 1
+    }
+
     /// The variables as they are now. `received` counts the bytes that arrived in order, `finished` says that the peer's FIN
     /// did too, `room` is the free room in the receive buffer, in bytes.
     pub(super) fn variables(&self, received: u64, finished: bool, room: usize) -> Variables {
@@ -459,6 +478,7 @@ impl Account {
             srtt: self.rtt.smoothed(),
             duplicate_acks: self.duplicates,
             resent: self.resent,
+            unanswered: self.unanswered,
         }
     }
 }

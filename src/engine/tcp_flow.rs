@@ -140,6 +140,7 @@ impl TcpFlow {
             handle: pooled.handle,
             handshake,
             end: None,
+            unanswered: 0,
             consumed: 0,
             finished: false,
             released: false,
@@ -292,6 +293,7 @@ impl TcpFlow {
         self.excused =
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
         if self.endpoint.borrow().socket().send_queue() < queued {
+            self.endpoint.borrow_mut().unanswered = 0;
             self.owed = None;
             self.progress = now;
         }
@@ -363,6 +365,7 @@ impl TcpFlow {
                 if self.account.is_idle_talk(&room[..len]) {
                     continue;
                 }
+                let len = self.strip(shared, room, len);
                 if self.guard.recovery.has_sacked() {
                     match self.thin(shared, now, &room[..len]) {
                         Thinned::Whole => {}
@@ -571,7 +574,7 @@ impl TcpFlow {
         let late = self.account.is_timeout(segment.seq);
         let (reason, retransmission) = self.account.sent(now, segment);
         if let Reason::Resent(resend) = reason {
-            self.resent(resend, late);
+            self.resent(shared, now, resend, late);
         }
         if reason == Reason::KeepAlive {
             let (sent, _) = self.kept_alive.unwrap_or((0, now));

@@ -201,6 +201,13 @@ impl Connection {
         self.endpoint.borrow().state()
     }
 
+    /// How often in a row the same was sent again without an acknowledgment of anything. From three times on (R1 of
+    /// RFC 9293, section 3.8.3) something is wrong with the path or the peer, and the program is woken so that it may look;
+    /// the connection itself is given up after the user timeout (R2).
+    pub fn unanswered(&self) -> u8 {
+        self.endpoint.borrow().unanswered
+    }
+
     /// What was observed of this connection's handshake.
     pub fn handshake(&self) -> Handshake {
         self.endpoint.borrow().handshake.clone()
@@ -224,6 +231,8 @@ pub(crate) struct Endpoint {
     pub(crate) handshake: Handshake,
     /// Why the connection was taken away from the program, once it was.
     pub(crate) end: Option<io::ErrorKind>,
+    /// Retransmission timeouts since the peer has acknowledged anything.
+    pub(crate) unanswered: u8,
     /// How many bytes the program has read.
     pub(crate) consumed: u64,
     /// Whether the peer's FIN has arrived, as far as anybody has looked.

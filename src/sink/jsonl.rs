@@ -214,6 +214,7 @@
 //! | `srtt` | number or null | the smoothed round-trip time in seconds; null before the first measurement |
 //! | `duplicate_acks` | number | duplicate acknowledgments that arrived in a row |
 //! | `resent` | number | segments sent again so far |
+//! | `unanswered` | number | retransmission timeouts in a row without an acknowledgment of anything |
 //!
 //! ## transition
 //! The state of our end changed. States are named as RFC 9293 prints them.

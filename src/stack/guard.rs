@@ -30,6 +30,7 @@
 //! | data behind gaps | tells of one island, sometimes | SACK of up to four, in each ACK (RFC 2018, section 4) |
 //! | timestamps | zeros, and any are echoed | RFC 7323, with PAWS |
 //! | duplicate ACKs of a FIN | never sends it again | sends it again (RFC 5681, section 3.2) |
+//! | a keep-alive | has a byte | has none (RFC 9293, section 3.8.4) |
 //! | a bare ACK after a timeout | has a number that the peer has had, which ignores it | has SND.NXT |
 //! | duplicate ACKs in LAST-ACK | challenges them | sends the first segment again |
 //! | the timeout of what a window has shut over | sends nothing, ever again | probes |

@@ -24,7 +24,7 @@
 //! | MUST-17 | Nagle's algorithm can be disabled | met | faults/knobs::small_segments_wait_unless_nagle_is_off |
 //! | MUST-18 | RTO by RFC 6298, Karn's algorithm | met | src/engine/account::the_timeout_is_smoltcps_whatever_gets_lost |
 //! | MUST-19 | slow start, congestion avoidance, exponential backoff | met | wire/data::after_a_timeout_one_segment_is_sent_again wire/recovery::duplicate_acks_bring_the_holes_only wire/recovery::a_timeout_brings_the_holes_only wire/patience::unacknowledged_data_is_given_up |
-//! | MUST-20 | R1 and R2 | not met | R2 is the user timeout and met (wire/patience::unacknowledged_data_is_given_up). R1 would tell IP to look for another route; a TUN has one |
+//! | MUST-20 | R1 and R2 | met | wire/patience::the_application_learns_of_a_delivery_problem wire/patience::unacknowledged_data_is_given_up (R1 is told; a TUN has no other route that IP could look for. R2 is the user timeout) |
 //! | MUST-21 | the application sets R2 | met | wire/patience::unacknowledged_data_is_given_up |
 //! | MUST-22 | the same for SYNs | met | wire/patience::a_syn_is_given_up_after_three_minutes wire/patience::half_open_connections_expire |
 //! | MUST-23 | R2 of a SYN is 3 minutes at least | met | wire/patience::a_syn_is_given_up_after_three_minutes |
@@ -82,10 +82,10 @@
 //! | SHLD-6 | MSS follows a varying MTU | met | wire/ip::a_plausible_path_mtu_counts (that of the path: the MTU of a TUN is fixed while it is used) |
 //! | SHLD-7 | Nagle's algorithm | met | wire/data::small_segments_wait_for_acknowledgments |
 //! | SHLD-8 | ECN | not met | smoltcp knows no ECE and no CWR, and its congestion control would have to hear of them |
-//! | SHLD-9 | the application learns of R1 | not met | as MUST-20 |
-//! | SHLD-10 | R1 is 3 retransmissions at least | not met | as MUST-20 |
+//! | SHLD-9 | the application learns of R1 | met | wire/patience::the_application_learns_of_a_delivery_problem |
+//! | SHLD-10 | R1 is 3 retransmissions at least | met | wire/patience::the_application_learns_of_a_delivery_problem |
 //! | SHLD-11 | R2 is 100 seconds at least | met | wire/patience::unacknowledged_data_is_given_up (15 minutes unless told otherwise) |
-//! | SHLD-12 | keep-alives without data | not met | smoltcp's carry one byte, which old peers need (MAY-6) and all discard |
+//! | SHLD-12 | keep-alives without data | met | wire/patience::unanswered_keep_alives_end_a_connection |
 //! | SHLD-13 | applications leave urgent data alone | met | wire/data::urgent_data_hurts_nobody |
 //! | SHLD-14 | the receiver does not shrink its window | met | engine::an_acknowledgment_from_beyond_the_edge_of_a_shut_window_counts (by less than the unit of its scale only, RFC 7323, section 2.4) |
 //! | SHLD-15 | no new data into a window that shrank | met | wire/data::a_window_may_shrink |
@@ -111,7 +111,7 @@
 //! | MAY-3 | MSS in each SYN | met | wire/handshake::options_are_those_of_this_handshake |
 //! | MAY-4 | retransmissions keep the IP identification | not met | it is zero in all (RFC 6864, section 4.1: the packets are not to be fragmented) |
 //! | MAY-5 | keep-alives | met | engine::keep_alive_probes_leave_when_the_connection_is_idle |
-//! | MAY-6 | keep-alives with a byte | met | engine::keep_alive_probes_leave_when_the_connection_is_idle |
+//! | MAY-6 | keep-alives with a byte | not met | they have none (SHLD-12) |
 //! | MAY-7 | data beyond the window is sent again | not met | it waits for the window |
 //! | MAY-8 | our window may stay shut | met | ladders/main::window_shut_for_longer_than_the_user_timeout |
 //! | MAY-9 | the application sees the Diffserv field | not met | as MUST-48 |

@@ -2,13 +2,16 @@
 
 use super::TcpFlow;
 use crate::engine::Shared;
-use crate::event::Resend;
+use crate::event::{EventKind, Resend};
 use crate::segment::SeqNumber;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
 use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket, TcpSeqNumber};
 use std::ops::Range;
+
+/// RFC 9293, section 3.8.3 (SHLD-10): "The value of R1 SHOULD correspond to at least 3 retransmissions".
+const R1: u8 = 3;
 
 /// What is left of a segment when what the peer has is taken out of it.
 pub(super) enum Thinned {
@@ -52,16 +55,55 @@ impl TcpFlow {
     /// Makes smoltcp probe the shut window from now on, where nothing else would ever happen.
     pub(super) fn probe_later(&mut self, shared: &mut Shared, now: Instant) {
         self.account.timed_out();
-        self.resent(Resend::Timeout, true);
+        self.resent(shared, now, Resend::Timeout, true);
         self.tell_window(shared, now, 0);
     }
 
     /// Something was sent again; `first` is whether it is the first after a timeout, if it is due to one.
-    pub(super) fn resent(&mut self, resend: Resend, first: bool) {
-        if resend == Resend::Timeout && first && self.state().is_synchronized() {
+    pub(super) fn resent(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        resend: Resend,
+        first: bool,
+    ) {
+        if resend != Resend::Timeout || !first {
+            return;
+        }
+        if self.state().is_synchronized() {
             let (_, nxt) = self.account.outstanding();
             self.guard.recovery.timed_out(nxt);
         }
+        let unanswered = self.account.unanswered();
+        self.endpoint.borrow_mut().unanswered = unanswered;
+        if unanswered == R1 {
+            // (SHLD-9): "inform the application of the delivery problem".
+            let note = format!("R1: sent again {R1} times, and nothing was acknowledged");
+            self.woken = true;
+            shared
+                .journal
+                .tell(now, Some(self.id), EventKind::Note(note));
+        }
+    }
+
+    /// Takes the byte out of a keep-alive that smoltcp has made; the new length of the packet. RFC 9293, section 3.8.4
+    /// (SHLD-12): "It is RECOMMENDED [...] to send a keep-alive segment with no data".
+    pub(super) fn strip(&self, shared: &Shared, packet: &mut [u8], len: usize) -> usize {
+        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let (Some(shift), Some(_)) = (self.shift, shared.config.keep_alive) else {
+            return len;
+        };
+        let tcp = TcpPacket::new_unchecked(&packet[ip..len]);
+        let seq = SeqNumber(tcp.seq_number().0 as u32) + shift;
+        if tcp.payload().len() != 1 || !self.account.is_keep_alive(seq, 1) {
+            return len;
+        }
+        let len = len - 1;
+        match ip {
+            20 => Ipv4Packet::new_unchecked(packet).set_total_len(len as u16),
+            _ => Ipv6Packet::new_unchecked(packet).set_payload_len((len - ip) as u16),
+        }
+        len
     }
 
     /// Takes out of a packet of smoltcp's what the peer has, as it has told. smoltcp takes all of it for sent.

@@ -87,6 +87,7 @@ impl Telling<'_> {
         let repeats_as_step = segment.flags.contains(Flags::SYN) && !said.is_empty();
         if !repeats_as_step && let Some(sentence) = self.again() {
             said.push(sentence);
+            said.extend(self.trouble());
             return;
         }
         if segment.flags.contains(Flags::SYN) {
@@ -132,6 +133,13 @@ impl Telling<'_> {
             (Direction::Out, _) if self.flow.endings.contains(&abort) => lang.aborts(segment.seq),
             _ => lang.resets(&self.who, segment.seq),
         }
+    }
+
+    /// That R1 of RFC 9293, section 3.8.3 is reached.
+    fn trouble(&self) -> Option<Sentence> {
+        let timeout = self.packet.reason == Some(Reason::Resent(Resend::Timeout));
+        let unanswered = self.variables.filter(|_| timeout)?.unanswered;
+        (unanswered == 3).then(|| self.lang.nothing_is_acknowledged(unanswered))
     }
 
     /// Why it says what was said before, if it does.
