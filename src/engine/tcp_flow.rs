@@ -19,6 +19,7 @@ use crate::service::{Connection, Program, Task};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::guard::{Guard, Verdict};
+use crate::stack::marking::dscp;
 use crate::stack::path::Path;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -141,6 +142,8 @@ impl TcpFlow {
             handshake,
             end: None,
             unanswered: 0,
+            dscp: None,
+            heard_dscp: 0,
             consumed: 0,
             finished: false,
             released: false,
@@ -219,11 +222,15 @@ impl TcpFlow {
         if before == TcpState::Closed {
             let id = self.tell_arrived(shared, now, &incoming, retransmission);
             if let Some(reset) = reply::reset(self.key.local, self.key.peer, segment) {
-                shared.send(now, Some(self.id), reset);
+                shared.send_marked(now, Some(self.id), reset, self.marking(shared));
             }
             return id;
         }
-        let (received, finished) = self.endpoint.borrow_mut().received();
+        let (received, finished) = {
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.heard_dscp = dscp(incoming.bytes);
+            endpoint.received()
+        };
         let known = self.known(shared, before, received, finished);
         let verdict = self.guard.judge(now, segment, &known);
         let instead = match verdict {
@@ -606,6 +613,7 @@ impl TcpFlow {
         if let Some(highest) = self.account.gone_back_from() {
             iss::renumber_bare(packet, highest);
         }
+        self.marking(shared).mark(packet);
         let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
         let header_len = match src {
             IpAddr::V4(_) => {

@@ -208,6 +208,21 @@ impl Connection {
         self.endpoint.borrow().unanswered
     }
 
+    /// From now on, segments of this connection have `dscp` in the Differentiated Services field (RFC 2474): six bits, such
+    /// as 46 for expedited forwarding. Before, it is that of the engine's configuration.
+    ///
+    /// # Panics
+    /// If it is more than 63.
+    pub fn set_dscp(&self, dscp: u8) {
+        assert!(dscp < 64, "a field of six bits can't be {dscp}");
+        self.endpoint.borrow_mut().dscp = Some(dscp);
+    }
+
+    /// The Differentiated Services field of the segment that has arrived last.
+    pub fn peer_dscp(&self) -> u8 {
+        self.endpoint.borrow().heard_dscp
+    }
+
     /// What was observed of this connection's handshake.
     pub fn handshake(&self) -> Handshake {
         self.endpoint.borrow().handshake.clone()
@@ -233,6 +248,10 @@ pub(crate) struct Endpoint {
     pub(crate) end: Option<io::ErrorKind>,
     /// Retransmission timeouts since the peer has acknowledged anything.
     pub(crate) unanswered: u8,
+    /// The Differentiated Services field of our segments where the program has chosen it, and that of the last which has
+    /// arrived.
+    pub(crate) dscp: Option<u8>,
+    pub(crate) heard_dscp: u8,
     /// How many bytes the program has read.
     pub(crate) consumed: u64,
     /// Whether the peer's FIN has arrived, as far as anybody has looked.

@@ -47,13 +47,13 @@
 //! | MUST-40 | ACKs are delayed less than 0.5 s | met | wire/data::a_lone_segment_is_acknowledged_soon |
 //! | MUST-41 | one passive OPEN leaves others alone | met | wire/siege::five_thousand_half_open_connections |
 //! | MUST-42 | LISTEN beside connections of the same port | met | wire/siege::five_hundred_shut_windows_with_data_pending |
-//! | MUST-43 | OPEN may name the local address | not met | the port can be named; the address is the first of ours with the right version |
+//! | MUST-43 | OPEN may name the local address | met | wire/service::opens_come_from_the_address_that_is_named |
 //! | MUST-44 | otherwise IP chooses it | met | wire/patience::a_syn_that_crosses_ours_opens |
 //! | MUST-45 | it is that of the connection from then on | met | wire/patience::a_syn_that_crosses_ours_opens |
 //! | MUST-46 | no OPEN to broadcast or multicast addresses | met | wire/patience::opens_to_nobody_are_refused |
 //! | MUST-47 | soft errors can be reported | met | wire/patience::icmp_errors_end_what_they_may (kept, and the reason once patience is over) |
-//! | MUST-48 | the application sets the Diffserv field | not met | smoltcp sends zero and has no setting; the link could write it |
-//! | MUST-49 | TTL is configurable | not met | it is 64; smoltcp has a setting for each socket that no option reaches |
+//! | MUST-48 | the application sets the Diffserv field | met | wire/service::packets_are_marked_as_they_are_to_be |
+//! | MUST-49 | TTL is configurable | met | wire/service::packets_are_marked_as_they_are_to_be |
 //! | MUST-50 | IP options that TCP does not know are ignored | met | internet::a_segment_behind_extension_headers_opens_a_connection |
 //! | MUST-51 | the application sets a source route | not applicable | RFC 7126 and RFC 5095 have packets with source routes dropped |
 //! | MUST-52 | it overrides that of the datagram | not applicable | as MUST-51 |
@@ -94,9 +94,9 @@
 //! | SHLD-18 | delayed ACKs | met | wire/data::a_lone_segment_is_acknowledged_soon |
 //! | SHLD-19 | each second full segment is acknowledged | met | wire/data::every_second_full_segment_is_acknowledged |
 //! | SHLD-20 | error reports can be disabled | not applicable | they are the errors of the calls that fail |
-//! | SHLD-21 | Diffserv can change | not met | as MUST-48 |
-//! | SHLD-22 | Diffserv passes unchanged | not met | as MUST-48 |
-//! | SHLD-23 | but does not change | not applicable | as MUST-48 |
+//! | SHLD-21 | Diffserv can change | met | wire/service::packets_are_marked_as_they_are_to_be |
+//! | SHLD-22 | Diffserv passes unchanged | met | wire/service::packets_are_marked_as_they_are_to_be |
+//! | SHLD-23 | each direction has its own | met | wire/service::packets_are_marked_as_they_are_to_be wire/service::the_field_of_the_peer_is_told |
 //! | SHLD-24 | later source routes override | not applicable | as MUST-51 |
 //! | SHLD-25 | soft errors are told to the application | met | wire/patience::icmp_errors_end_what_they_may (they stand in the ladder) |
 //! | SHLD-26 | hard errors abort | met | wire/patience::icmp_errors_end_what_they_may (before the connection is established, as RFC 5927 has it) |
@@ -114,7 +114,7 @@
 //! | MAY-6 | keep-alives with a byte | not met | they have none (SHLD-12) |
 //! | MAY-7 | data beyond the window is sent again | not met | it waits for the window |
 //! | MAY-8 | our window may stay shut | met | ladders/main::window_shut_for_longer_than_the_user_timeout |
-//! | MAY-9 | the application sees the Diffserv field | not met | as MUST-48 |
+//! | MAY-9 | the application sees the Diffserv field | met | wire/service::the_field_of_the_peer_is_told |
 //! | MAY-10 | IP timestamps | not met | IP options are passed over |
 //! | MAY-11 | record route | not met | IP options are passed over |
 //! | MAY-12 | protection from injected data | met | wire/blind::a_very_old_ack_is_challenged_and_its_data_dropped |

@@ -35,6 +35,8 @@ mod siege;
 
 mod patience;
 
+mod service;
+
 mod ip;
 
 mod limits;

@@ -6,6 +6,7 @@ use crate::engine::icmp::Severity;
 use crate::event::{Cause, EventKind, PacketId};
 use crate::segment::{Flags, Options, Segment, SeqNumber, describe_offloaded};
 use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
+use crate::stack::marking::Marking;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -64,6 +65,14 @@ impl TcpFlow {
         self.assumed = true;
     }
 
+    /// What the IP headers of our segments say.
+    pub(super) fn marking(&self, shared: &Shared) -> Marking {
+        Marking {
+            hop_limit: shared.config.hop_limit,
+            dscp: self.endpoint.borrow().dscp.unwrap_or(shared.config.dscp),
+        }
+    }
+
     /// Answers a segment that smoltcp does not get to see.
     pub(super) fn answer(
         &mut self,
@@ -79,7 +88,7 @@ impl TcpFlow {
                 let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
                 let options = self.guard.stamps().option(now);
                 let challenge = reply::acknowledgment(local, peer, numbers, window, options);
-                shared.send(now, Some(self.id), challenge);
+                shared.send_marked(now, Some(self.id), challenge, self.marking(shared));
             }
             Verdict::Again => self.send_early(shared, now),
             _ => {}

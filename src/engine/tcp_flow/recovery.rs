@@ -87,7 +87,7 @@ impl TcpFlow {
     }
 
     /// Takes the byte out of a keep-alive that smoltcp has made; the new length of the packet. RFC 9293, section 3.8.4
-    /// (SHLD-12): "It is RECOMMENDED [...] to send a keep-alive segment with no data".
+    /// (SHLD-12): "An implementation SHOULD send a keep-alive segment with no data".
     pub(super) fn strip(&self, shared: &Shared, packet: &mut [u8], len: usize) -> usize {
         let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
         let (Some(shift), Some(_)) = (self.shift, shared.config.keep_alive) else {
