@@ -4,6 +4,7 @@ mod guarded;
 mod knobs;
 mod recovery;
 mod timers;
+mod urgent;
 
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
@@ -72,6 +73,8 @@ pub(super) struct TcpFlow {
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
     path: Path,
+    /// SND.UP, until it is acknowledged.
+    urgent: Option<SeqNumber>,
     /// When data came or went last that had not before, or the connection began.
     progress: Instant,
     /// Since when the peer owes us an acknowledgment, and in which state.
@@ -144,6 +147,8 @@ impl TcpFlow {
             unanswered: 0,
             dscp: None,
             heard_dscp: 0,
+            urgent_end: 0,
+            urgent_marked: None,
             consumed: 0,
             finished: false,
             released: false,
@@ -169,6 +174,7 @@ impl TcpFlow {
             assumed: false,
             peer_mss: None,
             path: Path::default(),
+            urgent: None,
             progress: now,
             owed: None,
             excused: false,
@@ -308,6 +314,9 @@ impl TcpFlow {
         if brings && known.window() > 0 {
             self.progress = now;
         }
+        if segment.flags.contains(Flags::URG) {
+            self.hear_urgent(segment, &known, received);
+        }
         if self.guard.take_refused() {
             shared.limited(now, Some(self.id), Limit::Gaps);
         }
@@ -373,6 +382,9 @@ impl TcpFlow {
                     continue;
                 }
                 let len = self.strip(shared, room, len);
+                if self.urgent.is_some() && self.cut(shared, now, &room[..len]) {
+                    return Driven::Stopped;
+                }
                 if self.guard.recovery.has_sacked() {
                     match self.thin(shared, now, &room[..len]) {
                         Thinned::Whole => {}
@@ -528,6 +540,7 @@ impl TcpFlow {
                 if let Poll::Ready(result) = polled {
                     self.program = Stage::Over(Some(result.map_err(|error| error.to_string())));
                 }
+                self.take_urgent_mark();
                 self.tell_calls(shared, now);
                 true
             }
@@ -613,6 +626,7 @@ impl TcpFlow {
         if let Some(highest) = self.account.gone_back_from() {
             iss::renumber_bare(packet, highest);
         }
+        self.point(packet);
         self.marking(shared).mark(packet);
         let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
         let header_len = match src {

@@ -242,6 +242,11 @@ impl Guard {
         self.sending.advise(now, flight)
     }
 
+    /// Eff.snd.MSS.
+    pub(crate) fn mss(&self) -> u16 {
+        self.mss
+    }
+
     /// What the peer does not have of `seq` up to `end`, in offsets from `seq`.
     pub(crate) fn missing(&self, seq: SeqNumber, end: SeqNumber) -> Vec<Range<u32>> {
         self.recovery.missing(seq, end, self.mss.into())
@@ -563,7 +568,7 @@ impl Known {
     }
 
     /// RFC 9293, section 3.10.7.4, table 6.
-    fn accepts(&self, segment: &Segment) -> bool {
+    pub(crate) fn accepts(&self, segment: &Segment) -> bool {
         let len = segment.sequence_len();
         match (len, self.window()) {
             (0, 0) => segment.seq == self.rcv_nxt,

@@ -34,10 +34,10 @@
 //! | MUST-27 | their interval is configurable | met | engine::keep_alive_probes_leave_when_the_connection_is_idle |
 //! | MUST-28 | its default is two hours at least | not applicable | there is no default: whoever asks for keep-alives says how often |
 //! | MUST-29 | no one probe that is lost ends a connection | met | wire/patience::unanswered_keep_alives_end_a_connection |
-//! | MUST-30 | urgent pointer | not met | it is ignored and the data stays in line (wire/data::urgent_data_hurts_nobody): no service has a use for it, and RFC 6093 advises against it. smoltcp would have to hand it on |
-//! | MUST-31 | urgent data of any length | not met | as MUST-30 |
-//! | MUST-32 | the application is told of it | not met | as MUST-30 |
-//! | MUST-33 | and how much there is | not met | as MUST-30 |
+//! | MUST-30 | urgent pointer | met | wire/service::urgent_data_is_told wire/service::urgent_data_is_sent wire/data::urgent_data_hurts_nobody |
+//! | MUST-31 | urgent data of any length | met | wire/service::urgent_data_is_told wire/service::urgent_data_is_sent wire/service::urgent_data_is_not_left_to_a_device_to_cut |
+//! | MUST-32 | the application is told of it | met | wire/service::urgent_data_is_told |
+//! | MUST-33 | and how much there is | met | wire/service::urgent_data_is_told |
 //! | MUST-34 | windows may shrink | met | wire/data::a_window_may_shrink |
 //! | MUST-35 | zero windows are probed | met | wire/data::a_shut_window_is_probed |
 //! | MUST-36 | zero windows are probed | met | wire/data::a_shut_window_is_probed wire/recovery::what_is_lost_behind_a_shut_window_comes_again |
@@ -66,11 +66,11 @@
 //! | MUST-59 | what is queued is processed before an ACK | met | wire/data::gaps_are_told_at_once |
 //! | MUST-60 | without PUSH calls nothing is held back for ever | met | wire/data::the_last_segment_is_pushed |
 //! | MUST-61 | and the last segment has PSH | met | wire/data::the_last_segment_is_pushed |
-//! | MUST-62 | where the urgent pointer points | not met | as MUST-30 |
+//! | MUST-62 | the urgent pointer points behind the urgent data | met | wire/service::urgent_data_is_told wire/service::urgent_data_is_sent |
 //! | MUST-63 | SYNs from impossible addresses are ignored | met | internet::packets_that_are_refused |
 //! | MUST-64 | options need no alignment | met | wire/data::odd_options_are_survived |
 //! | MUST-65 | MSS in SYNs only | met | wire/handshake::mss_stands_in_syns_only |
-//! | MUST-66 | RST and URG count with a window of zero | met | wire/patience::a_reset_counts_with_the_window_shut (URG: see MUST-30) |
+//! | MUST-66 | RST and URG count with a window of zero | met | wire/patience::a_reset_counts_with_the_window_shut wire/service::urgent_data_is_told |
 //! | MUST-67 | the MSS that is sent follows from the MTU | met | wire/handshake::options_are_those_of_this_handshake |
 //! | MUST-68 | options have lengths | met | wire/data::odd_options_are_survived |
 //! | MUST-69 | padding is zero | met | wire/handshake::padding_is_zero |
@@ -86,7 +86,7 @@
 //! | SHLD-10 | R1 is 3 retransmissions at least | met | wire/patience::the_application_learns_of_a_delivery_problem |
 //! | SHLD-11 | R2 is 100 seconds at least | met | wire/patience::unacknowledged_data_is_given_up (15 minutes unless told otherwise) |
 //! | SHLD-12 | keep-alives without data | met | wire/patience::unanswered_keep_alives_end_a_connection |
-//! | SHLD-13 | applications leave urgent data alone | met | wire/data::urgent_data_hurts_nobody |
+//! | SHLD-13 | applications leave urgent data alone | met | wire/data::urgent_data_hurts_nobody (no service of ours sends any, and to all it is data like any other) |
 //! | SHLD-14 | the receiver does not shrink its window | met | engine::an_acknowledgment_from_beyond_the_edge_of_a_shut_window_counts (by less than the unit of its scale only, RFC 7323, section 2.4) |
 //! | SHLD-15 | no new data into a window that shrank | met | wire/data::a_window_may_shrink |
 //! | SHLD-16 | old data within it is sent again | met | wire/data::a_window_may_shrink |

@@ -9,8 +9,8 @@ use tcplab::segment::{Flags, describe};
 use tcplab::service::Connection;
 
 use crate::memory::Memory;
-use crate::peer::{ECHO, PAUSE, Peer, Wire};
-use crate::support::{ACK, PSH};
+use crate::peer::{ECHO, PAUSE, Peer, USUAL, Wire};
+use crate::support::{ACK, Forged, PSH, SYN};
 
 const PORT: u16 = 4_000;
 
@@ -163,7 +163,188 @@ fn opens_come_from_the_address_that_is_named() {
     }
 }
 
+/// A program that reads nothing but looks whenever it is woken, and what it saw last.
+type Look = Rc<Cell<Option<u64>>>;
+
+/// MUST-30, MUST-31, MUST-32, MUST-33, MUST-62: the program learns of urgent data, how much of it there is, and when the
+/// pointer advances; the data stays in line. MUST-66: also with the window shut.
+#[test]
+fn urgent_data_is_told() {
+    let (told, text): (Look, _) = (Rc::default(), Rc::new(Cell::new(Vec::new())));
+    let (look, read) = (Rc::clone(&told), Rc::clone(&text));
+    let service = move |conn: Connection| {
+        let (look, read) = (Rc::clone(&look), Rc::clone(&read));
+        async move {
+            look.set(Some(conn.await_urgent().await?));
+            conn.recv_with(|arrived| (arrived.len().min(4), ())).await?;
+            look.set(Some(conn.urgent()));
+            // Until the pointer advances.
+            let further = std::future::poll_fn(|_| match conn.urgent() {
+                0..=1_000 => std::task::Poll::Pending,
+                left => std::task::Poll::Ready(left),
+            })
+            .await;
+            look.set(Some(further));
+            let mut all = conn.read_up_to(100).await?;
+            while conn.urgent() > 0 {
+                all.extend(conn.read_up_to(10_000).await?);
+            }
+            look.set(Some(0));
+            read.set(all);
+            conn.drain().await
+        }
+    };
+    play(
+        |_| {},
+        service,
+        |peer| {
+            told.set(None);
+            peer.open(PORT);
+            peer.send(PSH | ACK, 1, 1, b"calm");
+            peer.all(PAUSE);
+            assert_eq!(told.get(), None);
+            // It points behind `now`, of which four bytes are read.
+            peer.send_urgent(5, 3, b"nowcalm");
+            peer.all(PAUSE);
+            assert_eq!(told.get(), Some(3));
+            // It neither goes back, nor is one in the past believed.
+            peer.send_urgent(12, 0, b"");
+            peer.send_urgent(12, 60_000, b"");
+            peer.all(PAUSE);
+            assert_eq!(told.get(), Some(60_007));
+            peer.send_urgent(12, 10, b"");
+            for chunk in 0..60 {
+                peer.send(PSH | ACK, 12 + 1_000 * chunk, 1, &[b'u'; 1_000]);
+            }
+            peer.all(PAUSE);
+            assert_eq!(told.get(), Some(0));
+            let text = text.take();
+            assert!(
+                text.starts_with(b"nowcalmuuu") && text.len() == 60_007,
+                "{}",
+                text.len()
+            );
+        },
+    );
+    // The window is shut: nobody reads.
+    let (told, look): (Look, _) = (Rc::default(), ());
+    let seen = Rc::clone(&told);
+    let service = move |conn: Connection| {
+        let seen = Rc::clone(&seen);
+        async move {
+            let () = look;
+            seen.set(Some(conn.await_urgent().await?));
+            std::future::pending().await
+        }
+    };
+    play(
+        |config| config.buffer = 1_024,
+        service,
+        |peer| {
+            told.set(None);
+            peer.open(PORT);
+            peer.send(PSH | ACK, 1, 1, &[b'x'; 1_024]);
+            peer.all(PAUSE);
+            peer.send_urgent(1_025, 5, b"after");
+            peer.all(PAUSE);
+            assert_eq!(told.get(), Some(1_029));
+        },
+    );
+}
+
+/// MUST-30, MUST-31, MUST-62: what a program sends as urgent is told to the peer by a pointer to the octet that follows it,
+/// in all segments up to there, for the first time and again.
+#[test]
+fn urgent_data_is_sent() {
+    let service = |conn: Connection| async move {
+        conn.write_all(b"calm").await?;
+        conn.write_urgent(b"urgent").await?;
+        conn.write_all(b"calm again").await?;
+        conn.read_up_to(10).await?;
+        conn.write_urgent(&[b'u'; 100_000]).await?;
+        conn.write_all(b"end").await?;
+        conn.drain().await
+    };
+    play(
+        |_| {},
+        service,
+        |peer| {
+            peer.open(PORT);
+            for _ in 0..2 {
+                let seen = peer.await_that("data", |seen| !seen.data.is_empty());
+                assert_eq!(seen.data, b"calmurgentcalm again");
+                assert!(
+                    seen.has(Flags::URG) && seen.segment.urgent == 10,
+                    "{seen:?}"
+                );
+            }
+            peer.send(PSH | ACK, 1, 21, b"go on");
+            let (up, end) = (21 + 100_000, 21 + 100_003);
+            let mut next = 21;
+            while next < end {
+                let seen = peer.await_that("data", |seen| !seen.data.is_empty());
+                let seq = seen.segment.seq.0.wrapping_sub(peer.irs()) as i32;
+                // What was written when it left may be less than all of it.
+                let points = seq + i32::from(seen.segment.urgent);
+                assert_eq!(seen.has(Flags::URG), seq < up, "{seen:?}");
+                assert!(!seen.has(Flags::URG) || points <= up, "{seen:?}");
+                assert!(!seen.has(Flags::URG) || seen.segment.urgent > 0, "{seen:?}");
+                assert!(seq < up - 1_500 || seq >= up || points == up, "{seen:?}");
+                if seq == next {
+                    next += seen.data.len() as i32;
+                    peer.send(ACK, 6, next, b"");
+                }
+            }
+        },
+    );
+}
+
+/// A device that cuts large packets would copy the pointer, which means something else in each piece: it gets none with one.
+#[test]
+fn urgent_data_is_not_left_to_a_device_to_cut() {
+    for (local, remote) in crate::PAIRS {
+        let mut memory = Memory::new(|config| config.offload = true);
+        memory
+            .engine
+            .serve_tcp(PORT, "ours", |conn: Connection| async move {
+                conn.write_urgent(&[b'u'; 50_000]).await?;
+                conn.drain().await
+            });
+        let from = SocketAddr::new(local.parse().unwrap(), 40_000);
+        let to = SocketAddr::new(remote.parse().unwrap(), PORT);
+        let mut syn = Forged::new(from, to, SYN, 0, 0);
+        syn.options = USUAL.to_vec();
+        memory.send(syn.packet());
+        let irs = describe(&memory.recv(PAUSE).unwrap()).tcp().unwrap().seq;
+        let (mut next, end) = (irs + 1, irs + 50_001);
+        memory.send(Forged::new(from, to, ACK, 1, next.0).packet());
+        while next.before(end) {
+            let packet = memory.recv(PAUSE).expect("urgent data");
+            let described = describe(&packet);
+            let segment = described.tcp().unwrap();
+            assert!((1..=1_460).contains(&segment.payload.len()), "{segment:?}");
+            assert_eq!(segment.seq + u32::from(segment.urgent), end);
+            assert!(segment.seq == next && segment.flags.contains(Flags::URG));
+            next = segment.end();
+            memory.send(Forged::new(from, to, ACK, 1, next.0).packet());
+        }
+    }
+}
+
 impl Peer<'_> {
+    /// A segment with an urgent pointer.
+    fn send_urgent(&mut self, seq: i32, pointer: u16, data: &[u8]) {
+        const URG: u8 = 0x20;
+        let mut packet = self.segment(URG | PSH | ACK, seq, 1, data).packet();
+        let tcp = if self.is_v6() { 40 } else { 20 };
+        packet[tcp + 18..tcp + 20].copy_from_slice(&pointer.to_be_bytes());
+        // RFC 1624: what is added to the segment is taken from its checksum.
+        let sum = !u16::from_be_bytes([packet[tcp + 16], packet[tcp + 17]]);
+        let (sum, over) = sum.overflowing_add(pointer);
+        packet[tcp + 16..tcp + 18].copy_from_slice(&(!(sum + u16::from(over))).to_be_bytes());
+        self.send_packet(packet);
+    }
+
     /// A SYN to a port that nobody listens on is refused.
     fn begin_closed(&mut self, port: u16) {
         self.remote.set_port(port);

@@ -76,7 +76,8 @@ impl TcpFlow {
         }
         let unanswered = self.account.unanswered();
         self.endpoint.borrow_mut().unanswered = unanswered;
-        if unanswered == R1 {
+        // Before a passive open is complete there is nobody to tell.
+        if unanswered == R1 && self.state() != TcpState::SynReceived {
             // (SHLD-9): "inform the application of the delivery problem".
             let note = format!("R1: sent again {R1} times, and nothing was acknowledged");
             self.woken = true;
@@ -130,16 +131,28 @@ impl TcpFlow {
         {
             return Thinned::Whole;
         }
-        for range in &missing {
-            let mut piece = piece(packet, ip, range.clone());
-            if let Some(transmit) = self.depart(shared, now, &mut piece) {
-                shared.link.keep(piece, transmit.offload);
-            }
-        }
+        self.depart_in_pieces(shared, now, packet, &missing);
         self.account.passed_over(end);
         match missing[..] {
             [] => Thinned::Nothing,
             _ => Thinned::Parts,
+        }
+    }
+
+    /// Lets parts of a packet of smoltcp's leave, each of them a segment.
+    pub(super) fn depart_in_pieces(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        packet: &[u8],
+        pieces: &[Range<u32>],
+    ) {
+        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        for range in pieces {
+            let mut piece = piece(packet, ip, range.clone());
+            if let Some(transmit) = self.depart(shared, now, &mut piece) {
+                shared.link.keep(piece, transmit.offload);
+            }
         }
     }
 }
