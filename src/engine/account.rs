@@ -199,6 +199,11 @@ impl Account {
         self.nxt = self.una;
     }
 
+    /// The retransmission timeout.
+    pub(super) fn timeout(&self) -> Duration {
+        self.rtt.timeout()
+    }
+
     /// Timeouts since something was acknowledged.
     pub(super) fn unanswered(&self) -> u8 {
         self.unanswered

@@ -417,7 +417,7 @@ impl TcpFlow {
                 .tcp
                 .poll_at(now, self.room_on_path(), &endpoint.sockets)
         };
-        if socket_at.is_none() && self.is_stalled(state) {
+        if self.is_stalled(now, state, socket_at) {
             self.probe_later(shared, now);
             let endpoint = self.endpoint.borrow();
             socket_at = shared

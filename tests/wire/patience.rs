@@ -111,6 +111,21 @@ fn the_application_learns_of_a_delivery_problem() {
     assert_eq!(told.get(), Some(0));
 }
 
+/// MUST-36: what a window has shut over is asked for after the retransmission timeout, also where the next keep-alive is far.
+#[test]
+fn keep_alives_do_not_replace_probes() {
+    let keep_alive = |config: &mut Config| config.keep_alive = Some(Duration::from_secs(3_600));
+    play(keep_alive, |peer| {
+        peer.open(CHARGEN);
+        peer.await_that("data", |seen| !seen.data.is_empty());
+        peer.window = 0;
+        peer.send(ACK, 1, 1, b"");
+        let seen = peer.all(Duration::from_secs(100).into());
+        let probes = seen.iter().filter(|seen| seen.data.len() == 1);
+        assert!(probes.count() >= 4);
+    });
+}
+
 /// MUST-29 and RFC 9293, section 3.8.4: a peer that answers no keep-alive is dead after the ninth.
 #[test]
 fn unanswered_keep_alives_end_a_connection() {

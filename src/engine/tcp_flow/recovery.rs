@@ -43,10 +43,12 @@ impl TcpFlow {
         }
     }
 
-    /// Whether smoltcp waits for nothing though something is in flight: its timeout was over while the window was shut.
-    pub(super) fn is_stalled(&self, state: TcpState) -> bool {
+    /// Whether smoltcp waits for nothing, or for the next keep-alive, though something is in flight: its timeout was over while
+    /// the window was shut.
+    pub(super) fn is_stalled(&self, now: Instant, state: TcpState, due: Option<Instant>) -> bool {
         let (in_flight, window) = self.account.flight();
         window == 0
+            && due.is_none_or(|due| due > now + self.account.timeout())
             && in_flight > 0
             && state.is_synchronized()
             && self.endpoint.borrow().socket().send_queue() > 0
