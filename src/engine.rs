@@ -41,7 +41,7 @@ mod udp_flow;
 
 pub use crate::link::Offload;
 pub use interfere::{Break, Disposal, Stepping};
-pub use open::ConnectError;
+pub use open::{ConnectError, Origin};
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
@@ -55,6 +55,7 @@ use crate::stack::bucket::Bucket;
 use crate::stack::cookie::Cookies;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
+use crate::stack::marking::Marking;
 use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
 use crate::stack::tcp::{Tcp, Wire};
@@ -121,13 +122,18 @@ pub struct Config {
     /// How long data or a FIN of ours may remain unacknowledged before the connection is given up; `None` for
     /// ever (RFC 9293, section 3.8.3: at least 100 seconds).
     pub user_timeout: Option<Duration>,
+    /// How many routers our packets may pass: the time to live of IPv4 and the hop limit of IPv6, at least 1.
+    pub hop_limit: u8,
+    /// The Differentiated Services field of our packets (RFC 2474): at most 63. A program may choose another for its
+    /// connection.
+    pub dscp: u8,
     /// What is to go wrong.
     pub rules: RuleSet,
 }
 
 impl Config {
     /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128 and SYN cookies beyond, TIME-WAIT of 60
-    /// seconds, no keep-alive, a user timeout of 15 minutes, no rules, everything told.
+    /// seconds, no keep-alive, a user timeout of 15 minutes, a hop limit of 64, no rules, everything told.
     pub fn new(addresses: impl IntoIterator<Item = IpCidr>) -> Config {
         Config {
             addresses: addresses.into_iter().collect(),
@@ -148,7 +154,16 @@ impl Config {
             time_wait: Duration::from_secs(60),
             keep_alive: None,
             user_timeout: Some(Duration::from_secs(15 * 60)),
+            hop_limit: Marking::default().hop_limit,
+            dscp: 0,
             rules: RuleSet::new(),
+        }
+    }
+
+    fn marking(&self) -> Marking {
+        Marking {
+            hop_limit: self.hop_limit,
+            dscp: self.dscp,
         }
     }
 
@@ -279,7 +294,8 @@ impl Engine {
     /// An endpoint that serves nothing yet.
     ///
     /// # Panics
-    /// If `config` has an MTU or a buffer size out of range, a keep-alive time of zero, or no room for any connection.
+    /// If `config` has an MTU, a buffer size or a Differentiated Services field out of range, a keep-alive time or a hop limit
+    /// of zero, or no room for any connection.
     pub fn new(config: Config) -> Engine {
         assert!(
             (1280..=65_535).contains(&config.mtu),
@@ -297,6 +313,8 @@ impl Engine {
             "keep-alive without a pause"
         );
         assert!(config.connections > 0, "no connection at all");
+        assert!(config.hop_limit > 0, "a hop limit of zero");
+        assert!(config.dscp < 64, "DSCP {} out of range", config.dscp);
         let iss = IssGenerator::new(config.seed);
         let cookies = Cookies::new(config.seed);
         let wire = config.wire();

@@ -282,14 +282,18 @@ pub enum Resend {
     Timeout,
     /// Three duplicate acknowledgments have arrived (RFC 5681, section 3.2).
     DuplicateAcks,
+    /// An acknowledgment has shown that it is missing: one of a part of what was in flight when the first loss was noticed
+    /// (RFC 6582, section 3.2), or one that says that enough of what follows has arrived (RFC 6675, section 5).
+    Gap,
 }
 
 impl Resend {
-    /// In one word: `timeout` or `duplicate-acks`.
+    /// In one word: `timeout`, `duplicate-acks` or `gap`.
     pub const fn name(self) -> &'static str {
         match self {
             Resend::Timeout => "timeout",
             Resend::DuplicateAcks => "duplicate-acks",
+            Resend::Gap => "gap",
         }
     }
 }
@@ -322,6 +326,8 @@ pub struct Variables {
     pub duplicate_acks: u8,
     /// How many segments were sent again so far.
     pub resent: u32,
+    /// How many retransmission timeouts in a row were over without an acknowledgment of anything (RFC 9293, section 3.8.3).
+    pub unanswered: u8,
 }
 
 /// Seen from our stack.

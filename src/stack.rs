@@ -19,6 +19,7 @@ pub(crate) mod fragments;
 pub(crate) mod guard;
 pub(crate) mod headers;
 pub(crate) mod iss;
+pub(crate) mod marking;
 pub(crate) mod path;
 pub(crate) mod pool;
 pub(crate) mod reply;

@@ -342,6 +342,7 @@ fn everything() -> Vec<Event> {
         Reason::Reset,
         Reason::Resent(Resend::Timeout),
         Reason::Resent(Resend::DuplicateAcks),
+        Reason::Resent(Resend::Gap),
     ] {
         kinds.push(packet(odd_segment(), Fate::Delivered, Some(reason)));
     }
@@ -434,6 +435,7 @@ fn bare_packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> Packet {
                 srtt: None,
                 duplicate_acks: 0,
                 resent: 0,
+                unanswered: 0,
             })
         }),
     }

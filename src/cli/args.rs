@@ -2,9 +2,10 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    RuleFile, limit, listen_address, network_v4, network_v6, prefix, report, rules, seconds, shard,
-    size, some_seconds,
+    RuleFile, limit, listen_address, network_v4, network_v6, origin, prefix, report, rules,
+    seconds, shard, size, some_seconds,
 };
+use crate::engine::Origin;
 use crate::fault::{GRAMMAR, Rule};
 use crate::scenario::Step;
 use crate::sink::report::Format;
@@ -229,6 +230,9 @@ pub(super) struct Connect {
     /// Where the server is; an IPv6 address stands in brackets
     #[arg(value_name = "HOST:PORT")]
     pub(super) peer: String,
+    /// Come from this address of tcplab's, and from this port; an IPv6 address with a port stands in brackets
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = origin)]
+    pub(super) from: Option<Origin>,
     /// A server to start in a private lab; there the kernel's side is 192.0.2.1 and 2001:db8::1
     #[arg(last = true, value_name = "CMD")]
     pub(super) cmd: Vec<OsString>,
@@ -467,6 +471,12 @@ pub(super) struct Stack {
     /// Give up when nothing was acknowledged for so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
+    /// How many routers tcplab's packets may pass: the time to live of IPv4, the hop limit of IPv6
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(super) ttl: u8,
+    /// The Differentiated Services field (DSCP) of tcplab's packets, 0 to 63
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u8).range(..64))]
+    pub(super) dscp: u8,
     #[command(flatten)]
     pub(super) faults: Faults,
 }
@@ -586,6 +596,7 @@ Examples:
   tcplab connect password 192.0.2.1:1111 -- python3 server.py
   tcplab connect echo '[2001:db8::1]:7000' -- python3 echo_server.py
   sudo tcplab connect hello 192.0.2.1:1111        the server runs outside, bound to any address
+  sudo tcplab connect echo 192.0.2.1:7 --from 192.0.2.77:4444
 
 The kernel's side of the TUN is the first address of each prefix: 192.0.2.1 and 2001:db8::1.";
 

@@ -7,7 +7,7 @@ use super::serve::open_tun;
 use super::session::Session;
 use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
-use crate::engine::{Command, Engine};
+use crate::engine::{Command, Engine, Origin};
 use crate::event::{FlowId, Transport};
 use crate::service::Console;
 use crate::service::echo::echo_client;
@@ -141,7 +141,8 @@ fn talk(
     // Whether the server can be reached is read from files; from here on none is opened.
     session.confine(server.as_deref()).log();
     let console = Console::new();
-    let flow = open(&mut session, connect.service, peer, &console)?;
+    let from = connect.from.unwrap_or_default();
+    let flow = open(&mut session, connect.service, from, peer, &console)?;
     session.await_end(flow);
     let mut interrupted = None;
     let mut done_at: Option<Instant> = None;
@@ -243,19 +244,20 @@ fn look(
 fn open(
     session: &mut Session<'_>,
     service: Client,
+    from: Origin,
     peer: SocketAddr,
     console: &Console,
 ) -> anyhow::Result<FlowId> {
     let (now, console) = (session.now(), console.clone());
     let engine = &mut session.engine;
     Ok(match service {
-        Client::Password => engine.connect_tcp(now, "password", None, peer, |conn| {
+        Client::Password => engine.connect_tcp(now, "password", from, peer, |conn| {
             password_client(conn, console)
         })?,
         Client::Echo => {
-            engine.connect_tcp(now, "echo", None, peer, |conn| echo_client(conn, console))?
+            engine.connect_tcp(now, "echo", from, peer, |conn| echo_client(conn, console))?
         }
-        Client::Hello => engine.connect_udp(now, "hello", None, peer, |socket| {
+        Client::Hello => engine.connect_udp(now, "hello", from, peer, |socket| {
             hello_client(socket, console)
         })?,
     })

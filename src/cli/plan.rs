@@ -1,7 +1,7 @@
 //! From what was typed to what is to be done: every value checked, with words for what is wrong.
 
 use super::args::{Faults, Stack};
-use crate::engine::Config;
+use crate::engine::{Config, Origin};
 use crate::event::Watch;
 use crate::fault::{Rule, RuleSet, catalogue, parse_rules};
 use crate::sink::report::{Format, UnknownSuffix};
@@ -45,6 +45,8 @@ pub(super) fn engine_config(
         time_wait: stack.time_wait,
         keep_alive: stack.keep_alive,
         user_timeout: Some(stack.user_timeout),
+        hop_limit: stack.ttl,
+        dscp: stack.dscp,
         rules,
         ..defaults
     })
@@ -150,6 +152,16 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     bytes
         .filter(|bytes| (1 << 10..=1 << 30).contains(bytes))
         .ok_or_else(|| "expected 1K to 1024M, for example 65536, 64K or 1M".to_owned())
+}
+
+/// Where an active open comes from.
+pub(super) fn origin(text: &str) -> Result<Origin, String> {
+    let address = text.parse::<IpAddr>().map(Origin::from);
+    let with_port = || text.parse::<SocketAddr>().map(Origin::from);
+    address.or_else(|_| with_port()).map_err(|_| {
+        "expected an address, for example 192.0.2.2, 192.0.2.2:4444 or [2001:db8::2]:4444"
+            .to_owned()
+    })
 }
 
 /// Seconds, with or without a fraction.

@@ -46,10 +46,14 @@ pub(super) struct Account {
     unacknowledged: Option<Instant>,
     /// Acknowledgments in a row that say the same while something is in flight.
     duplicates: u8,
-    /// The third of them has just arrived: what is sent again next is due to that.
-    fast: bool,
+    /// How many more of them smoltcp has been made to count.
+    pretended: u8,
+    /// What is sent again next is due to that, and not to a timeout.
+    fast: Option<Resend>,
     /// What was sent again so far.
     resent: u32,
+    /// Timeouts since something was acknowledged.
+    unanswered: u8,
     rtt: RttEstimator,
 }
 
@@ -72,8 +76,10 @@ impl Account {
             rcv_max: SeqNumber(0),
             unacknowledged: None,
             duplicates: 0,
-            fast: false,
+            pretended: 0,
+            fast: None,
             resent: 0,
+            unanswered: 0,
             rtt: RttEstimator::default(),
         }
     }
@@ -114,6 +120,8 @@ impl Account {
             edge: ack + (u32::from(window) << scaled),
             scale: self.shift(1),
             finished,
+            duplicates: self.counted(),
+            rto: self.rtt.timeout(),
         }
     }
 
@@ -156,6 +164,59 @@ impl Account {
     /// Whether a number of ours has left and is not acknowledged.
     pub(super) fn is_in_flight(&self, seq: SeqNumber) -> bool {
         seq.since(self.una) < self.probed.since(self.una)
+    }
+
+    /// Duplicate ACKs as smoltcp has counted them.
+    fn counted(&self) -> u8 {
+        self.duplicates.saturating_add(self.pretended)
+    }
+
+    /// Makes it three duplicate ACKs, so that the first segment in flight is sent again next; how many are missing.
+    pub(super) fn pretend_duplicates(&mut self) -> u8 {
+        let missing = 3u8.saturating_sub(self.counted());
+        self.pretended += missing;
+        if missing > 0 {
+            self.fast = Some(Resend::Gap);
+        }
+        missing
+    }
+
+    /// Whether a segment of smoltcp's that begins here is the first after a retransmission timeout.
+    pub(super) fn is_timeout(&self, seq: SeqNumber) -> bool {
+        seq == self.una && seq.before(self.nxt) && self.fast.is_none()
+    }
+
+    /// SND.UNA, and SND.NXT at its highest.
+    pub(super) fn outstanding(&self) -> (SeqNumber, SeqNumber) {
+        (self.una, self.probed)
+    }
+
+    /// smoltcp has gone back to SND.UNA without sending anything: the window is shut.
+    pub(super) fn timed_out(&mut self) {
+        self.rtt.on_timeout();
+        self.rtt.on_resend();
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.nxt = self.una;
+    }
+
+    /// The retransmission timeout.
+    pub(super) fn timeout(&self) -> Duration {
+        self.rtt.timeout()
+    }
+
+    /// Timeouts since something was acknowledged.
+    pub(super) fn unanswered(&self) -> u8 {
+        self.unanswered
+    }
+
+    /// SND.NXT, where smoltcp has gone back behind it.
+    pub(super) fn gone_back_from(&self) -> Option<SeqNumber> {
+        (self.nxt != self.max).then_some(self.max)
+    }
+
+    /// smoltcp has sent what comes before `end`, and it did not leave.
+    pub(super) fn passed_over(&mut self, end: SeqNumber) {
+        self.nxt = self.nxt.max(end);
     }
 
     /// Whether something that arrived is not acknowledged yet.
@@ -230,11 +291,15 @@ impl Account {
                 && window == self.window;
             if again {
                 self.duplicates = self.duplicates.saturating_add(1);
-                self.fast = self.duplicates == 3;
+                if self.counted() == 3 {
+                    self.fast = Some(Resend::DuplicateAcks);
+                }
             } else {
-                self.duplicates = 0;
-                self.fast = false;
+                (self.duplicates, self.pretended, self.fast) = (0, 0, None);
                 self.rtt.on_ack(now, ack);
+            }
+            if self.una != ack {
+                self.unanswered = 0;
             }
             self.una = ack;
             self.nxt = self.nxt.max(ack);
@@ -312,11 +377,12 @@ impl Account {
         let reason = self.reason(now, segment);
         if let Reason::Resent(resend) = reason {
             self.resent += 1;
-            self.fast = false;
+            self.fast = None;
             // What follows the first segment after a timeout is due to the same timeout.
             if segment.seq.before(self.nxt) {
                 if resend == Resend::Timeout {
                     self.rtt.on_timeout();
+                    self.unanswered = self.unanswered.saturating_add(1);
                     self.nxt = self.una;
                 }
                 self.rtt.on_resend();
@@ -349,18 +415,16 @@ impl Account {
         let flags = segment.flags;
         let again = segment.sequence_len() > 0 && segment.seq.before(self.max);
         let one_byte = segment.payload.len() == 1;
-        if again && one_byte && self.una == self.max && segment.end() == self.max {
+        if self.is_keep_alive(segment.seq, segment.sequence_len()) {
             return Reason::KeepAlive;
         }
-        if one_byte && self.window == 0 && segment.seq == self.max {
+        let at_edge = segment.seq == self.max || segment.seq == self.nxt;
+        if one_byte && self.window == 0 && at_edge {
             return Reason::WindowProbe;
         }
         if again {
-            return Reason::Resent(if self.fast && segment.seq == self.una {
-                Resend::DuplicateAcks
-            } else {
-                Resend::Timeout
-            });
+            let fast = self.fast.filter(|_| segment.seq == self.una);
+            return Reason::Resent(fast.unwrap_or(Resend::Timeout));
         }
         if flags.contains(Flags::SYN) {
             return if flags.contains(Flags::ACK) {
@@ -392,6 +456,12 @@ impl Account {
         }
     }
 
+    /// Whether a segment with so many numbers is what RFC 9293, section 3.8.4 has for a keep-alive: "SEG.SEQ = SND.NXT-1",
+    /// with or without "one garbage octet of data".
+    pub(super) fn is_keep_alive(&self, seq: SeqNumber, len: u32) -> bool {
+        len <= 1 && self.una == self.max && seq == self.max - 1
+    }
+
     /// The variables as they are now. `received` counts the bytes that arrived in order, `finished` says that the peer's FIN
     /// did too, `room` is the free room in the receive buffer, in bytes.
     pub(super) fn variables(&self, received: u64, finished: bool, room: usize) -> Variables {
@@ -408,6 +478,7 @@ impl Account {
             srtt: self.rtt.smoothed(),
             duplicate_acks: self.duplicates,
             resent: self.resent,
+            unanswered: self.unanswered,
         }
     }
 }

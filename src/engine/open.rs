@@ -1,6 +1,6 @@
 //! Active opens: our end begins.
 
-use super::packets::is_host;
+use super::packets::{is_host, is_ours};
 use super::tcp_flow::TcpFlow;
 use super::udp_flow::UdpFlow;
 use super::{Engine, Flow, Shared};
@@ -31,14 +31,51 @@ pub enum ConnectError {
     /// The peer's address or port is one that nobody can have.
     #[error("{0} can't be connected to")]
     Unaddressable(SocketAddr),
+    /// The address to come from is not one of ours.
+    #[error("{0} is no address of the stack")]
+    Foreign(IpAddr),
     /// There is such a flow already, or no port is left for another.
     #[error("no free port for a connection to {0}")]
     InUse(SocketAddr),
 }
 
+/// What an active open comes from. What is not named is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// An address of ours (RFC 9293, section 3.9.1.1, MUST-43).
+    pub address: Option<IpAddr>,
+    /// A port.
+    pub port: Option<u16>,
+}
+
+impl From<Option<u16>> for Origin {
+    fn from(port: Option<u16>) -> Origin {
+        let address = None;
+        Origin { address, port }
+    }
+}
+
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Origin {
+        Origin {
+            address: Some(address),
+            port: None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Origin {
+    fn from(address: SocketAddr) -> Origin {
+        Origin {
+            address: Some(address.ip()),
+            port: Some(address.port()),
+        }
+    }
+}
+
 impl Engine {
-    /// OPEN (RFC 9293, section 3.10.1): begins a connection to `peer`. `local` is the port to come from; `None` chooses
-    /// one. `client` is called once the connection is established.
+    /// OPEN (RFC 9293, section 3.10.1): begins a connection to `peer`. `local` is the port or the address of ours to come
+    /// from, or both; `None` has both chosen. `client` is called once the connection is established.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -46,7 +83,7 @@ impl Engine {
         &mut self,
         now: Instant,
         name: &'static str,
-        local: Option<u16>,
+        local: impl Into<Origin>,
         peer: SocketAddr,
         client: F,
     ) -> Result<FlowId, ConnectError>
@@ -55,7 +92,7 @@ impl Engine {
         Fut: Future<Output = io::Result<()>> + 'static,
     {
         let now = self.stack_time(now);
-        let key = self.active_key(Transport::Tcp, local, peer)?;
+        let key = self.active_key(Transport::Tcp, local.into(), peer)?;
         let knobs = self.knobs_of(&key);
         let mut pooled = self.shared.socket(&knobs);
         let Pooled { sockets, handle } = &mut pooled;
@@ -88,7 +125,8 @@ impl Engine {
         Ok(id)
     }
 
-    /// Begins an exchange of datagrams with `peer`. `local` is the port to come from; `None` chooses one.
+    /// Begins an exchange of datagrams with `peer`. `local` is the port or the address of ours to
+    /// come from, or both; `None` has both chosen.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -96,7 +134,7 @@ impl Engine {
         &mut self,
         now: Instant,
         name: &'static str,
-        local: Option<u16>,
+        local: impl Into<Origin>,
         peer: SocketAddr,
         client: F,
     ) -> Result<FlowId, ConnectError>
@@ -105,7 +143,7 @@ impl Engine {
         Fut: Future<Output = io::Result<()>> + 'static,
     {
         let now = self.stack_time(now);
-        let key = self.active_key(Transport::Udp, local, peer)?;
+        let key = self.active_key(Transport::Udp, local.into(), peer)?;
         let id = self.tell_opened(now, key, Opening::Active, name);
         let task = self.shared.task();
         let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
@@ -123,12 +161,12 @@ impl Engine {
     fn active_key(
         &self,
         transport: Transport,
-        local: Option<u16>,
+        local: Origin,
         peer: SocketAddr,
     ) -> Result<FlowKey, ConnectError> {
         // RFC 9293, section 3.9.2.3 (MUST-46): no OPEN "to a broadcast or multicast address".
         let unicast = is_host(&self.shared.config.addresses, peer.ip()) && peer.port() != 0;
-        if !unicast || local == Some(0) {
+        if !unicast || local.port == Some(0) {
             return Err(ConnectError::Unaddressable(peer));
         }
         let mut own = self
@@ -140,16 +178,21 @@ impl Engine {
                 IpAddress::Ipv4(address) => IpAddr::V4(address),
                 IpAddress::Ipv6(address) => IpAddr::V6(address),
             });
-        let address = own
-            .find(|address| address.is_ipv4() == peer.is_ipv4())
-            .ok_or(ConnectError::NoAddress(peer))?;
+        let address = match local.address {
+            Some(address) if !is_ours(&self.shared.config.addresses, address) => {
+                return Err(ConnectError::Foreign(address));
+            }
+            Some(address) => Some(address).filter(|address| address.is_ipv4() == peer.is_ipv4()),
+            None => own.find(|address| address.is_ipv4() == peer.is_ipv4()),
+        };
+        let address = address.ok_or(ConnectError::NoAddress(peer))?;
         let key = |port| FlowKey {
             transport,
             local: SocketAddr::new(address, port),
             peer,
         };
         let free = |key: &FlowKey| !self.map.contains_key(key);
-        let found = match local {
+        let found = match local.port {
             Some(port) => Some(key(port)).filter(free),
             None => {
                 // RFC 6056, section 3.3.3: begin at a place that only the secret tells.

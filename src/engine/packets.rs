@@ -123,7 +123,7 @@ impl Engine {
             return Some(Discard::Malformed);
         };
         let own = &self.shared.config.addresses;
-        if !own.iter().any(|prefix| has_host(prefix, ip.dst)) {
+        if !is_ours(own, ip.dst) {
             return Some(Discard::NotForUs);
         }
         let bad = ip.src == ip.dst || !is_host(own, ip.src);
@@ -434,6 +434,11 @@ pub(super) fn is_host(own: &[IpCidr], address: IpAddr) -> bool {
         |prefix: &IpCidr| prefix.contains_addr(&address.into()) && !has_host(prefix, address);
     let everybody = address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST);
     !address.is_unspecified() && !everybody && !own.iter().any(nobody)
+}
+
+/// Whether `address` is one that we answer at.
+pub(super) fn is_ours(own: &[IpCidr], address: IpAddr) -> bool {
+    own.iter().any(|prefix| has_host(prefix, address))
 }
 
 /// Whether `address` is a host of the prefix: inside, and neither its network nor its broadcast address.

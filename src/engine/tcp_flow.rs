@@ -2,7 +2,9 @@
 
 mod guarded;
 mod knobs;
+mod recovery;
 mod timers;
+mod urgent;
 
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
@@ -18,6 +20,7 @@ use crate::service::{Connection, Program, Task};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::guard::{Guard, Verdict};
+use crate::stack::marking::dscp;
 use crate::stack::path::Path;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
@@ -25,6 +28,7 @@ use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, earlier};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
+use recovery::Thinned;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
@@ -69,6 +73,8 @@ pub(super) struct TcpFlow {
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
     path: Path,
+    /// SND.UP, until it is acknowledged.
+    urgent: Option<SeqNumber>,
     /// When data came or went last that had not before, or the connection began.
     progress: Instant,
     /// Since when the peer owes us an acknowledgment, and in which state.
@@ -138,6 +144,11 @@ impl TcpFlow {
             handle: pooled.handle,
             handshake,
             end: None,
+            unanswered: 0,
+            dscp: None,
+            heard_dscp: 0,
+            urgent_end: 0,
+            urgent_marked: None,
             consumed: 0,
             written: 0,
             finished: false,
@@ -164,6 +175,7 @@ impl TcpFlow {
             assumed: false,
             peer_mss: None,
             path: Path::default(),
+            urgent: None,
             progress: now,
             owed: None,
             excused: false,
@@ -217,11 +229,15 @@ impl TcpFlow {
         if before == TcpState::Closed {
             let id = self.tell_arrived(shared, now, &incoming, retransmission);
             if let Some(reset) = reply::reset(self.key.local, self.key.peer, segment) {
-                shared.send(now, Some(self.id), reset);
+                shared.send_marked(now, Some(self.id), reset, self.marking(shared));
             }
             return id;
         }
-        let (received, finished) = self.endpoint.borrow_mut().received();
+        let (received, finished) = {
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.heard_dscp = dscp(incoming.bytes);
+            endpoint.received()
+        };
         let known = self.known(shared, before, received, finished);
         let verdict = self.guard.judge(now, segment, &known);
         let instead = match verdict {
@@ -230,6 +246,7 @@ impl TcpFlow {
             _ => {
                 let id = self.tell_arrived(shared, now, &incoming, retransmission);
                 self.answer(shared, now, &verdict, &known);
+                self.fill_gap(shared, now);
                 return id;
             }
         };
@@ -290,12 +307,16 @@ impl TcpFlow {
         self.excused =
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
         if self.endpoint.borrow().socket().send_queue() < queued {
+            self.endpoint.borrow_mut().unanswered = 0;
             self.owed = None;
             self.progress = now;
         }
         let brings = !segment.payload.is_empty() && known.rcv_nxt.before(segment.end());
         if brings && known.window() > 0 {
             self.progress = now;
+        }
+        if segment.flags.contains(Flags::URG) {
+            self.hear_urgent(segment, &known, received);
         }
         if self.guard.take_refused() {
             shared.limited(now, Some(self.id), Limit::Gaps);
@@ -330,6 +351,7 @@ impl TcpFlow {
         if let Some(len) = answer {
             self.leave_at_once(shared, now, len);
         }
+        self.fill_gap(shared, now);
         id
     }
 
@@ -360,6 +382,17 @@ impl TcpFlow {
                 if self.account.is_idle_talk(&room[..len]) {
                     continue;
                 }
+                let len = self.strip(shared, room, len);
+                if self.urgent.is_some() && self.cut(shared, now, &room[..len]) {
+                    return Driven::Stopped;
+                }
+                if self.guard.recovery.has_sacked() {
+                    match self.thin(shared, now, &room[..len]) {
+                        Thinned::Whole => {}
+                        Thinned::Nothing => continue,
+                        Thinned::Parts => return Driven::Stopped,
+                    }
+                }
                 return match self.depart(shared, now, &mut room[..len]) {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,
@@ -385,6 +418,13 @@ impl TcpFlow {
                 .tcp
                 .poll_at(now, self.room_on_path(), &endpoint.sockets)
         };
+        if self.is_stalled(now, state, socket_at) {
+            self.probe_later(shared, now);
+            let endpoint = self.endpoint.borrow();
+            socket_at = shared
+                .tcp
+                .poll_at(now, self.room_on_path(), &endpoint.sockets);
+        }
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
             let done = socket_at.is_none_or(|at| at > now + Duration::from_secs(1));
@@ -505,6 +545,7 @@ impl TcpFlow {
                 if let Poll::Ready(result) = polled {
                     self.program = Stage::Over(Some(result.map_err(|error| error.to_string())));
                 }
+                self.take_urgent_mark();
                 self.tell_calls(shared, now);
                 true
             }
@@ -555,7 +596,11 @@ impl TcpFlow {
             ),
         };
         self.excused &= segment.sequence_len() == 0;
+        let late = self.account.is_timeout(segment.seq);
         let (reason, retransmission) = self.account.sent(now, segment);
+        if let Reason::Resent(resend) = reason {
+            self.resent(shared, now, resend, late);
+        }
         if reason == Reason::KeepAlive {
             let (sent, _) = self.kept_alive.unwrap_or((0, now));
             self.kept_alive = Some((sent.saturating_add(1), now));
@@ -583,6 +628,11 @@ impl TcpFlow {
             }
         };
         iss::translate_out(packet, shift);
+        if let Some(highest) = self.account.gone_back_from() {
+            iss::renumber_bare(packet, highest);
+        }
+        self.point(packet);
+        self.marking(shared).mark(packet);
         let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
         let header_len = match src {
             IpAddr::V4(_) => {

@@ -6,6 +6,7 @@ use crate::link::{Incoming, Offload, Remarks};
 use crate::segment::{Datagram, describe};
 use crate::service::datagram::{Exchange, Queues};
 use crate::service::{Program, Task};
+use crate::stack::marking::Marking;
 use crate::stack::path::Path;
 use crate::stack::reply::Problem;
 use crate::stack::table::FlowKey;
@@ -161,7 +162,10 @@ impl Shared {
         payload: &[u8],
     ) {
         match reply::datagram(key.local, key.peer, payload) {
-            Some(packet) => self.send_along(now, Some(flow), packet, path),
+            Some(mut packet) => {
+                self.config.marking().mark(&mut packet);
+                self.send_along(now, Some(flow), packet, path);
+            }
             None => {
                 let max = reply::max_udp_payload(key.local);
                 let note = format!(
@@ -175,6 +179,18 @@ impl Shared {
 
     /// Sends a packet that no socket has made, in fragments where it is longer than the MTU.
     pub(super) fn send(&mut self, now: Instant, flow: Option<FlowId>, packet: Vec<u8>) {
+        self.send_marked(now, flow, packet, self.config.marking());
+    }
+
+    /// The same for a connection that marks its packets otherwise.
+    pub(super) fn send_marked(
+        &mut self,
+        now: Instant,
+        flow: Option<FlowId>,
+        mut packet: Vec<u8>,
+        marking: Marking,
+    ) {
+        marking.mark(&mut packet);
         self.send_along(now, flow, packet, Path::default());
     }
 

@@ -115,6 +115,49 @@ impl Connection {
         Ok(())
     }
 
+    /// As [`write_all`](Self::write_all), and tells the peer that it is urgent (RFC 9293, section 3.8.5): the urgent pointer
+    /// of the segments up to there points behind the last byte of `data`. Most programs of today expect the last byte alone, and
+    /// apart from the others, which RFC 6093 advises against; new programs had better do without.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all).
+    pub async fn write_urgent(&self, data: &[u8]) -> io::Result<()> {
+        let mut data = data;
+        while !data.is_empty() {
+            let accepted = self.send_with(|space| {
+                let len = space.len().min(data.len());
+                space[..len].copy_from_slice(&data[..len]);
+                (len, len)
+            });
+            data = &data[accepted.await?..];
+            // "To send an urgent indication, the user must also send at least one data octet."
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.urgent_marked = Some(endpoint.socket().send_queue());
+        }
+        Ok(())
+    }
+
+    /// How many bytes are to be read until the end of the urgent data that the peer has told of; 0 where it has told of none.
+    /// They stay in line: [`read`](Self::read) gives them, and what has arrived before. A program is woken when there is
+    /// more.
+    pub fn urgent(&self) -> u64 {
+        let endpoint = self.endpoint.borrow();
+        endpoint.urgent_end.saturating_sub(endpoint.consumed)
+    }
+
+    /// Waits until there is urgent data; how many bytes are to be read up to its end.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn await_urgent(&self) -> io::Result<u64> {
+        poll_fn(|_| match (self.urgent(), self.endpoint.borrow().end) {
+            (0, Some(kind)) => Poll::Ready(Err(kind.into())),
+            (0, None) => Poll::Pending,
+            (left, _) => Poll::Ready(Ok(left)),
+        })
+        .await
+    }
+
     /// Lends `f` free room in the send buffer, at least one byte, in place; `f` returns how many bytes it has filled,
     /// and a result of its own.
     ///
@@ -205,6 +248,28 @@ impl Connection {
         self.endpoint.borrow().state()
     }
 
+    /// How often in a row the same was sent again without an acknowledgment of anything. From three times on (R1 of
+    /// RFC 9293, section 3.8.3) something is wrong with the path or the peer, and the program is woken so that it may look;
+    /// the connection itself is given up after the user timeout (R2).
+    pub fn unanswered(&self) -> u8 {
+        self.endpoint.borrow().unanswered
+    }
+
+    /// From now on, segments of this connection have `dscp` in the Differentiated Services field (RFC 2474): six bits, such
+    /// as 46 for expedited forwarding. Before, it is that of the engine's configuration.
+    ///
+    /// # Panics
+    /// If it is more than 63.
+    pub fn set_dscp(&self, dscp: u8) {
+        assert!(dscp < 64, "a field of six bits can't be {dscp}");
+        self.endpoint.borrow_mut().dscp = Some(dscp);
+    }
+
+    /// The Differentiated Services field of the segment that has arrived last.
+    pub fn peer_dscp(&self) -> u8 {
+        self.endpoint.borrow().heard_dscp
+    }
+
     /// What was observed of this connection's handshake.
     pub fn handshake(&self) -> Handshake {
         self.endpoint.borrow().handshake.clone()
@@ -228,6 +293,16 @@ pub(crate) struct Endpoint {
     pub(crate) handshake: Handshake,
     /// Why the connection was taken away from the program, once it was.
     pub(crate) end: Option<io::ErrorKind>,
+    /// Retransmission timeouts since the peer has acknowledged anything.
+    pub(crate) unanswered: u8,
+    /// RCV.UP, in bytes of the stream.
+    pub(crate) urgent_end: u64,
+    /// How much was in the send buffer when the program marked the end of urgent data.
+    pub(crate) urgent_marked: Option<usize>,
+    /// The Differentiated Services field of our segments where the program has chosen it, and that of the last which has
+    /// arrived.
+    pub(crate) dscp: Option<u8>,
+    pub(crate) heard_dscp: u8,
     /// How many bytes the program has read.
     pub(crate) consumed: u64,
     /// How many it has written.

@@ -195,7 +195,7 @@
 //! |---|---|---|
 //! | `kind` | string | `syn`, `syn-ack`, `data`, `fin`, `ack`, `delayed-ack`, `duplicate-ack`, `window-update`, `window-probe`, `keep-alive`, `reset` or `resent` |
 //! | `waited` | number | `delayed-ack` only: seconds since what it acknowledges has arrived |
-//! | `after` | string | `resent` only: `timeout` or `duplicate-acks` |
+//! | `after` | string | `resent` only: `timeout`, `duplicate-acks` or `gap` |
 //!
 //! ## variables
 //! Those of RFC 9293, section 3.3.1, and of RFC 6298, of our end.
@@ -214,6 +214,7 @@
 //! | `srtt` | number or null | the smoothed round-trip time in seconds; null before the first measurement |
 //! | `duplicate_acks` | number | duplicate acknowledgments that arrived in a row |
 //! | `resent` | number | segments sent again so far |
+//! | `unanswered` | number | retransmission timeouts in a row without an acknowledgment of anything |
 //!
 //! ## transition
 //! The state of our end changed. States are named as RFC 9293 prints them.

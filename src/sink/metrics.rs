@@ -11,11 +11,11 @@
 //! | `tcplab_released_total` | counter | `direction`, `fate` | packets that were delayed or held and went on, or were `dropped` after all |
 //! | `tcplab_payload_bytes_total` | counter | `direction`, `transport` | bytes of data in them, retransmissions included |
 //! | `tcplab_limits_total` | counter | `limit` | how often there was as much of something as there may be: `backlog`, `connections`, `exchanges`, `time-wait`, `fragments`, `gaps`, `waiting`, `icmp-errors`, `events` |
-//! | `tcplab_retransmissions_total` | counter | `cause` | segments of ours that were sent again: `timeout`, `duplicate-acks` |
+//! | `tcplab_retransmissions_total` | counter | `cause` | segments of ours that were sent again: `timeout`, `duplicate-acks`, `gap` |
 
 use super::Sink;
 use crate::event::{
-    self, Direction, Event, EventKind, Fate, FlowId, Packet, Reason, Resend, Transition, Transport,
+    self, Direction, Event, EventKind, Fate, FlowId, Packet, Reason, Transition, Transport,
 };
 use crate::segment::Body;
 use crate::state::TcpState;
@@ -227,10 +227,7 @@ impl Metrics {
             })
             .inc_by(payload as u64);
         if let (Direction::Out, Some(Reason::Resent(resend))) = (packet.direction, packet.reason) {
-            let cause = match resend {
-                Resend::Timeout => "timeout",
-                Resend::DuplicateAcks => "duplicate-acks",
-            };
+            let cause = resend.name();
             self.retransmissions.get_or_create(&Cause { cause }).inc();
         }
     }

@@ -33,7 +33,7 @@
 //! | `state` | our state after it |
 //! | `peer` | the state of the peer after it, as inferred |
 //! | `reason` | why our TCP sent it, for example `delayed-ack` |
-//! | `retransmission` | where a part of it was sent before: `timeout` or `duplicate-acks`, `yes` where the reason is not known |
+//! | `retransmission` | where a part of it was sent before: `timeout`, `duplicate-acks` or `gap`, `yes` where the reason is not known |
 //! | `snd_una`, `snd_nxt`, `rcv_nxt` | the variables of our end after it, counted from the initial numbers |
 //! | `snd_wnd`, `rcv_wnd`, `in_flight` | likewise, in bytes |
 //! | `rto`, `srtt` | likewise, in milliseconds: `rto=1000ms` |

@@ -30,6 +30,14 @@
 //! | data behind gaps | tells of one island, sometimes | SACK of up to four, in each ACK (RFC 2018, section 4) |
 //! | timestamps | zeros, and any are echoed | RFC 7323, with PAWS |
 //! | duplicate ACKs of a FIN | never sends it again | sends it again (RFC 5681, section 3.2) |
+//! | a keep-alive | has a byte | has none (RFC 9293, section 3.8.4) |
+//! | a bare ACK after a timeout | has a number that the peer has had, which ignores it | has SND.NXT |
+//! | duplicate ACKs in LAST-ACK | challenges them | sends the first segment again |
+//! | the timeout of what a window has shut over | sends nothing, ever again | probes |
+//! | a window that opens in LAST-ACK | ignores it | probes it at once |
+//! | an ACK of a part of what was lost | waits for the timeout | sends the next segment again (RFC 6582, section 3.2) |
+//! | SACK blocks | ignores them | sends again what is missing only (RFC 6675) |
+//! | duplicate ACKs of what was sent twice | takes them for a loss | ignores them (RFC 6582, section 3.2, RFC 6675, section 2) |
 //! | a window too small to be worth it | uses it | waits for more (RFC 9293, section 3.8.6.2.1) |
 //! | room for a few bytes more | tells it | tells it once it is worth it (section 3.8.6.2.2) |
 //! | a window of zero | probes it at once | probes it after the retransmission timeout (section 3.8.6.1) |
@@ -38,6 +46,8 @@
 mod allowance;
 mod islands;
 mod options;
+mod recovery;
+mod scoreboard;
 mod sending;
 
 pub(crate) use sending::{Advice, Flight};
@@ -49,10 +59,12 @@ use crate::state::TcpState;
 use allowance::Allowance;
 use islands::{Islands, MAX_BLOCKS};
 use options::Options;
+use recovery::{Heard, Recovery};
 use sending::Sending;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::TcpPacket;
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// RFC 9293, section 3.7.1: the MSS to assume over IPv6 where the peer names none. Over IPv4 smoltcp knows it.
 const DEFAULT_MSS_V6: u16 = 1220;
@@ -74,10 +86,11 @@ pub(crate) struct Guard {
     /// Eff.snd.MSS of RFC 9293, section 3.7.1.
     mss: u16,
     sending: Sending,
+    pub(crate) recovery: Recovery,
     stamps: Stamps,
     /// Whether we offer timestamps.
     timestamps: bool,
-    /// Duplicate ACKs of our FIN, alone in flight.
+    /// Duplicate ACKs that smoltcp has no answer to: of our FIN alone in flight, or in LAST-ACK.
     duplicates: u8,
 }
 
@@ -105,6 +118,10 @@ pub(crate) struct Known {
     pub(crate) finished: bool,
     /// Bytes in the send buffer, in flight or waiting.
     pub(crate) queued: usize,
+    /// Duplicate ACKs in a row.
+    pub(crate) duplicates: u8,
+    /// The retransmission timeout.
+    pub(crate) rto: Duration,
 }
 
 /// The window that was told last.
@@ -228,6 +245,16 @@ impl Guard {
             ..flight
         };
         self.sending.advise(now, flight)
+    }
+
+    /// Eff.snd.MSS.
+    pub(crate) fn mss(&self) -> u16 {
+        self.mss
+    }
+
+    /// What the peer does not have of `seq` up to `end`, in offsets from `seq`.
+    pub(crate) fn missing(&self, seq: SeqNumber, end: SeqNumber) -> Vec<Range<u32>> {
+        self.recovery.missing(seq, end, self.mss.into())
     }
 
     /// When [`advise`](Guard::advise) is to be asked again, if nothing happens before.
@@ -384,17 +411,29 @@ impl Guard {
                 window = known.snd_wnd_field;
             }
         }
-        if acceptable && segment.sequence_len() == 0 && known.has_fin_alone_in_flight() {
-            if ack == known.snd_una && window == known.snd_wnd_field {
-                // smoltcp would forget to send it again at all.
-                self.duplicates = self.duplicates.saturating_add(1);
-                return match self.duplicates {
-                    3 => Verdict::Again,
-                    _ => Verdict::Ignore,
-                };
-            }
-        } else {
-            self.duplicates = 0;
+        if acceptable && known.state == TcpState::LastAck && known.opens(segment) {
+            // smoltcp does not look at the window of what acknowledges nothing, but at that of the answer to a probe.
+            return Verdict::Again;
+        }
+        let duplicate = acceptable
+            && ack == known.snd_una
+            && ack != known.snd_nxt
+            && window == known.snd_wnd_field
+            && segment.sequence_len() == 0;
+        let counts = !acceptable || self.hear(now, segment, known, duplicate);
+        let unanswered = known.has_fin_alone_in_flight()
+            || known.state == TcpState::LastAck && known.snd_wnd_field > 0;
+        if duplicate && unanswered {
+            // smoltcp would forget to send it again at all.
+            self.duplicates = self.duplicates.saturating_add(1);
+            return match self.duplicates {
+                3 => Verdict::Again,
+                _ => Verdict::Ignore,
+            };
+        }
+        self.duplicates = 0;
+        if !counts {
+            return Verdict::Ignore;
         }
         let (seq, flags, payload) = if acceptable {
             self.trim(segment, known)
@@ -419,12 +458,34 @@ impl Guard {
         })
     }
 
+    /// Reads an acceptable acknowledgment for what it says of losses. Returns whether smoltcp is to count it.
+    fn hear(&mut self, now: Instant, segment: &Segment, known: &Known, duplicate: bool) -> bool {
+        let tells = self.sack
+            && segment
+                .options
+                .iter()
+                .any(|option| matches!(option, TcpOption::Sack(_)));
+        let old = segment.ack.before(known.snd_una) || known.state == TcpState::SynReceived;
+        // With a window of zero, what looks like a duplicate answers a probe.
+        let duplicate = duplicate && known.snd_wnd_field > 0;
+        if old || !(duplicate || tells || self.recovery.is_under_way()) {
+            return true;
+        }
+        self.recovery.hear(&Heard {
+            now,
+            segment,
+            una: known.snd_una,
+            nxt: known.snd_nxt,
+            duplicate,
+            duplicates: known.duplicates,
+            sack: self.sack,
+            mss: self.mss.into(),
+            rto: known.rto,
+        })
+    }
+
     /// What counts of the text of an acceptable segment, and of its FIN.
-    fn trim(
-        &mut self,
-        segment: &Segment,
-        known: &Known,
-    ) -> (SeqNumber, Flags, std::ops::Range<usize>) {
+    fn trim(&mut self, segment: &Segment, known: &Known) -> (SeqNumber, Flags, Range<usize>) {
         let whole = (segment.seq, segment.flags, segment.payload.clone());
         let end = segment.seq + segment.payload.len() as u32;
         if known.finished {
@@ -493,6 +554,16 @@ impl Known {
         sent && self.queued == 0 && self.snd_nxt.since(self.snd_una) == 1
     }
 
+    /// Whether a segment does nothing but open a window that was shut, with nothing in flight but a probe.
+    fn opens(&self, segment: &Segment) -> bool {
+        self.snd_wnd_field == 0
+            && segment.window > 0
+            && segment.sequence_len() == 0
+            && segment.ack == self.snd_una
+            && self.snd_nxt.since(self.snd_una) <= 1
+            && self.queued > 0
+    }
+
     /// RCV.WND in bytes.
     pub(crate) fn window(&self) -> u32 {
         match self.edge.before(self.rcv_nxt) {
@@ -502,7 +573,7 @@ impl Known {
     }
 
     /// RFC 9293, section 3.10.7.4, table 6.
-    fn accepts(&self, segment: &Segment) -> bool {
+    pub(crate) fn accepts(&self, segment: &Segment) -> bool {
         let len = segment.sequence_len();
         match (len, self.window()) {
             (0, 0) => segment.seq == self.rcv_nxt,

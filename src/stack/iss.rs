@@ -82,6 +82,19 @@ pub(crate) fn translate_out(packet: &mut [u8], shift: u32) {
     tcp.set_seq_number(TcpSeqNumber(seq));
 }
 
+/// Puts the number right of a segment that takes up none. RFC 9293, section 3.10.7.4 has <SEQ=SND.NXT> in an
+/// acknowledgment; smoltcp has what it sends next, which after a timeout the peer may have had long ago: then it would not
+/// take the acknowledgment.
+pub(crate) fn renumber_bare(packet: &mut [u8], next: SeqNumber) {
+    let Some(offset) = tcp_offset(packet) else {
+        return;
+    };
+    let mut tcp = TcpPacket::new_unchecked(&mut packet[offset..]);
+    if tcp.payload_mut().is_empty() && !tcp.syn() && !tcp.fin() && !tcp.rst() {
+        tcp.set_seq_number(TcpSeqNumber(next.0 as i32));
+    }
+}
+
 /// Moves SEG.ACK of a packet on its way in. SACK blocks stay as they are: smoltcp does not use the peer's.
 pub(crate) fn translate_in(packet: &mut [u8], shift: u32) {
     let Some(offset) = tcp_offset(packet) else {

@@ -253,5 +253,6 @@ fn words(lang: Lang, reason: Reason) -> String {
         Reason::Reset => lang.reason_reset(),
         Reason::Resent(Resend::Timeout) => lang.reason_timeout(),
         Reason::Resent(Resend::DuplicateAcks) => lang.reason_duplicate_acks(),
+        Reason::Resent(Resend::Gap) => lang.reason_gap(),
     }
 }

@@ -133,6 +133,10 @@ labels! {
         en: "sent again: three duplicate ACKs have arrived",
         zh: "重传：收到三个重复 ACK"
     }
+    reason_gap() {
+        en: "sent again: an ACK has shown that it is missing",
+        zh: "重传：有 ACK 表明它已丢失"
+    }
 
     // The pane of the command, and the row of keys.
     command_pane() { en: "Command", zh: "命令" }

@@ -113,10 +113,20 @@ sentences! {
         zh: "没有及时收到确认：重传从 {seq} 开始的数据；重传超时（RTO）现在是 {rto}",
         see: "6298 5"
     }
+    nothing_is_acknowledged(count) {
+        en: "sent again {count} times, and nothing was acknowledged: the path or the peer is in trouble (R1), and the program is told; the user timeout (R2) decides when the connection is given up",
+        zh: "已重传 {count} 次而没有任何确认：路径或对方有问题（R1），程序得到通知；何时放弃连接由用户超时（R2）决定",
+        see: "9293 3.8.3"
+    }
     resent_after_duplicates(seq) {
         en: "three duplicate ACKs say that {seq} is missing: it is sent again without waiting for the timeout (fast retransmit)",
         zh: "三个重复确认说明 {seq} 丢失：不等超时就重传（快速重传）",
         see: "5681 3.2"
+    }
+    resent_into_gap(seq) {
+        en: "that acknowledgment shows that {seq} is missing: it is sent again without waiting for the timeout (fast retransmit)",
+        zh: "该确认说明 {seq} 丢失：不等超时就重传（快速重传）",
+        see: "6675 5"
     }
     resent_by_peer(who, seq) {
         en: "{who} sends again what begins at {seq}: it was lost, or its acknowledgment was, or is late",

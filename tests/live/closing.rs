@@ -88,8 +88,7 @@ fn idle_connections_are_probed() {
     let program =
         "import socket, time\ns = socket.create_connection(('192.0.2.2', 7)); time.sleep(1)";
     let said = run_python(&["--keep-alive", "0.3"], program, &[]).expect(0, "");
-    let probes = said.stderr.matches("◀─ . 0:0(0) ack 1").count()
-        + said.stderr.matches("◀─ . 0:1(1) ack 1").count();
+    let probes = said.stderr.matches("◀─ . ack 1 ").count();
     assert!((2..=4).contains(&probes), "{}", said.stderr);
 }
 

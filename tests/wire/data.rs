@@ -406,7 +406,7 @@ impl Peer<'_> {
     }
 
     /// Takes and acknowledges so many segments of data in order; the number of the next.
-    fn take_for(&mut self, segments: usize) -> i32 {
+    pub(crate) fn take_for(&mut self, segments: usize) -> i32 {
         let mut end = 1;
         let mut taken = 0;
         while taken < segments {

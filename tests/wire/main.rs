@@ -27,6 +27,8 @@ mod closing;
 
 mod data;
 
+mod recovery;
+
 mod stamps;
 
 mod siege;
@@ -36,6 +38,8 @@ mod besieged;
 mod iss;
 
 mod patience;
+
+mod service;
 
 mod ip;
 
@@ -135,6 +139,20 @@ probes! {
         urgent_data_hurts_nobody
         without_ack_nothing_counts
         bulk_crosses_the_end_of_the_circle
+    }
+    recovery {
+        duplicate_acks_bring_the_holes_only
+        one_ack_may_show_a_loss
+        a_timeout_brings_the_holes_only
+        an_ack_of_a_part_brings_the_next_segment
+        an_ack_beyond_what_was_sent_again_is_passed_to
+        segments_that_came_twice_are_no_loss
+        data_that_was_thrown_away_comes_again
+        lies_about_what_arrived_hurt_nobody
+        duplicate_acks_count_in_last_ack
+        a_window_opens_in_last_ack
+        acknowledgments_after_a_timeout_have_snd_nxt
+        what_is_lost_behind_a_shut_window_comes_again
     }
     stamps {
         timestamps_are_echoed

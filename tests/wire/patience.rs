@@ -76,6 +76,56 @@ fn unacknowledged_data_is_given_up() {
     }
 }
 
+/// MUST-20, SHLD-9, SHLD-10: once the same was sent again three times (R1) without an acknowledgment, the application is told,
+/// and again nothing once one has come.
+#[test]
+fn the_application_learns_of_a_delivery_problem() {
+    let told = std::rc::Rc::new(std::cell::Cell::new(None));
+    let mut memory = Memory::new(|_| {});
+    let (seen, port) = (std::rc::Rc::clone(&told), 4_000);
+    memory.engine.serve_tcp(port, "data", move |conn| {
+        let seen = std::rc::Rc::clone(&seen);
+        async move {
+            conn.write_all(b"data").await?;
+            // It looks whenever it is woken.
+            std::future::poll_fn(|_| {
+                seen.set(Some(conn.unanswered()));
+                std::task::Poll::Pending
+            })
+            .await
+        }
+    });
+    let (local, remote) = (
+        crate::PAIRS[0].0.parse().unwrap(),
+        crate::PAIRS[0].1.parse().unwrap(),
+    );
+    let mut peer = Peer::new(&mut memory, local, remote, 40_000);
+    peer.open(port);
+    for again in 0..=3 {
+        peer.await_that("data", |seen| !seen.data.is_empty());
+        // It is woken for the third time only.
+        assert_eq!(told.get().is_some_and(|told| told == 3), again == 3);
+    }
+    peer.send(ACK, 1, 5, b"");
+    peer.expect_nothing();
+    assert_eq!(told.get(), Some(0));
+}
+
+/// MUST-36: what a window has shut over is asked for after the retransmission timeout, also where the next keep-alive is far.
+#[test]
+fn keep_alives_do_not_replace_probes() {
+    let keep_alive = |config: &mut Config| config.keep_alive = Some(Duration::from_secs(3_600));
+    play(keep_alive, |peer| {
+        peer.open(CHARGEN);
+        peer.await_that("data", |seen| !seen.data.is_empty());
+        peer.window = 0;
+        peer.send(ACK, 1, 1, b"");
+        let seen = peer.all(Duration::from_secs(100).into());
+        let probes = seen.iter().filter(|seen| seen.data.len() == 1);
+        assert!(probes.count() >= 4);
+    });
+}
+
 /// MUST-29 and RFC 9293, section 3.8.4: a peer that answers no keep-alive is dead after the ninth.
 #[test]
 fn unanswered_keep_alives_end_a_connection() {
@@ -83,7 +133,12 @@ fn unanswered_keep_alives_end_a_connection() {
     play(keep_alive, |peer| {
         peer.open(DISCARD);
         for _ in 0..8 {
-            peer.await_that("a keep-alive", |_| true);
+            let seen = peer.await_that("a keep-alive", |_| true);
+            // SHLD-12: without data.
+            assert!(
+                seen.is_ack() && seen.segment.seq.0 == peer.irs(),
+                "{seen:?}"
+            );
         }
         // One answer, and all begins anew.
         peer.send(ACK, 1, 1, b"");

@@ -6,6 +6,7 @@ use crate::engine::icmp::Severity;
 use crate::event::{Cause, EventKind, PacketId};
 use crate::segment::{Flags, Options, Segment, SeqNumber, describe_offloaded};
 use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
+use crate::stack::marking::Marking;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -64,6 +65,14 @@ impl TcpFlow {
         self.assumed = true;
     }
 
+    /// What the IP headers of our segments say.
+    pub(super) fn marking(&self, shared: &Shared) -> Marking {
+        Marking {
+            hop_limit: shared.config.hop_limit,
+            dscp: self.endpoint.borrow().dscp.unwrap_or(shared.config.dscp),
+        }
+    }
+
     /// Answers a segment that smoltcp does not get to see.
     pub(super) fn answer(
         &mut self,
@@ -79,7 +88,7 @@ impl TcpFlow {
                 let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
                 let options = self.guard.stamps().option(now);
                 let challenge = reply::acknowledgment(local, peer, numbers, window, options);
-                shared.send(now, Some(self.id), challenge);
+                shared.send_marked(now, Some(self.id), challenge, self.marking(shared));
             }
             Verdict::Again => self.send_early(shared, now),
             _ => {}
@@ -87,7 +96,7 @@ impl TcpFlow {
     }
 
     /// Lets smoltcp send again at once what it would send again when its timer goes off.
-    fn send_early(&mut self, shared: &mut Shared, now: Instant) {
+    pub(super) fn send_early(&mut self, shared: &mut Shared, now: Instant) {
         let due = shared
             .tcp
             .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
@@ -184,7 +193,7 @@ impl TcpFlow {
     }
 
     /// Lets smoltcp think that the peer has told this window, in bytes.
-    fn tell_window(&mut self, shared: &mut Shared, now: Instant, window: u32) {
+    pub(super) fn tell_window(&mut self, shared: &mut Shared, now: Instant, window: u32) {
         let (packet, _) = self.pure(shared, Some(window));
         let mut bytes = reply::segment(self.key.peer, self.key.local, &packet, &[]);
         iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
@@ -193,7 +202,7 @@ impl TcpFlow {
     }
 
     /// A segment of the peer's that says nothing new, but perhaps a window in bytes.
-    fn pure(&self, shared: &Shared, window: Option<u32>) -> (Segment, Known) {
+    pub(super) fn pure(&self, shared: &Shared, window: Option<u32>) -> (Segment, Known) {
         let (received, finished) = self.endpoint.borrow_mut().received();
         let known = self.known(shared, self.state(), received, finished);
         let segment = Segment {

@@ -202,6 +202,7 @@ struct VariablesRecord {
     srtt: Option<f64>,
     duplicate_acks: u8,
     resent: u32,
+    unanswered: u8,
 }
 
 #[derive(Serialize)]
@@ -476,6 +477,7 @@ impl From<&Variables> for VariablesRecord {
             srtt: variables.srtt.map(seconds),
             duplicate_acks: variables.duplicate_acks,
             resent: variables.resent,
+            unanswered: variables.unanswered,
         }
     }
 }

@@ -87,6 +87,7 @@ impl Telling<'_> {
         let repeats_as_step = segment.flags.contains(Flags::SYN) && !said.is_empty();
         if !repeats_as_step && let Some(sentence) = self.again() {
             said.push(sentence);
+            said.extend(self.trouble());
             return;
         }
         if segment.flags.contains(Flags::SYN) {
@@ -134,6 +135,13 @@ impl Telling<'_> {
         }
     }
 
+    /// That R1 of RFC 9293, section 3.8.3 is reached.
+    fn trouble(&self) -> Option<Sentence> {
+        let timeout = self.packet.reason == Some(Reason::Resent(Resend::Timeout));
+        let unanswered = self.variables.filter(|_| timeout)?.unanswered;
+        (unanswered == 3).then(|| self.lang.nothing_is_acknowledged(unanswered))
+    }
+
     /// Why it says what was said before, if it does.
     fn again(&self) -> Option<Sentence> {
         let Telling { lang, segment, .. } = *self;
@@ -144,6 +152,9 @@ impl Telling<'_> {
             }
             Some(Reason::Resent(Resend::DuplicateAcks)) => {
                 return Some(lang.resent_after_duplicates(segment.seq));
+            }
+            Some(Reason::Resent(Resend::Gap)) => {
+                return Some(lang.resent_into_gap(segment.seq));
             }
             Some(Reason::KeepAlive) => return Some(lang.keep_alive(&self.who, segment.seq)),
             Some(Reason::WindowProbe) => return Some(lang.window_probe(segment.seq)),

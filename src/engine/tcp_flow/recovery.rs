@@ -1,0 +1,184 @@
+//! What a connection does about losses that smoltcp does not mend, or mends at too great a cost.
+
+use super::TcpFlow;
+use crate::engine::Shared;
+use crate::event::{EventKind, Resend};
+use crate::segment::SeqNumber;
+use crate::stack::{iss, reply};
+use crate::state::TcpState;
+use smoltcp::time::Instant;
+use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket, TcpSeqNumber};
+use std::ops::Range;
+
+/// RFC 9293, section 3.8.3 (SHLD-10): "The value of R1 SHOULD correspond to at least 3 retransmissions".
+const R1: u8 = 3;
+
+/// What is left of a segment when what the peer has is taken out of it.
+pub(super) enum Thinned {
+    Whole,
+    Nothing,
+    /// Pieces of it, which have departed.
+    Parts,
+}
+
+impl TcpFlow {
+    /// Makes smoltcp send the first segment in flight again, where the guard asks for it: as if there had been three
+    /// duplicate ACKs.
+    pub(super) fn fill_gap(&mut self, shared: &mut Shared, now: Instant) {
+        if !self.guard.recovery.take_request() || self.account.in_flight() == 0 {
+            return;
+        }
+        let queue = self.endpoint.borrow().socket().send_queue();
+        if queue == 0 || self.state() == TcpState::LastAck {
+            // smoltcp sends no FIN again for that, and counts no duplicates in LAST-ACK.
+            self.send_early(shared, now);
+            return;
+        }
+        for _ in 0..self.account.pretend_duplicates() {
+            let (duplicate, _) = self.pure(shared, None);
+            let mut bytes = reply::segment(self.key.peer, self.key.local, &duplicate, &[]);
+            iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
+            let sockets = &mut self.endpoint.borrow_mut().sockets;
+            shared.tcp.ingress(now, &bytes, sockets, &mut shared.room);
+        }
+    }
+
+    /// Whether smoltcp waits for nothing, or for the next keep-alive, though something is in flight: its timeout was over while
+    /// the window was shut.
+    pub(super) fn is_stalled(&self, now: Instant, state: TcpState, due: Option<Instant>) -> bool {
+        let (in_flight, window) = self.account.flight();
+        window == 0
+            && due.is_none_or(|due| due > now + self.account.timeout())
+            && in_flight > 0
+            && state.is_synchronized()
+            && self.endpoint.borrow().socket().send_queue() > 0
+    }
+
+    /// Makes smoltcp probe the shut window from now on, where nothing else would ever happen.
+    pub(super) fn probe_later(&mut self, shared: &mut Shared, now: Instant) {
+        self.account.timed_out();
+        self.resent(shared, now, Resend::Timeout, true);
+        self.tell_window(shared, now, 0);
+    }
+
+    /// Something was sent again; `first` is whether it is the first after a timeout, if it is due to one.
+    pub(super) fn resent(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        resend: Resend,
+        first: bool,
+    ) {
+        if resend != Resend::Timeout || !first {
+            return;
+        }
+        if self.state().is_synchronized() {
+            let (_, nxt) = self.account.outstanding();
+            self.guard.recovery.timed_out(nxt);
+        }
+        let unanswered = self.account.unanswered();
+        self.endpoint.borrow_mut().unanswered = unanswered;
+        // Before a passive open is complete there is nobody to tell.
+        if unanswered == R1 && self.state() != TcpState::SynReceived {
+            // (SHLD-9): "inform the application of the delivery problem".
+            let note = format!("R1: sent again {R1} times, and nothing was acknowledged");
+            self.woken = true;
+            shared
+                .journal
+                .tell(now, Some(self.id), EventKind::Note(note));
+        }
+    }
+
+    /// Takes the byte out of a keep-alive that smoltcp has made; the new length of the packet. RFC 9293, section 3.8.4
+    /// (SHLD-12): "An implementation SHOULD send a keep-alive segment with no data".
+    pub(super) fn strip(&self, shared: &Shared, packet: &mut [u8], len: usize) -> usize {
+        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let (Some(shift), Some(_)) = (self.shift, shared.config.keep_alive) else {
+            return len;
+        };
+        let tcp = TcpPacket::new_unchecked(&packet[ip..len]);
+        let seq = SeqNumber(tcp.seq_number().0 as u32) + shift;
+        if tcp.payload().len() != 1 || !self.account.is_keep_alive(seq, 1) {
+            return len;
+        }
+        let len = len - 1;
+        match ip {
+            20 => Ipv4Packet::new_unchecked(packet).set_total_len(len as u16),
+            _ => Ipv6Packet::new_unchecked(packet).set_payload_len((len - ip) as u16),
+        }
+        len
+    }
+
+    /// Takes out of a packet of smoltcp's what the peer has, as it has told. smoltcp takes all of it for sent.
+    pub(super) fn thin(&mut self, shared: &mut Shared, now: Instant, packet: &[u8]) -> Thinned {
+        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let Some(shift) = self.shift else {
+            return Thinned::Whole;
+        };
+        let tcp = TcpPacket::new_unchecked(&packet[ip..]);
+        let seq = SeqNumber(tcp.seq_number().0 as u32) + shift;
+        let len = tcp.payload().len() as u32;
+        let end = seq + len + u32::from(tcp.fin());
+        let (una, nxt) = self.account.outstanding();
+        if seq == end || tcp.rst() || nxt.at_or_before(seq) || self.account.is_timeout(seq) {
+            return Thinned::Whole;
+        }
+        let mut missing = self.guard.missing(seq, end);
+        if seq == una {
+            // What smoltcp sends again for duplicate ACKs does not count as gone back to: the rest has its turn later.
+            missing.truncate(1);
+        }
+        if let [all] = &missing[..]
+            && *all == (0..end.since(seq))
+        {
+            return Thinned::Whole;
+        }
+        self.depart_in_pieces(shared, now, packet, &missing);
+        self.account.passed_over(end);
+        match missing[..] {
+            [] => Thinned::Nothing,
+            _ => Thinned::Parts,
+        }
+    }
+
+    /// Lets parts of a packet of smoltcp's leave, each of them a segment.
+    pub(super) fn depart_in_pieces(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        packet: &[u8],
+        pieces: &[Range<u32>],
+    ) {
+        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        for range in pieces {
+            let mut piece = piece(packet, ip, range.clone());
+            if let Some(transmit) = self.depart(shared, now, &mut piece) {
+                shared.link.keep(piece, transmit.offload);
+            }
+        }
+    }
+}
+
+/// A part of a segment, in offsets from its first number: where that is not its end, without PSH and FIN.
+fn piece(packet: &[u8], ip: usize, range: Range<u32>) -> Vec<u8> {
+    let tcp = TcpPacket::new_unchecked(&packet[ip..]);
+    let payload = tcp.payload();
+    let text = (range.start as usize).min(payload.len())..(range.end as usize).min(payload.len());
+    let begin = packet.len() - payload.len();
+    let mut piece = packet[..begin].to_vec();
+    piece.extend_from_slice(&payload[text]);
+    let len = piece.len();
+    match ip {
+        20 => Ipv4Packet::new_unchecked(&mut piece).set_total_len(len as u16),
+        _ => Ipv6Packet::new_unchecked(&mut piece).set_payload_len((len - ip) as u16),
+    }
+    let last = range.end as usize >= payload.len() + usize::from(tcp.fin());
+    let seq = TcpSeqNumber(tcp.seq_number().0.wrapping_add(range.start as i32));
+    let mut tcp = TcpPacket::new_unchecked(&mut piece[ip..]);
+    tcp.set_seq_number(seq);
+    if !last {
+        tcp.set_psh(false);
+        tcp.set_fin(false);
+    }
+    piece
+}

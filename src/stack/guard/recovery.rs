@@ -1,0 +1,277 @@
+//! What is sent again, and when, where smoltcp knows only the first step.
+//!
+//! After three duplicate ACKs smoltcp sends one segment again; whatever else is missing waits for the retransmission
+//! timeout, after which it sends everything again that is not acknowledged. Here each ACK that shows a further gap has
+//! it filled at once (RFC 6582, RFC 6675), what the peer has selectively acknowledged is not sent again, and ACKs which
+//! our own repetitions cause are not taken for signs of a loss:
+//!
+//! ```text
+//!   Open ── third duplicate ACK, or as much in SACK blocks ──▶ Fast ── all is acknowledged ──▶ Settled ──▶ Open
+//!     └──────────────── retransmission timeout ──▶ Settled ◀── retransmission timeout ──┘
+//! ```
+//!
+//! smoltcp is made to send the first segment again by ACKs that nobody has sent; see
+//! [`take_request`](Recovery::take_request).
+
+use super::scoreboard::{DUP_THRESH, Scoreboard};
+use crate::segment::{Segment, SeqNumber, TcpOption};
+use smoltcp::time::{Duration, Instant};
+use std::ops::Range;
+
+/// How far a connection is with what was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Phase {
+    #[default]
+    Open,
+    /// Until all up to `point` is acknowledged, each ACK of a part of it has the next segment sent again. `since` is when
+    /// the first of them came.
+    Fast {
+        point: SeqNumber,
+        since: Option<Instant>,
+    },
+    /// RFC 6582, section 3.2, step 1: until all up to `point` is acknowledged, and more, duplicate ACKs may be due to
+    /// what we have sent twice.
+    Settled { point: SeqNumber },
+}
+
+/// What a guard keeps of one connection's losses.
+#[derive(Debug, Default)]
+pub(crate) struct Recovery {
+    phase: Phase,
+    board: Option<Box<Scoreboard>>,
+    requested: bool,
+}
+
+/// An acknowledgment of something between SND.UNA and SND.NXT, in an acceptable segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard<'a> {
+    pub(crate) now: Instant,
+    pub(crate) segment: &'a Segment,
+    pub(crate) una: SeqNumber,
+    pub(crate) nxt: SeqNumber,
+    /// Whether it says nothing new but in its SACK blocks (RFC 5681, section 2).
+    pub(crate) duplicate: bool,
+    /// How many duplicates smoltcp has counted before.
+    pub(crate) duplicates: u8,
+    /// Whether both permit SACK.
+    pub(crate) sack: bool,
+    pub(crate) mss: u32,
+    /// The retransmission timeout.
+    pub(crate) rto: Duration,
+}
+
+impl Recovery {
+    /// Whether anything was lost of what is in flight, as far as we know.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.phase != Phase::Open || self.board.is_some()
+    }
+
+    /// Reads an acknowledgment. Returns whether smoltcp is to count it, which it would as a sign of a loss if it is a duplicate.
+    pub(crate) fn hear(&mut self, heard: &Heard<'_>) -> bool {
+        let news = self.read_blocks(heard);
+        let ack = heard.segment.ack;
+        match self.phase {
+            Phase::Fast { point, .. } if point.at_or_before(ack) => {
+                self.phase = Phase::Settled { point };
+            }
+            Phase::Fast { point, since } if heard.una.before(ack) => {
+                // RFC 6582, section 4, the "Impatient variant": where it takes so long, the timeout is better.
+                let first = since.unwrap_or(heard.now);
+                self.requested = heard.now < first + heard.rto;
+                let since = Some(first);
+                self.phase = Phase::Fast { point, since };
+            }
+            _ => {}
+        }
+        // Section 3.2, step 2. With SACK, a duplicate that has news can't be due to what we have sent twice.
+        if let Phase::Settled { point } = self.phase
+            && (point.before(ack) || heard.sack && point == ack)
+        {
+            self.phase = Phase::Open;
+        }
+        if heard.duplicate && heard.sack && !news {
+            // RFC 6675, section 2: a duplicate acknowledgment "identifies previously unacknowledged and un-SACKed octets".
+            return false;
+        }
+        let third = heard.duplicate && u32::from(heard.duplicates) + 1 == DUP_THRESH;
+        match self.phase {
+            Phase::Open => {
+                let sacked = |board: &Scoreboard| board.shows_a_loss(heard.mss);
+                let lost = self.board.as_deref().is_some_and(sacked);
+                if third || lost {
+                    let (point, since) = (heard.nxt, None);
+                    self.phase = Phase::Fast { point, since };
+                    self.requested = !third;
+                }
+                true
+            }
+            Phase::Fast { .. } => true,
+            Phase::Settled { .. } => !third,
+        }
+    }
+
+    /// The retransmission timeout is over: `nxt` is SND.NXT.
+    ///
+    /// RFC 2018, section 8: "After a retransmit timeout the data sender SHOULD turn off all of the SACKed bits, since the
+    /// timeout might indicate that the data receiver has reneged."
+    pub(crate) fn timed_out(&mut self, nxt: SeqNumber) {
+        self.phase = Phase::Settled { point: nxt };
+        self.board = None;
+        self.requested = false;
+    }
+
+    /// Whether smoltcp is to send the first segment again, which it does by itself for the third duplicate only.
+    pub(crate) fn take_request(&mut self) -> bool {
+        std::mem::take(&mut self.requested)
+    }
+
+    /// Whether the peer has some of what follows a gap.
+    pub(crate) fn has_sacked(&self) -> bool {
+        self.board.is_some()
+    }
+
+    /// What the peer does not have of `seq` up to `end`, in offsets from `seq`, and in pieces worth a segment: whoever
+    /// claims to have all but a byte here and there gets no segments of a byte.
+    pub(crate) fn missing(&self, seq: SeqNumber, end: SeqNumber, mss: u32) -> Vec<Range<u32>> {
+        let mut pieces: Vec<Range<u32>> = Vec::new();
+        let len = end.since(seq);
+        let missing = match &self.board {
+            Some(board) => board.missing(seq, end),
+            None => std::iter::once(0..len).collect(),
+        };
+        for Range { start, end } in missing {
+            let end = end.max(start.saturating_add(mss)).min(len);
+            match pieces.last_mut() {
+                Some(last) if start <= last.end => last.end = end.max(last.end),
+                _ => pieces.push(start..end),
+            }
+        }
+        pieces
+    }
+
+    /// Returns whether the blocks of a SACK option tell anything new.
+    fn read_blocks(&mut self, heard: &Heard<'_>) -> bool {
+        let una = heard.segment.ack;
+        if let Some(board) = &mut self.board {
+            board.acknowledge(una);
+        }
+        let mut news = false;
+        for option in heard.segment.options.iter().filter(|_| heard.sack) {
+            let TcpOption::Sack(blocks) = option else {
+                continue;
+            };
+            for &(left, right) in blocks.as_slice() {
+                let board = self.board.get_or_insert_default();
+                news |= board.add(left, right, una, heard.nxt);
+            }
+        }
+        if self.board.as_deref().is_some_and(Scoreboard::is_empty) {
+            self.board = None;
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_worth_a_segment() {
+        #[track_caller]
+        fn check(ranges: &[(u32, u32)], len: u32, expected: &[(u32, u32)]) {
+            let mut board = Scoreboard::default();
+            for &(left, right) in ranges {
+                let (left, right) = (SeqNumber(left), SeqNumber(right));
+                board.add(left, right, SeqNumber(0), SeqNumber(100_000));
+            }
+            let recovery = Recovery {
+                board: Some(Box::new(board)),
+                ..Recovery::default()
+            };
+            let pieces = recovery.missing(SeqNumber(0), SeqNumber(len), 100);
+            let pieces: Vec<_> = pieces
+                .iter()
+                .map(|piece| (piece.start, piece.end))
+                .collect();
+            assert_eq!(pieces, expected, "{ranges:?}");
+        }
+        check(&[], 100, &[(0, 100)]);
+        check(&[(1, 100)], 100, &[(0, 100)]);
+        check(&[(1, 1_000)], 1_000, &[(0, 100)]);
+        check(&[(100, 900)], 1_000, &[(0, 100), (900, 1_000)]);
+        check(&[(10, 20), (30, 40), (50, 60)], 100, &[(0, 100)]);
+        check(
+            &[(200, 210), (310, 900)],
+            1_000,
+            &[(0, 200), (210, 310), (900, 1_000)],
+        );
+    }
+
+    /// What is heard, one ACK after the other: how far it reaches, up to where there are SACK blocks, how many duplicates were
+    /// counted before; and whether it counts, and whether something is asked for.
+    #[test]
+    fn each_loss_is_answered_once() {
+        #[track_caller]
+        fn check(
+            recovery: &mut Recovery,
+            una: u32,
+            ack: u32,
+            sack: Option<u32>,
+            duplicates: u8,
+        ) -> (bool, bool) {
+            let mut segment = Segment {
+                src_port: 1,
+                dst_port: 2,
+                seq: SeqNumber(0),
+                ack: SeqNumber(ack),
+                flags: crate::segment::Flags::ACK,
+                window: 1_000,
+                urgent: 0,
+                options: crate::segment::Options::new(),
+                payload: 0..0,
+                checksum_ok: true,
+            };
+            if let Some(right) = sack {
+                let block = (SeqNumber(ack + 100), SeqNumber(right));
+                let blocks = crate::segment::SackBlocks::new([block]);
+                segment.options.push(TcpOption::Sack(blocks));
+            }
+            let counts = recovery.hear(&Heard {
+                now: Instant::ZERO,
+                segment: &segment,
+                una: SeqNumber(una),
+                nxt: SeqNumber(10_000),
+                duplicate: una == ack,
+                duplicates,
+                sack: sack.is_some(),
+                mss: 100,
+                rto: Duration::from_secs(1),
+            });
+            (counts, recovery.take_request())
+        }
+        // Without SACK: the third duplicate is smoltcp's business, an ACK of a part is ours.
+        let mut recovery = Recovery::default();
+        for duplicates in 0..3 {
+            assert_eq!(check(&mut recovery, 0, 0, None, duplicates), (true, false));
+        }
+        assert_eq!(check(&mut recovery, 0, 100, None, 0), (true, true));
+        assert_eq!(check(&mut recovery, 100, 10_000, None, 0), (true, false));
+        // Up to there, duplicates may be due to what was sent twice.
+        assert_eq!(
+            check(&mut recovery, 10_000, 10_000, None, 2),
+            (false, false)
+        );
+        // With SACK: what is no news does not count, and 201 bytes show a loss.
+        let mut recovery = Recovery::default();
+        assert_eq!(check(&mut recovery, 0, 0, Some(200), 0), (true, false));
+        assert_eq!(check(&mut recovery, 0, 0, Some(200), 1), (false, false));
+        assert_eq!(check(&mut recovery, 0, 0, Some(301), 1), (true, true));
+        assert_eq!(check(&mut recovery, 0, 0, Some(400), 3), (true, false));
+        // After a timeout all that was said is forgotten, and a third duplicate means nothing.
+        recovery.timed_out(SeqNumber(10_000));
+        assert!(!recovery.has_sacked());
+        assert_eq!(check(&mut recovery, 0, 0, Some(900), 2), (false, false));
+        assert!(recovery.has_sacked());
+    }
+}

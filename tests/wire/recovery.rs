@@ -1,0 +1,336 @@
+//! What is sent again after a loss, and what is not (RFC 5681, RFC 6582, RFC 2018, RFC 6675).
+
+use std::time::Duration;
+
+use tcplab::segment::{Flags, SeqNumber};
+
+use crate::peer::{CHARGEN, ECHO, Peer, Seen, USUAL};
+use crate::support::{ACK, FIN, PSH};
+
+/// For how long a flight arrives: Linux asks for an acknowledgment soon after it (RFC 8985, section 7).
+const FLIGHT: Duration = Duration::from_millis(20);
+/// Before any retransmission timeout, also that of Linux.
+const SOON: Duration = Duration::from_millis(100);
+
+/// A range of relative sequence numbers.
+type Numbers = (i32, i32);
+
+/// RFC 6675, section 5: after three duplicate ACKs only what the peer does not have is sent again.
+pub(crate) fn duplicate_acks_bring_the_holes_only(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    let (holes, have) = lose(&flight);
+    // The segments that arrive are told one by one.
+    for count in 1..=have.len() {
+        tell(peer, holes[0].0, &have[..count]);
+    }
+    let mut again = repeated(peer, &flight);
+    peer.fail_unless(again.contains(&holes[0].0), "the first hole is not filled");
+    // RFC 6582, section 3.2: with each ACK of a part, "retransmit the first unacknowledged segment".
+    for hole in &holes[1..] {
+        tell(peer, hole.0, after(&have, hole.0));
+        again.extend(repeated(peer, &flight));
+        peer.fail_unless(again.contains(&hole.0), "a further hole is not filled");
+    }
+    let extra = again
+        .iter()
+        .any(|seq| !holes.iter().any(|hole| hole.0 == *seq));
+    peer.fail_unless(!extra, "something that has arrived is sent again");
+    all_goes_on(peer, &flight);
+}
+
+/// RFC 6675, section 5: "enough octets above SND.UNA are SACKed" in a single ACK where those before it got lost.
+pub(crate) fn one_ack_may_show_a_loss(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    let have = &flight[1..];
+    tell(peer, flight[0].0, &[(have[0].0, have[have.len() - 1].1)]);
+    let again = repeated(peer, &flight);
+    assert_eq!(again, [flight[0].0]);
+    all_goes_on(peer, &flight);
+}
+
+/// RFC 6675, section 5.1: "a TCP sender SHOULD use this SACK information when determining what data should be sent in each
+/// segment following an RTO."
+pub(crate) fn a_timeout_brings_the_holes_only(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    let (holes, have) = lose(&flight);
+    for hole in &holes {
+        await_segment(peer, hole.0);
+        // Whatever is sent along with it, nothing before the acknowledgment tells more.
+        peer.all(Duration::from_millis(10));
+        let next = holes.iter().find(|next| hole.0 < next.0);
+        let Some(next) = next else { break };
+        tell(peer, next.0, after(&have, next.0));
+    }
+    let extra = repeated(peer, &flight);
+    peer.fail_unless(
+        !extra
+            .iter()
+            .any(|seq| have.iter().any(|have| have.0 == *seq)),
+        "something that has arrived is sent again",
+    );
+    all_goes_on(peer, &flight);
+}
+
+/// RFC 6582, section 3.2: without SACK, an ACK of a part has the next segment sent again, without a timeout.
+pub(crate) fn an_ack_of_a_part_brings_the_next_segment(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, &[2, 4, 5, 180]);
+    let (holes, have) = lose(&flight);
+    for _ in 0..have.len().min(5) {
+        tell(peer, holes[0].0, &[]);
+    }
+    let again = repeated(peer, &flight);
+    peer.fail_unless(again.contains(&holes[0].0), "no fast retransmit");
+    for hole in &holes[1..] {
+        tell(peer, hole.0, &[]);
+        let again = repeated(peer, &flight);
+        peer.fail_unless(
+            again.contains(&hole.0),
+            "the next segment waits for a timeout",
+        );
+    }
+    all_goes_on(peer, &flight);
+}
+
+/// RFC 6582, section 3.2: "the incoming acknowledgment acknowledges more than what was sent again": that is passed over.
+pub(crate) fn an_ack_beyond_what_was_sent_again_is_passed_to(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, &[2, 4, 5, 180]);
+    await_segment(peer, flight[0].0);
+    tell(peer, flight[3].0, &[]);
+    let again = peer.all(SOON);
+    let back =
+        |seen: &Seen| relative(peer, seen.segment.seq) < flight[3].0 && !seen.data.is_empty();
+    peer.fail_unless(
+        !again.iter().any(back),
+        "it goes back to what is acknowledged",
+    );
+    all_goes_on(peer, &flight);
+}
+
+/// RFC 6675, section 2: a duplicate acknowledgment has news. One that tells only of what came twice (RFC 2883) says that the
+/// network repeats segments, and not that it loses any.
+pub(crate) fn segments_that_came_twice_are_no_loss(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    for _ in 0..4 {
+        tell(peer, flight[0].0, &[(1, 500)]);
+    }
+    let again = repeated(peer, &flight);
+    peer.fail_unless(
+        !again.contains(&flight[0].0),
+        "the first segment is sent again",
+    );
+    all_goes_on(peer, &flight);
+}
+
+/// RFC 2018, section 8: "the data receiver is permitted to discard data in its queue that has not been acknowledged to the
+/// data sender, even if the data has already been reported in a SACK option": all comes again in the end.
+pub(crate) fn data_that_was_thrown_away_comes_again(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    let (holes, have) = lose(&flight);
+    for count in 1..=have.len() {
+        tell(peer, holes[0].0, &have[..count]);
+    }
+    let mut next = holes[0].0;
+    let end = flight[flight.len() - 1].1;
+    // From now on the peer tells nothing but what it takes, in order.
+    while next < end {
+        let seen = await_segment(peer, next);
+        next = relative(peer, seen.segment.end());
+        tell(peer, next, &[]);
+    }
+}
+
+/// Blocks that can't be true hurt nobody: what was never sent, what is acknowledged, one that ends before it begins, and a
+/// peer that claims to have all but the first byte.
+pub(crate) fn lies_about_what_arrived_hurt_nobody(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    let (una, end) = (flight[0].0, flight[flight.len() - 1].1);
+    for lie in [
+        (end + 1_000_000, end + 1_001_000),
+        (end - 100, end + 1_000_000_000),
+        (1, una),
+        (end, una),
+        (una, una),
+        (una, flight[1].1),
+        (una - 1_000_000, end),
+        (una + 1, end),
+    ] {
+        tell(peer, una, &[lie]);
+    }
+    let mut next = una;
+    while next < end {
+        let seen = await_segment(peer, next);
+        next = relative(peer, seen.segment.end());
+        // Still all but the first byte of the rest.
+        tell(peer, next, &[(next + 1, end.max(next + 2))]);
+    }
+    all_goes_on(peer, &flight);
+}
+
+/// RFC 5681, section 3.2, in every state in which data is in flight: also in LAST-ACK.
+pub(crate) fn duplicate_acks_count_in_last_ack(peer: &mut Peer<'_>) {
+    // Small segments, so that many fit the congestion window.
+    peer.open_with(ECHO, &[2, 4, 0, 100, 1, 1, 4, 2]);
+    peer.send(PSH | ACK | FIN, 1, 1, &[b'x'; 1_000]);
+    let flight = peer.all(FLIGHT);
+    let fin = flight.iter().find(|seen| seen.has(Flags::FIN));
+    let Some(fin) = fin.filter(|_| flight.len() >= 10) else {
+        peer.fail("not in LAST-ACK with enough in flight");
+    };
+    let end = relative(peer, fin.segment.end());
+    let flight = flight.iter().filter(|seen| !seen.data.is_empty());
+    let flight: Vec<_> = flight.collect();
+    for seen in &flight[1..5] {
+        let block = (101, relative(peer, seen.segment.end()));
+        tell_at(peer, (1_002, 1), &[block]);
+    }
+    let again = peer.all(SOON);
+    let again = again
+        .iter()
+        .any(|seen| relative(peer, seen.segment.seq) == 1 && !seen.data.is_empty());
+    peer.fail_unless(again, "the first segment is not sent again");
+    tell_at(peer, (1_002, end), &[]);
+    peer.options.clear();
+}
+
+/// A window that opens counts in LAST-ACK too: RFC 9293, section 3.10.7.4, in all states from ESTABLISHED on, "the send
+/// window should be updated".
+pub(crate) fn a_window_opens_in_last_ack(peer: &mut Peer<'_>) {
+    peer.window = 0;
+    peer.open(ECHO);
+    let text = vec![b'x'; 1_000];
+    peer.send(PSH | ACK | FIN, 1, 1, &text);
+    peer.all(SOON);
+    let seq = 1_002;
+    peer.window = 65_535;
+    peer.send(ACK, seq, 1, b"");
+    let mut next = 1;
+    while next < 1_001 {
+        let Some(seen) = peer.next(SOON) else {
+            peer.fail("the data does not come soon");
+        };
+        if !seen.data.is_empty() && relative(peer, seen.segment.seq) == next {
+            next += seen.data.len() as i32;
+            peer.send(ACK, seq, next, b"");
+        }
+    }
+}
+
+/// RFC 9293, section 3.10.7.4: an acknowledgment has SEG.SEQ = SND.NXT, also when something before that is sent again: the
+/// peer may have had it, and would not take the acknowledgment.
+pub(crate) fn acknowledgments_after_a_timeout_have_snd_nxt(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    let end = flight[flight.len() - 1].1;
+    await_segment(peer, flight[0].0);
+    peer.all(Duration::from_millis(10));
+    // Before its turn: it is acknowledged at once.
+    peer.send(PSH | ACK, 11, flight[0].0, b"data");
+    let ack = peer.await_that("an ACK", |seen| seen.is_ack());
+    peer.fail_unless(relative(peer, ack.segment.seq) >= end, "an old number");
+    all_goes_on(peer, &flight);
+}
+
+/// MUST-36: a window that shuts over what is in flight is probed too, and that is sent again once it opens (SHLD-16).
+pub(crate) fn what_is_lost_behind_a_shut_window_comes_again(peer: &mut Peer<'_>) {
+    let flight = in_flight(peer, USUAL);
+    peer.window = 0;
+    tell(peer, flight[0].0, &[]);
+    peer.all(FLIGHT);
+    // Nothing but the timers of the sender goes on.
+    for _ in 0..2 {
+        peer.await_that("a probe", |_| true);
+    }
+    peer.window = 65_535;
+    tell(peer, flight[0].0, &[]);
+    await_segment(peer, flight[0].0);
+    all_goes_on(peer, &flight);
+}
+
+/// Opens a connection to a service that sends without end, lets its congestion window grow, and returns what is in flight.
+fn in_flight(peer: &mut Peer<'_>, options: &[u8]) -> Vec<Numbers> {
+    peer.window = 65_535;
+    peer.options.clear();
+    peer.open_with(CHARGEN, options);
+    let end = peer.take_for(12);
+    let mut flight: Vec<Numbers> = Vec::new();
+    for seen in peer.all(FLIGHT) {
+        let numbers = (
+            relative(peer, seen.segment.seq),
+            relative(peer, seen.segment.end()),
+        );
+        let next = flight.last().map_or(end, |last| last.1);
+        if numbers.0 == next && !seen.data.is_empty() {
+            flight.push(numbers);
+        }
+    }
+    peer.fail_unless(flight.len() >= 9, "not enough in flight");
+    flight
+}
+
+/// Of a flight the first and the fourth segment are lost, and what arrives.
+fn lose(flight: &[Numbers]) -> (Vec<Numbers>, Vec<Numbers>) {
+    let holes = vec![flight[0], flight[3]];
+    let have = flight.iter().copied();
+    let have = have.filter(|numbers| !holes.contains(numbers)).collect();
+    (holes, have)
+}
+
+fn after(have: &[Numbers], number: i32) -> &[Numbers] {
+    let first = have.iter().position(|numbers| number < numbers.0);
+    &have[first.unwrap_or(have.len())..]
+}
+
+/// An ACK with what the peer has besides, which arrived in this order.
+fn tell(peer: &mut Peer<'_>, ack: i32, have: &[Numbers]) {
+    tell_at(peer, (1, ack), have);
+}
+
+fn tell_at(peer: &mut Peer<'_>, (seq, ack): Numbers, have: &[Numbers]) {
+    let mut islands: Vec<Numbers> = Vec::new();
+    for &(left, right) in have {
+        match islands.last_mut() {
+            Some(last) if last.1 == left => last.1 = right,
+            _ => islands.push((left, right)),
+        }
+    }
+    let blocks: Vec<Numbers> = islands.into_iter().rev().take(3).collect();
+    peer.options.clear();
+    if !blocks.is_empty() {
+        peer.options = vec![1, 1, 5, 2 + 8 * blocks.len() as u8];
+        for number in blocks.iter().flat_map(|&(left, right)| [left, right]) {
+            let number = peer.irs().wrapping_add_signed(number);
+            peer.options.extend(number.to_be_bytes());
+        }
+    }
+    peer.send(ACK, seq, ack, b"");
+}
+
+/// Where what is sent again begins, of all that comes soon.
+fn repeated(peer: &mut Peer<'_>, flight: &[Numbers]) -> Vec<i32> {
+    let seen = peer.all(SOON);
+    let numbers = seen.iter().filter(|seen| !seen.data.is_empty());
+    let numbers = numbers.map(|seen| relative(peer, seen.segment.seq));
+    let end = flight[flight.len() - 1].1;
+    numbers.filter(|number| *number < end).collect()
+}
+
+fn await_segment(peer: &mut Peer<'_>, number: i32) -> Seen {
+    let seq = SeqNumber(peer.irs().wrapping_add_signed(number));
+    peer.await_that(&format!("what begins at {number}"), |seen| {
+        seen.segment.seq == seq && !seen.data.is_empty()
+    })
+}
+
+/// The connection lives: what follows the flight comes once all of that is acknowledged.
+fn all_goes_on(peer: &mut Peer<'_>, flight: &[Numbers]) {
+    let end = flight[flight.len() - 1].1;
+    tell(peer, end, &[]);
+    let new = SeqNumber(peer.irs().wrapping_add_signed(end));
+    peer.await_that("new data", |seen| {
+        new.before(seen.segment.end()) && !seen.data.is_empty()
+    });
+    peer.options.clear();
+}
+
+fn relative(peer: &Peer<'_>, number: SeqNumber) -> i32 {
+    number.since(SeqNumber(peer.irs())) as i32
+}
