@@ -12,6 +12,7 @@
 //! | kind | what arrives | what the engine does |
 //! |---|---|---|
 //! | `syn` | a SYN of a new connection, then its reset: two packets | a socket, SYN-ACK; the socket goes back |
+//! | `connection` | a whole one: SYN, ACK, one byte for the echo service, ACK, FIN, ACK, with timestamps | serves it |
 //! | `small_data` | one byte for the echo service | echoes it |
 //! | `large_data` | 1,460 bytes for the discard service | acknowledges every second one |
 //! | `ack` | an acknowledgment of 1,460 bytes of chargen | sends the next ones |
@@ -26,10 +27,12 @@ use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{
     IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    TcpTimestampRepr,
 };
 use std::io::{Sink as Nowhere, sink};
 use tcplab::engine::{Config, Engine};
 use tcplab::event::{Event, Watch};
+use tcplab::segment::Checksum;
 use tcplab::sink::Sink;
 use tcplab::sink::pcapng::PcapNg;
 use tcplab::view::View;
@@ -60,6 +63,20 @@ fn syn<A: Audience>(bencher: Bencher<'_, '_>, flows: usize) {
             bench.step(syn);
             bench.step(reset);
         });
+}
+
+/// Counted in connections, each of them six packets. A device has seen to their checksums.
+#[divan::bench(types = [Nobody, Events, Pcapng], args = FLOWS, sample_count = 20, sample_size = 5_000)]
+fn connection<A: Audience>(bencher: Bencher<'_, '_>, flows: usize) {
+    let mut bench = Bench::<A>::new(7, flows);
+    let mut next = flows;
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .with_inputs(|| {
+            next += 1;
+            Course::new(Peer::new(next))
+        })
+        .bench_local_refs(|course| bench.serve(course));
 }
 
 #[divan::bench(types = [Nobody, Events, Pcapng], args = FLOWS, sample_count = 20, sample_size = 5_000)]
@@ -169,6 +186,7 @@ struct Peer {
     to: u16,
     seq: TcpSeqNumber,
     ack: TcpSeqNumber,
+    timestamps: bool,
 }
 
 impl Peer {
@@ -181,6 +199,7 @@ impl Peer {
             to: 7,
             seq: TcpSeqNumber(0),
             ack: TcpSeqNumber(0),
+            timestamps: false,
         }
     }
 
@@ -189,6 +208,8 @@ impl Peer {
             seq_number: self.seq - 1,
             ack_number: None,
             max_seg_size: Some(MSS as u16),
+            window_scale: self.timestamps.then_some(10),
+            sack_permitted: self.timestamps,
             ..self.repr(TcpControl::Syn, &[])
         };
         self.emit(&syn)
@@ -210,7 +231,7 @@ impl Peer {
             max_seg_size: None,
             sack_permitted: false,
             sack_ranges: [None; 3],
-            timestamp: None,
+            timestamp: self.timestamps.then(|| TcpTimestampRepr::new(1, 0)),
             payload,
         }
     }
@@ -230,6 +251,32 @@ impl Peer {
         let (from, to) = (self.address.into(), SERVER.into());
         tcp.emit(&mut segment, &from, &to, &checksums);
         packet
+    }
+}
+
+/// The packets of a whole connection. All but the first acknowledge what is known only once that was answered.
+struct Course {
+    syn: Vec<u8>,
+    rest: [(usize, Vec<u8>); 5],
+}
+
+impl Course {
+    fn new(mut peer: Peer) -> Course {
+        peer.timestamps = true;
+        let syn = peer.syn();
+        let mut packet = |answered, control, payload: &[u8]| {
+            let packet = peer.packet(control, payload);
+            peer.seq += payload.len() + control.len();
+            (answered, packet)
+        };
+        let rest = [
+            packet(1, TcpControl::None, &[]),
+            packet(1, TcpControl::Psh, b"x"),
+            packet(2, TcpControl::None, &[]),
+            packet(2, TcpControl::Fin, &[]),
+            packet(3, TcpControl::None, &[]),
+        ];
+        Course { syn, rest }
     }
 }
 
@@ -273,11 +320,33 @@ impl<A: Audience> Bench<A> {
         bench
     }
 
+    /// A whole connection.
+    fn serve(&mut self, course: &mut Course) {
+        self.hand(&mut course.syn, Checksum::Verified);
+        let sent = self.engine.poll_transmit(self.now, &mut self.buf);
+        let answer = &self.buf[..sent.expect("a SYN is answered").len];
+        let iss = TcpPacket::new_unchecked(&answer[20..]).seq_number();
+        for (answered, packet) in &mut course.rest {
+            let mut segment = TcpPacket::new_unchecked(&mut packet[20..]);
+            segment.set_ack_number(iss + *answered);
+            self.hand(packet, Checksum::Verified);
+            self.drain();
+        }
+    }
+
     /// One packet, and everything that comes of it.
     fn step(&mut self, packet: &mut [u8]) {
+        self.hand(packet, Checksum::Whole);
+        self.drain();
+    }
+
+    fn hand(&mut self, packet: &mut [u8], checksum: Checksum) {
         // A millionth of a second: nothing waits that long, and no timer gets old.
         self.now += Duration::from_micros(1);
-        self.engine.handle_packet(self.now, packet);
+        self.engine.handle_offloaded(self.now, packet, checksum);
+    }
+
+    fn drain(&mut self) {
         while let Some(sent) = self.engine.poll_transmit(self.now, &mut self.buf) {
             black_box(&self.buf[..sent.len]);
         }
