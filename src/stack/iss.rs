@@ -46,7 +46,7 @@ impl IssGenerator {
     /// A keyed hash of the endpoints for other choices that shall not be guessed.
     pub(crate) fn hash(&self, key: &FlowKey) -> u64 {
         let mut hasher = SipHasher24::new_with_keys(self.secret.0, self.secret.1);
-        key.hash(&mut hasher);
+        (key.transport, key.local, key.peer).hash(&mut hasher);
         hasher.finish()
     }
 }
