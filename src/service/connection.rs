@@ -105,12 +105,7 @@ impl Connection {
     /// `BrokenPipe` after [`close`](Self::close); otherwise as [`read`](Self::read).
     pub async fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
-            let accepted = self.send_with(|space| {
-                let len = space.len().min(data.len());
-                space[..len].copy_from_slice(&data[..len]);
-                (len, len)
-            });
-            data = &data[accepted.await?..];
+            data = &data[self.write_some(data).await?..];
         }
         Ok(())
     }
@@ -121,20 +116,24 @@ impl Connection {
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all).
-    pub async fn write_urgent(&self, data: &[u8]) -> io::Result<()> {
-        let mut data = data;
+    pub async fn write_urgent(&self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
-            let accepted = self.send_with(|space| {
-                let len = space.len().min(data.len());
-                space[..len].copy_from_slice(&data[..len]);
-                (len, len)
-            });
-            data = &data[accepted.await?..];
+            data = &data[self.write_some(data).await?..];
             // "To send an urgent indication, the user must also send at least one data octet."
             let mut endpoint = self.endpoint.borrow_mut();
             endpoint.urgent_marked = Some(endpoint.socket().send_queue());
         }
         Ok(())
+    }
+
+    /// Puts as much of `data` into the send buffer as there is room for, at least one byte; how much.
+    async fn write_some(&self, data: &[u8]) -> io::Result<usize> {
+        let accepted = self.send_with(|space| {
+            let len = space.len().min(data.len());
+            space[..len].copy_from_slice(&data[..len]);
+            (len, len)
+        });
+        accepted.await
     }
 
     /// How many bytes are to be read until the end of the urgent data that the peer has told of; 0 where it has told of none.

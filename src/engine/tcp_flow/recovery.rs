@@ -102,10 +102,7 @@ impl TcpFlow {
             return len;
         }
         let len = len - 1;
-        match ip {
-            20 => Ipv4Packet::new_unchecked(packet).set_total_len(len as u16),
-            _ => Ipv6Packet::new_unchecked(packet).set_payload_len((len - ip) as u16),
-        }
+        set_len(packet, ip, len);
         len
     }
 
@@ -168,10 +165,7 @@ fn piece(packet: &[u8], ip: usize, range: Range<u32>) -> Vec<u8> {
     let mut piece = packet[..begin].to_vec();
     piece.extend_from_slice(&payload[text]);
     let len = piece.len();
-    match ip {
-        20 => Ipv4Packet::new_unchecked(&mut piece).set_total_len(len as u16),
-        _ => Ipv6Packet::new_unchecked(&mut piece).set_payload_len((len - ip) as u16),
-    }
+    set_len(&mut piece, ip, len);
     let last = range.end as usize >= payload.len() + usize::from(tcp.fin());
     let seq = TcpSeqNumber(tcp.seq_number().0.wrapping_add(range.start as i32));
     let mut tcp = TcpPacket::new_unchecked(&mut piece[ip..]);
@@ -181,4 +175,12 @@ fn piece(packet: &[u8], ip: usize, range: Range<u32>) -> Vec<u8> {
         tcp.set_fin(false);
     }
     piece
+}
+
+/// Says in the IP header, of `ip` bytes, that the packet has `len`.
+fn set_len(packet: &mut [u8], ip: usize, len: usize) {
+    match ip {
+        20 => Ipv4Packet::new_unchecked(packet).set_total_len(len as u16),
+        _ => Ipv6Packet::new_unchecked(packet).set_payload_len((len - ip) as u16),
+    }
 }
