@@ -30,6 +30,7 @@
 mod account;
 mod backlog;
 mod icmp;
+mod idle;
 mod interfere;
 mod knobs;
 mod limits;
@@ -62,6 +63,7 @@ use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers, earlier};
 use crate::state::TcpState;
+use idle::Writers;
 use interfere::{Interference, StackClock};
 use limits::Occupancy;
 use slab::Slab;
@@ -127,6 +129,9 @@ pub struct Config {
     /// The Differentiated Services field of our packets (RFC 2474): at most 63. A program may choose another for its
     /// connection.
     pub dscp: u8,
+    /// Called with a send buffer that has been idle for some seconds: it may give the memory back, and leave in the buffer what
+    /// it likes. See [`release`](crate::sys::memory::release).
+    pub release: Option<fn(&mut [u8])>,
     /// What is to go wrong.
     pub rules: RuleSet,
 }
@@ -156,6 +161,7 @@ impl Config {
             user_timeout: Some(Duration::from_secs(15 * 60)),
             hop_limit: Marking::default().hop_limit,
             dscp: 0,
+            release: None,
             rules: RuleSet::new(),
         }
     }
@@ -190,6 +196,7 @@ pub struct Engine {
     opened: u64,
     half_open: usize,
     occupancy: Occupancy,
+    writers: Writers,
     cookies: Cookies,
     /// When room is given back that was needed for more flows.
     tidy_at: Option<Instant>,
@@ -347,6 +354,7 @@ impl Engine {
             opened: 0,
             half_open: 0,
             occupancy: Occupancy::default(),
+            writers: Writers::default(),
             cookies,
             tidy_at: None,
         }
@@ -433,6 +441,7 @@ impl Engine {
         self.shared.interfere(now);
         self.expire_fragments(now);
         self.shared.pool.give_back(now);
+        self.release_idle(now);
         self.tidy(now);
         while let Some(expired) = self.shared.timers.pop(now) {
             let Some(flow) = self.flows.get_mut(expired.place) else {
@@ -489,6 +498,7 @@ impl Engine {
         let due = earlier(self.shared.timers.next(), self.shared.next_interference());
         let due = earlier(due, self.reassembler.next_expiry());
         let due = earlier(due, self.tidy_at);
+        let due = earlier(due, self.writers.next());
         self.clock.when(earlier(due, self.shared.pool.next())?)
     }
 
@@ -571,7 +581,7 @@ impl Engine {
                 }
                 flow.in_line = false;
                 match flow.rest(&mut self.shared, now, place) {
-                    Rest::Waits => {}
+                    Rest::Waits => self.watch_writer(now, place),
                     Rest::TimeWait(record) => self.begin_time_wait(now, place, record),
                     Rest::Over => self.end(now, place),
                 }

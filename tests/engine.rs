@@ -294,3 +294,49 @@ fn an_acknowledgment_from_beyond_the_edge_of_a_shut_window_counts() {
         );
     }
 }
+
+#[test]
+fn a_send_buffer_is_released_once_it_is_idle_and_everything_is_acknowledged() {
+    thread_local! {
+        static RELEASED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    }
+    // What it holds afterwards does not count.
+    fn release(buffer: &mut [u8]) {
+        buffer.fill(0xaa);
+        RELEASED.with_borrow_mut(|released| released.push(buffer.len()));
+    }
+    let released = || RELEASED.take();
+    let mut played = Played::new(|config| config.release = Some(release));
+    played
+        .engine
+        .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
+    played.shake_hands();
+    assert_eq!(played.send(PSH | ACK, 1, 1, b"hello"), ["P. 1:6(5) ack 6"]);
+    // Not as long as it may have to be sent again.
+    let sent = played.wake_at(Instant::from_secs(4));
+    assert_eq!(sent, ["P. 1:6(5) ack 6"]);
+    assert_eq!(released(), [0usize; 0]);
+    played.send(ACK, 6, 6, b"");
+    played.wake_at(Instant::from_secs(6));
+    assert_eq!(released(), [0usize; 0]);
+    played.wake_at(Instant::from_secs(10));
+    assert_eq!(released(), [256 * 1024]);
+    while let Some(at) = played.engine.poll_timeout() {
+        played.wake_at(at);
+    }
+    assert_eq!(released(), [0usize; 0], "once is enough");
+
+    assert_eq!(
+        played.send(PSH | ACK, 6, 6, b"again"),
+        ["P. 6:11(5) ack 11"]
+    );
+    assert_eq!(
+        played.send(FIN | ACK, 11, 11, b""),
+        [". ack 12", "F. 11:11(0) ack 12"]
+    );
+    played.send(ACK, 12, 12, b"");
+    while let Some(at) = played.engine.poll_timeout() {
+        played.wake_at(at);
+    }
+    assert_eq!(released(), [0usize; 0], "it was over before");
+}

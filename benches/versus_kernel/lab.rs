@@ -10,9 +10,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// A process may hold 20,000 descriptors on machines with usual limits.
 const PER_HOLDER: usize = 15_000;
+/// So long after the last idle connection its server's memory is looked at.
+const SETTLES: Duration = Duration::from_secs(8);
 
 /// Everything that runs while it is measured.
 pub(crate) struct Lab {
@@ -48,6 +52,21 @@ impl Lab {
         }
         if options.has_variant("transitions") {
             servers.push(Server::transitions(3)?);
+        }
+        if options.has_variant("rules") {
+            // They are asked about every packet, and about none.
+            let rules = [
+                "port 4: drop in data",
+                "drop out SYN-ACK #1000",
+                "delay 1s in FIN #1000",
+            ];
+            let rules: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", rule]).collect();
+            servers.push(Server::tcplab(options, "rules", 4, &rules)?);
+        }
+        if options.is_asked_for("nice") {
+            let server = Server::tcplab(options, "nice", 5, &[])?;
+            server.hurry()?;
+            servers.push(server);
         }
         for (index, idle) in options.idle().into_iter().enumerate() {
             let name = format!("idle-{idle}");
@@ -138,9 +157,17 @@ impl Server {
             self._holders.push(Process::start(&mut command)?);
             left -= some;
         }
+        thread::sleep(SETTLES);
         let grown = self.process.resident()?.saturating_sub(before);
         self.idle_bytes = Some(grown as f64 / count as f64);
         Ok(())
+    }
+
+    /// Gives it a larger share of the CPU.
+    fn hurry(&self) -> Result<()> {
+        let id = self.process.child.id().to_string();
+        let mut renice = Command::new("renice");
+        succeed(renice.args(["-n", "-10", "-p", &id]).stdout(Stdio::null()))
     }
 
     /// Puts it on one CPU.

@@ -45,9 +45,10 @@
 //! # The servers
 //!
 //! `kernel` is what all ratios compare with. `tcplab` runs `serve --quiet`; `json` writes JSON lines to a file;
-//! `transitions` is the library with [`Watch::Transitions`](tcplab::event::Watch) and JSON lines to a file; `idle-N` holds N
-//! more connections, each of which has exchanged one byte each way. What such a connection costs in resident memory is
-//! printed first.
+//! `transitions` is the library with [`Watch::Transitions`](tcplab::event::Watch) and JSON lines to a file; `rules` has rules
+//! that are asked about every packet and apply to none; `nice` has a nice value that is 10 better than that of the others, as with
+//! `nice -n -10 tcplab serve`; `idle-N` holds N more connections, each of which has exchanged one byte each way. What such a
+//! connection costs in resident memory, some seconds after that, is printed first.
 //!
 //! # How to read it
 //!
@@ -104,6 +105,9 @@
 //!   machine with other things to do. Of the instructions that were left, hashing the two endpoints of a flow was a seventh.
 //! - *A chain of iterators over three moments* took 1,400 of the 9,000 instructions of a byte there and back. Callgrind shows such things
 //!   where samples don't: `valgrind --tool=callgrind` on the `engine` benchmark.
+
+#[global_allocator]
+static ALLOCATOR: tcplab::sys::memory::Pages = tcplab::sys::memory::Pages;
 
 mod client;
 mod lab;

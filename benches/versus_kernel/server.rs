@@ -12,7 +12,7 @@ use tcplab::sink::Sink;
 use tcplab::sink::jsonl::JsonLines;
 use tcplab::sys::clock::Clock;
 use tcplab::sys::driver::{Driver, Until};
-use tcplab::sys::memory::cost_what_is_used;
+use tcplab::sys::memory::without_huge_pages;
 use tcplab::sys::tun::{Tun, TunConfig};
 use tcplab::sys::wait::Waiter;
 use tcplab::view::View;
@@ -103,7 +103,7 @@ pub(crate) fn transitions(arguments: &[String]) -> Result<()> {
     let [name, address] = arguments else {
         return Err("the name of the TUN and an address".into());
     };
-    cost_what_is_used();
+    without_huge_pages();
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let own = format!("{address}/24");

@@ -47,6 +47,7 @@ pub(super) fn engine_config(
         user_timeout: Some(stack.user_timeout),
         hop_limit: stack.ttl,
         dscp: stack.dscp,
+        release: Some(sys::memory::release),
         rules,
         ..defaults
     })

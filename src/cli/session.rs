@@ -9,7 +9,7 @@ use crate::sys::child::Child;
 use crate::sys::clock::Clock;
 use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
-use crate::sys::memory::{Surplus, cost_what_is_used};
+use crate::sys::memory::{Surplus, without_huge_pages};
 use crate::sys::pty::is_typed;
 use crate::sys::seccomp::{self, Needs, Unconfined};
 use crate::sys::tun::Tun;
@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
         clock: Clock,
         watcher: Watcher,
     ) -> Session<'a> {
-        cost_what_is_used();
+        without_huge_pages();
         Session {
             engine,
             driver: Driver::new(tun, waiter, clock),

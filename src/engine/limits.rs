@@ -140,6 +140,7 @@ impl Engine {
         self.map.shrink_to(room);
         self.places.shrink_to(room);
         self.line.shrink_to(room);
+        self.writers.shrink();
         // Only what is behind the last flow.
         self.flows.shrink_to_fit();
         self.shared.timers.shrink();

@@ -9,13 +9,13 @@ mod urgent;
 use super::account::Account;
 use super::{Driven, Shared, Transmit};
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Handshake, HandshakeStep, Limit, Opening, PacketId,
-    Reason, Transition, UserCall, Variables,
+    Cause, Direction, EventKind, FlowId, Limit, Opening, PacketId, Reason, Transition, UserCall,
+    Variables,
 };
 use crate::fault::Closing;
 use crate::link::{Incoming, Offload, Remarks};
-use crate::segment::{Checksum, Described, Flags, Segment, SeqNumber, describe_offloaded};
-use crate::service::connection::{Conduct, Endpoint};
+use crate::segment::{Checksum, Flags, Segment, SeqNumber, describe_offloaded};
+use crate::service::connection::{Conduct, Endpoint, Observed};
 use crate::service::{Connection, Program, Task};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
@@ -38,8 +38,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// More steps of a handshake than these are not kept.
-const MAX_HANDSHAKE_STEPS: usize = 16;
 /// How long smoltcp's own TIME-WAIT lasts.
 const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
 
@@ -93,6 +91,10 @@ pub(super) struct TcpFlow {
     closing: Option<Closing>,
     /// How long after the handshake the program gets to read.
     reads_after: Option<Duration>,
+    /// Whether the send buffer has been written to since it was released.
+    writes: bool,
+    /// How much had been written then.
+    released: u64,
 }
 
 enum Stage {
@@ -130,19 +132,10 @@ impl TcpFlow {
             .sockets
             .get::<tcp::Socket>(pooled.handle)
             .recv_capacity();
-        let handshake = Handshake {
-            flow: id,
-            local: key.local,
-            peer: key.peer,
-            opening,
-            iss,
-            irs: SeqNumber(0),
-            steps: Vec::new(),
-        };
         let endpoint = Endpoint {
             sockets: pooled.sockets,
             handle: pooled.handle,
-            handshake,
+            handshake: Observed::new(id, key.local, key.peer, opening, iss),
             end: None,
             unanswered: 0,
             dscp: None,
@@ -185,6 +178,8 @@ impl TcpFlow {
             time_wait: None,
             closing: None,
             reads_after: None,
+            writes: false,
+            released: 0,
         }
     }
 
@@ -346,7 +341,7 @@ impl TcpFlow {
             // "Acknowledge it, and restart the 2 MSL timeout."
             self.time_wait_since = Some(now);
         }
-        self.observe(now, Direction::In, || incoming.described.clone());
+        self.observe(now, Direction::In, incoming.bytes);
         self.woken = true;
         if let Some(len) = answer {
             self.leave_at_once(shared, now, len);
@@ -472,6 +467,33 @@ impl TcpFlow {
         drop(endpoint);
         self.tell_calls(shared, now);
         self.woken = true;
+    }
+
+    /// Whether this is the first look since the send buffer was written to.
+    pub(super) fn takes_to_writing(&mut self) -> bool {
+        let takes = !self.writes && self.endpoint.borrow().written > self.released;
+        self.writes |= takes;
+        takes
+    }
+
+    /// Hands the send buffer to `release` if it is empty, and nothing has gone on for `pause`.
+    pub(super) fn release(
+        &mut self,
+        now: Instant,
+        pause: Duration,
+        release: fn(&mut [u8]),
+    ) -> bool {
+        let mut endpoint = self.endpoint.borrow_mut();
+        if now < self.progress + pause || endpoint.socket().send_queue() > 0 {
+            return false;
+        }
+        // An empty buffer is lent as a whole. After CLOSE it isn't lent any more.
+        let _ = endpoint.socket_mut().send(|space| {
+            release(space);
+            (0, ())
+        });
+        (self.writes, self.released) = (false, endpoint.written);
+        true
     }
 
     /// Gives back what the flow held, and says how its program ended.
@@ -610,7 +632,7 @@ impl TcpFlow {
             reason: Some(reason),
             variables: self.variables(shared),
         };
-        self.observe(now, Direction::Out, || described.clone());
+        self.observe(now, Direction::Out, packet);
         let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
         let len = packet.len();
         leaves.then_some(Transmit { len, offload })
@@ -694,32 +716,10 @@ impl TcpFlow {
     }
 
     /// Notes a packet as part of the handshake, as long as that goes on.
-    fn observe(
-        &mut self,
-        now: Instant,
-        direction: Direction,
-        described: impl FnOnce() -> Described,
-    ) {
+    fn observe(&mut self, now: Instant, direction: Direction, packet: &[u8]) {
         let mut endpoint = self.endpoint.borrow_mut();
         let state = endpoint.state();
-        // The last packet of a handshake is the ACK of whoever began it.
-        let last = match endpoint.handshake.opening {
-            Opening::Passive => Direction::In,
-            Opening::Active => Direction::Out,
-        };
-        let steps = &mut endpoint.handshake.steps;
-        let complete = steps
-            .last()
-            .is_some_and(|step| step.state.is_synchronized() && step.direction == last);
-        if complete || steps.len() >= MAX_HANDSHAKE_STEPS {
-            return;
-        }
-        steps.push(HandshakeStep {
-            at: now,
-            direction,
-            described: described(),
-            state,
-        });
+        endpoint.handshake.note(now, direction, packet, state);
     }
 
     fn tell_calls(&mut self, shared: &mut Shared, now: Instant) {

@@ -1,5 +1,9 @@
 //! A TCP connection as a service sees it.
 
+mod observed;
+
+pub(crate) use observed::Observed;
+
 use super::Task;
 use crate::event::{Cause, Handshake, Transition, UserCall};
 use crate::state::TcpState;
@@ -271,7 +275,7 @@ impl Connection {
 
     /// What was observed of this connection's handshake.
     pub fn handshake(&self) -> Handshake {
-        self.endpoint.borrow().handshake.clone()
+        self.endpoint.borrow().handshake.describe()
     }
 }
 
@@ -289,7 +293,7 @@ pub(crate) struct Endpoint {
     /// The one socket.
     pub(crate) handle: SocketHandle,
     /// What was observed of the handshake so far.
-    pub(crate) handshake: Handshake,
+    pub(crate) handshake: Observed,
     /// Why the connection was taken away from the program, once it was.
     pub(crate) end: Option<io::ErrorKind>,
     /// Retransmission timeouts since the peer has acknowledged anything.

@@ -2,6 +2,8 @@
 
 use nix::libc;
 use smoltcp::time::{Duration, Instant};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
 
 /// What was freed is given back to the system after so long.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -43,28 +45,130 @@ fn trim() {
     }
 }
 
-/// Makes large pieces of memory cost only what is written to them, and cost nothing once they are free. To be called
-/// before many connections begin, and after the last process was forked, which would inherit a part of it.
+/// From so many bytes on, a piece of memory is one of its own: as in glibc, as long as that has not seen larger ones come and
+/// go (mallopt(3), M_MMAP_THRESHOLD).
+const LARGE: usize = 128 * 1024;
+/// The least that pages have on any processor; larger ones are no less aligned.
+const PAGE: usize = 4096;
+
+/// An allocator for the whole program: large pieces cost only what is written to them, and nothing once they are free.
 ///
-/// The buffers of a connection are large, and of most of them little is used. Two things would make an
-/// unused buffer cost memory all the same:
+/// The buffers of a connection are large, and of most of them little is used. From a C library, a buffer costs a page at
+/// least, because in front of it stands how long it is; and one that was used before is cleared from its beginning to its end.
+/// Here it is pages of the system's, zeros that are not there until they are written to, and that
+/// [`release`] can give back. Everything smaller is left to the C library.
 ///
-/// - glibc takes large pieces from the heap once it has seen one as large come and go (mallopt(3),
-///   M_MMAP_THRESHOLD), and has to clear what it takes from there. Other C libraries don't.
-/// - The kernel may provide memory in pages of 2 MiB (transparent huge pages), in each of which many buffers begin.
-///
-/// Where the system refuses either, connections cost more, and nothing else is different.
-pub fn cost_what_is_used() {
-    #[cfg(target_env = "gnu")]
-    {
-        // glibc's own first choice; naming it is what keeps it.
-        const THRESHOLD: libc::c_int = 128 * 1024;
-        // SAFETY: mallopt takes numbers, and changes nothing about pieces that are in use.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, THRESHOLD);
-            libc::mallopt(libc::M_MMAP_MAX, libc::c_int::MAX);
+/// ```no_run
+/// #[global_allocator]
+/// static ALLOCATOR: tcplab::sys::memory::Pages = tcplab::sys::memory::Pages;
+/// ```
+#[derive(Debug)]
+pub struct Pages;
+
+fn is_large(size: usize, align: usize) -> bool {
+    size >= LARGE && align <= PAGE
+}
+
+fn map(size: usize) -> *mut u8 {
+    let (protection, flags) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
+    // SAFETY: new pages, wherever the kernel finds room for them (mmap(2)).
+    let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+    match start {
+        libc::MAP_FAILED => ptr::null_mut(),
+        start => start.cast(),
+    }
+}
+
+// SAFETY: which of both a piece comes from follows from its layout, which is the same when it is freed. Pages are zeros,
+// and aligned as far as `is_large` allows.
+unsafe impl GlobalAlloc for Pages {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match is_large(layout.size(), layout.align()) {
+            true => map(layout.size()),
+            // SAFETY: as the caller has promised.
+            false => unsafe { System.alloc(layout) },
         }
     }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match is_large(layout.size(), layout.align()) {
+            true => map(layout.size()),
+            // SAFETY: as the caller has promised.
+            false => unsafe { System.alloc_zeroed(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        match is_large(layout.size(), layout.align()) {
+            // SAFETY: these pages came from `map` or `mremap`, with this size.
+            true => {
+                unsafe { libc::munmap(start.cast(), layout.size()) };
+            }
+            // SAFETY: as the caller has promised.
+            false => unsafe { System.dealloc(start, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let (was_large, is_large) = (
+            is_large(layout.size(), layout.align()),
+            is_large(size, layout.align()),
+        );
+        if was_large && is_large {
+            // SAFETY: these pages came from `map` or `mremap`, with this size.
+            let moved =
+                unsafe { libc::mremap(start.cast(), layout.size(), size, libc::MREMAP_MAYMOVE) };
+            return match moved {
+                libc::MAP_FAILED => ptr::null_mut(),
+                moved => moved.cast(),
+            };
+        }
+        if !was_large && !is_large {
+            // SAFETY: as the caller has promised.
+            return unsafe { System.realloc(start, layout, size) };
+        }
+        // SAFETY: the caller has promised that `size` is one that this alignment allows, and that the old piece is its
+        // own; the new one is another.
+        unsafe {
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !moved.is_null() {
+                ptr::copy_nonoverlapping(start, moved, layout.size().min(size));
+                self.dealloc(start, layout);
+            }
+            moved
+        }
+    }
+}
+
+/// Gives the memory of `bytes` back to the system, as far as it is whole pages. They come back, as zeros, when they are
+/// used again.
+pub fn release(bytes: &mut [u8]) {
+    let start = bytes.as_mut_ptr();
+    let before = start.align_offset(page_size());
+    let Some(len) = bytes.len().checked_sub(before) else {
+        return;
+    };
+    let len = len - len % page_size();
+    if len > 0 {
+        // SAFETY: the pages lie inside `bytes`, which nobody else has; whatever they hold afterwards are bytes
+        // (madvise(2)). Where the system refuses, they stay.
+        unsafe { libc::madvise(start.add(before).cast(), len, libc::MADV_DONTNEED) };
+    }
+}
+
+fn page_size() -> usize {
+    // SAFETY: it takes a number (sysconf(3)).
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(PAGE)
+}
+
+/// Keeps the kernel from providing memory in pages of 2 MiB (transparent huge pages), in each of which many buffers begin.
+/// To be called before many connections begin, and after the last process was forked, which would inherit it. Where
+/// the system refuses, connections cost more, and nothing else is different.
+pub fn without_huge_pages() {
     // SAFETY: this takes numbers only (PR_SET_THP_DISABLE(2const)).
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
 }
@@ -86,5 +190,44 @@ mod tests {
         assert_eq!(surplus.next(), None);
         surplus.give_back(at(100));
         assert_eq!(surplus.next(), Some(at(110)));
+    }
+
+    #[test]
+    fn pieces_of_every_size_keep_what_they_hold() {
+        let layout = |size| Layout::from_size_align(size, 1).unwrap();
+        let sizes = [100, LARGE - 1, LARGE, 3 * LARGE, LARGE + 5, 1000, 2 * LARGE];
+        // SAFETY: each piece is used within its size, and handed back with it.
+        unsafe {
+            let mut piece = Pages.alloc_zeroed(layout(sizes[0]));
+            for (size, next) in sizes.into_iter().zip(sizes.into_iter().skip(1)) {
+                let bytes = std::slice::from_raw_parts_mut(piece, size);
+                bytes[..100].fill(size as u8);
+                piece = Pages.realloc(piece, layout(size), next);
+                let bytes = std::slice::from_raw_parts(piece, 100);
+                assert_eq!(bytes, [size as u8; 100], "{size} to {next}");
+            }
+            Pages.dealloc(piece, layout(sizes[6]));
+        }
+    }
+
+    #[test]
+    fn what_is_released_is_zero_and_can_be_used_again() {
+        let layout = Layout::from_size_align(LARGE, 1).unwrap();
+        // SAFETY: the piece is used within its size, and handed back with it.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(Pages.alloc(layout), LARGE) };
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        bytes.fill(1);
+        let page = page_size();
+        // What is not a whole page stays.
+        release(&mut bytes[1..3 * page + 1]);
+        let ones = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == 1).count();
+        assert_eq!(ones(bytes), LARGE - 2 * page);
+        assert_eq!(ones(&bytes[page..3 * page]), 0);
+        bytes.fill(1);
+        release(&mut bytes[1..page]);
+        release(&mut bytes[..0]);
+        assert_eq!(ones(bytes), LARGE);
+        // SAFETY: as above.
+        unsafe { Pages.dealloc(bytes.as_mut_ptr(), layout) };
     }
 }
