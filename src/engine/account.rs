@@ -137,6 +137,17 @@ impl Account {
         (self.nxt.since(self.una), self.window)
     }
 
+    /// A window as it stands in a header that is shut over a part of what smoltcp has in flight, as large as that.
+    pub(super) fn kept_open(&self, segment: &Segment) -> Option<u16> {
+        let ack = segment.acknowledges().filter(|_| segment.window == 0)?;
+        if !self.una.before(ack) || !ack.before(self.nxt) {
+            return None;
+        }
+        // Rounded down: there is no room for anything new.
+        let field = self.nxt.since(ack) >> self.shift(0);
+        Some(u16::try_from(field).unwrap_or(u16::MAX).max(1))
+    }
+
     /// The window that was told last.
     pub(super) fn window_told(&self, own_mss: u16) -> Told {
         Told {

@@ -147,6 +147,7 @@ impl TcpFlow {
             finished: false,
             released: false,
             close_waits: false,
+            shut: false,
             transitions: Vec::new(),
             conduct: Conduct::default(),
         };
@@ -252,15 +253,18 @@ impl TcpFlow {
         let stranded = self
             .account
             .stranded_acknowledgment(segment, received, finished);
+        let kept = self.kept_open(stranded.as_ref().unwrap_or(segment));
         if let Some(stranded) = &stranded {
-            let mut bare = reply::segment(self.key.peer, self.key.local, stranded, &[]);
+            let bare = kept.as_ref().unwrap_or(stranded);
+            let mut bare = reply::segment(self.key.peer, self.key.local, bare, &[]);
             iss::translate_in(&mut bare, self.shift.unwrap_or(0));
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             // Whatever it may want to answer, the segment itself is answered below.
             shared.tcp.ingress(now, &bare, sockets, &mut shared.room);
         }
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
-        let mut plain = match &instead {
+        let changed = kept.as_ref().filter(|_| stranded.is_none());
+        let mut plain = match changed.or(instead.as_ref()) {
             Some(changed) => {
                 let payload = &incoming.bytes[changed.payload.clone()];
                 let (peer, local) = (self.key.peer, self.key.local);
@@ -294,8 +298,11 @@ impl TcpFlow {
         self.account.arrived(now, segment, received, finished);
         // The ACK of the FIN is that of all before it.
         let answer = answer.filter(|_| !self.take_early_fin(shared, now, segment));
+        // Nor is an acknowledgment acknowledged.
+        let answer = answer.filter(|_| !(before == TcpState::LastAck && known.is_bare(segment)));
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
         let after = self.state();
+        self.endpoint.borrow_mut().shut = self.account.flight().1 == 0;
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
         // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
         // connection to stay open."
@@ -345,6 +352,9 @@ impl TcpFlow {
         self.woken = true;
         if let Some(len) = answer {
             self.leave_at_once(shared, now, len);
+        }
+        if kept.is_some() && after.is_synchronized() {
+            self.tell_window(shared, now, 0);
         }
         self.fill_gap(shared, now);
         id
@@ -522,7 +532,7 @@ impl TcpFlow {
     /// Starts the program once the connection is established, lets it go on when something has happened, and
     /// closes for it when it has let go of the connection. Returns whether anything was done.
     fn run_program(&mut self, shared: &mut Shared, now: Instant) -> bool {
-        if self.closes_by_itself() {
+        if self.closes_by_itself() || self.closes_late() {
             self.tell_calls(shared, now);
             return true;
         }

@@ -177,7 +177,8 @@ impl Connection {
                 return Poll::Ready(Err(kind.into()));
             }
             let socket = endpoint.socket();
-            if !socket.may_send() || endpoint.conduct.is_written {
+            let closed = endpoint.conduct.is_written || endpoint.close_waits;
+            if !socket.may_send() || closed {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
             if !socket.can_send() {
@@ -201,7 +202,8 @@ impl Connection {
     }
 
     /// CLOSE (RFC 9293, section 3.10.4): nothing more will be sent. What was written leaves first, as far as the
-    /// peer's window allows, so that the FIN gets a segment of its own as with kernel sockets.
+    /// peer's window allows, so that the FIN gets a segment of its own as with kernel sockets; in CLOSE-WAIT, a shut window
+    /// delays LAST-ACK too.
     /// Reading goes on until the peer closes too. Closing twice does nothing.
     ///
     /// # Errors
@@ -314,8 +316,10 @@ pub(crate) struct Endpoint {
     pub(crate) finished: bool,
     /// Whether the program has dropped its [`Connection`].
     pub(crate) released: bool,
-    /// Whether CLOSE waits for the end of the handshake.
+    /// Whether CLOSE waits: for the end of the handshake, or for a window in which the FIN has a place.
     pub(crate) close_waits: bool,
+    /// Whether the peer keeps its window shut.
+    pub(crate) shut: bool,
     /// The transitions that user calls have made since the engine last took them away.
     pub(crate) transitions: Vec<Transition>,
     /// What becomes of the program's calls.
@@ -448,6 +452,11 @@ impl Endpoint {
             // ACK of our SYN for that of a FIN.
             UserCall::Close if from == TcpState::SynReceived => self.close_waits = true,
             UserCall::Close if from == TcpState::SynSent => self.forget(),
+            // Of CLOSE-WAIT: "queue this request until all preceding SENDs have been segmentized; then send a FIN segment,
+            // enter LAST-ACK state", in which smoltcp would hear of no window.
+            UserCall::Close if from == TcpState::CloseWait && self.is_blocked() => {
+                self.close_waits = true;
+            }
             UserCall::Close => self.socket_mut().close(),
             // Section 3.10.5: no RST where the peer knows nothing of us yet, or where both have sent their FIN.
             UserCall::Abort
@@ -469,6 +478,11 @@ impl Endpoint {
                 cause: Cause::Call(call),
             });
         }
+    }
+
+    /// Whether the peer takes no more of what was written.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.shut && self.socket().send_queue() > 0
     }
 
     /// Deletes the connection without a word to the peer.

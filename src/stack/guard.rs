@@ -34,6 +34,7 @@
 //! | a bare ACK after a timeout | has a number that the peer has had, which ignores it | has SND.NXT |
 //! | duplicate ACKs in LAST-ACK | challenges them | sends the first segment again |
 //! | the timeout of what a window has shut over | sends nothing, ever again | probes |
+//! | a window that shuts over a part of what is in flight | sends that never again | sends it again, or probes |
 //! | a window that opens in LAST-ACK | ignores it | probes it at once |
 //! | an ACK of a part of what was lost | waits for the timeout | sends the next segment again (RFC 6582, section 3.2) |
 //! | SACK blocks | ignores them | sends again what is missing only (RFC 6675) |
@@ -554,14 +555,18 @@ impl Known {
         sent && self.queued == 0 && self.snd_nxt.since(self.snd_una) == 1
     }
 
-    /// Whether a segment does nothing but open a window that was shut, with nothing in flight but a probe.
+    /// Whether a segment does nothing but open a window that was shut.
     fn opens(&self, segment: &Segment) -> bool {
         self.snd_wnd_field == 0
             && segment.window > 0
             && segment.sequence_len() == 0
             && segment.ack == self.snd_una
-            && self.snd_nxt.since(self.snd_una) <= 1
             && self.queued > 0
+    }
+
+    /// Whether a segment does nothing but acknowledge, and is acceptable.
+    pub(crate) fn is_bare(&self, segment: &Segment) -> bool {
+        segment.sequence_len() == 0 && self.accepts(segment)
     }
 
     /// RCV.WND in bytes.

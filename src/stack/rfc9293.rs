@@ -40,8 +40,8 @@
 //! | MUST-33 | and how much there is | met | wire/service::urgent_data_is_told |
 //! | MUST-34 | windows may shrink | met | wire/data::a_window_may_shrink |
 //! | MUST-35 | zero windows are probed | met | wire/data::a_shut_window_is_probed |
-//! | MUST-36 | zero windows are probed | met | wire/data::a_shut_window_is_probed wire/recovery::what_is_lost_behind_a_shut_window_comes_again |
-//! | MUST-37 | as long as probes are answered | met | ladders/main::window_shut_for_longer_than_the_user_timeout |
+//! | MUST-36 | zero windows are probed | met | wire/data::a_shut_window_is_probed wire/recovery::what_is_lost_behind_a_shut_window_comes_again wire/recovery::a_window_shuts_over_the_last_of_all |
+//! | MUST-37 | as long as probes are answered | met | ladders/main::window_shut_for_longer_than_the_user_timeout wire/recovery::a_window_shuts_before_last_ack wire/recovery::a_window_shuts_in_last_ack wire/recovery::a_window_shuts_in_fin_wait_1 |
 //! | MUST-38 | the sender avoids silly windows | met | wire/data::the_sender_avoids_silly_windows src/stack/guard/sending::small_windows_wait |
 //! | MUST-39 | the receiver avoids them | met | wire/patience::a_shut_window_opens_when_it_is_worth_it |
 //! | MUST-40 | ACKs are delayed less than 0.5 s | met | wire/data::a_lone_segment_is_acknowledged_soon |
@@ -112,7 +112,7 @@
 //! | MAY-4 | retransmissions keep the IP identification | not met | it is zero in all (RFC 6864, section 4.1: the packets are not to be fragmented) |
 //! | MAY-5 | keep-alives | met | engine::keep_alive_probes_leave_when_the_connection_is_idle |
 //! | MAY-6 | keep-alives with a byte | not met | they have none (SHLD-12) |
-//! | MAY-7 | data beyond the window is sent again | not met | it waits for the window |
+//! | MAY-7 | data beyond the window is sent again | not met | it waits for the window, except in LAST-ACK, where smoltcp does not hear that it is shut |
 //! | MAY-8 | our window may stay shut | met | ladders/main::window_shut_for_longer_than_the_user_timeout |
 //! | MAY-9 | the application sees the Diffserv field | met | wire/service::the_field_of_the_peer_is_told |
 //! | MAY-10 | IP timestamps | not met | IP options are passed over |

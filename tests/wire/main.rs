@@ -153,6 +153,10 @@ probes! {
         a_window_opens_in_last_ack
         acknowledgments_after_a_timeout_have_snd_nxt
         what_is_lost_behind_a_shut_window_comes_again
+        a_window_shuts_before_last_ack
+        a_window_shuts_in_last_ack
+        a_window_shuts_in_fin_wait_1
+        a_window_shuts_over_the_last_of_all
     }
     stamps {
         timestamps_are_echoed

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tcplab::segment::{Flags, SeqNumber};
 
-use crate::peer::{CHARGEN, ECHO, Peer, Seen, USUAL};
+use crate::peer::{CHARGEN, DAYTIME, ECHO, Peer, Seen, USUAL};
 use crate::support::{ACK, FIN, PSH};
 
 /// For how long a flight arrives: Linux asks for an acknowledgment soon after it (RFC 8985, section 7).
@@ -243,6 +243,93 @@ pub(crate) fn what_is_lost_behind_a_shut_window_comes_again(peer: &mut Peer<'_>)
     tell(peer, flight[0].0, &[]);
     await_segment(peer, flight[0].0);
     all_goes_on(peer, &flight);
+}
+
+/// MUST-36 and MUST-37 where CLOSE follows: "the sending TCP endpoint MUST allow the connection to stay open". The window has
+/// shut over what is in flight, with a part of it acknowledged or none, and all of the rest is lost.
+pub(crate) fn a_window_shuts_before_last_ack(peer: &mut Peer<'_>) {
+    for (part, probes) in [(0, 1), (3, 2), (3, 0)] {
+        let una = 1 + 100 * part;
+        peer.open_with(ECHO, &[2, 4, 0, 100, 1, 1, 4, 2]);
+        peer.send(PSH | ACK, 1, 1, &[b'x'; 1_000]);
+        peer.all(FLIGHT);
+        peer.window = 0;
+        peer.send(ACK, 1_001, una, b"");
+        peer.send(FIN | ACK, 1_001, una, b"");
+        // 1,000 bytes and a FIN.
+        take_behind_a_shut_window(peer, 1_002, una, 1_002, probes);
+    }
+}
+
+/// The same where ours is in LAST-ACK when the window shuts.
+pub(crate) fn a_window_shuts_in_last_ack(peer: &mut Peer<'_>) {
+    for (part, probes) in [(0, 1), (3, 2), (3, 0)] {
+        let una = 1 + 100 * part;
+        peer.open_with(ECHO, &[2, 4, 0, 100, 1, 1, 4, 2]);
+        peer.send(PSH | ACK | FIN, 1, 1, &[b'x'; 1_000]);
+        peer.all(FLIGHT);
+        peer.window = 0;
+        peer.send(ACK, 1_002, una, b"");
+        let answered = peer.all(FLIGHT).iter().any(Seen::is_ack);
+        peer.fail_unless(!answered, "an acknowledgment is acknowledged");
+        take_behind_a_shut_window(peer, 1_002, una, 1_002, probes);
+    }
+}
+
+/// The same in FIN-WAIT-1, and in CLOSING.
+pub(crate) fn a_window_shuts_in_fin_wait_1(peer: &mut Peer<'_>) {
+    for (part, probes, fin) in [(0, 1, false), (10, 0, false), (10, 2, true)] {
+        peer.open(DAYTIME);
+        let seen = peer.await_that("the FIN", |seen| seen.has(Flags::FIN));
+        let end = relative(peer, seen.segment.end());
+        let (seq, una) = (1, 1 + part);
+        peer.window = 0;
+        peer.send(ACK, seq, una, b"");
+        if fin {
+            peer.send(FIN | ACK, seq, una, b"");
+        }
+        let seq = seq + i32::from(fin);
+        take_behind_a_shut_window(peer, seq, una, end, probes);
+    }
+}
+
+/// The same in ESTABLISHED, with nothing new to be sent that would bring the rest along.
+pub(crate) fn a_window_shuts_over_the_last_of_all(peer: &mut Peer<'_>) {
+    for (part, probes) in [(3, 1), (3, 0)] {
+        let una = 1 + 100 * part;
+        peer.open_with(ECHO, &[2, 4, 0, 100, 1, 1, 4, 2]);
+        peer.send(PSH | ACK, 1, 1, &[b'x'; 1_000]);
+        peer.all(FLIGHT);
+        peer.window = 0;
+        peer.send(ACK, 1_001, una, b"");
+        take_behind_a_shut_window(peer, 1_001, una, 1_001, probes);
+        peer.echo(1_001, 1_001, b"and on");
+    }
+}
+
+/// A peer whose window is shut answers so many probes, opens it, and takes what comes from `una` up to `end`.
+fn take_behind_a_shut_window(peer: &mut Peer<'_>, seq: i32, una: i32, end: i32, probes: u8) {
+    peer.all(FLIGHT);
+    for _ in 0..probes {
+        peer.await_that("a probe", |seen| seen.segment.sequence_len() > 0);
+        peer.send(ACK, seq, una, b"");
+    }
+    peer.window = 65_535;
+    peer.send(ACK, seq, una, b"");
+    let mut next = una;
+    while next < end {
+        let seen = peer.await_that(&format!("what begins at {next}"), |seen| {
+            seen.segment.sequence_len() > 0
+        });
+        let (first, last) = (
+            relative(peer, seen.segment.seq),
+            relative(peer, seen.segment.end()),
+        );
+        if first <= next && next < last {
+            next = last;
+        }
+        peer.send(ACK, seq, next, b"");
+    }
 }
 
 /// Opens a connection to a service that sends without end, lets its congestion window grow, and returns what is in flight.

@@ -2,8 +2,8 @@
 
 use super::TcpFlow;
 use crate::engine::Shared;
-use crate::event::{EventKind, Resend};
-use crate::segment::SeqNumber;
+use crate::event::{EventKind, Resend, UserCall};
+use crate::segment::{Segment, SeqNumber};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -41,6 +41,30 @@ impl TcpFlow {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared.tcp.ingress(now, &bytes, sockets, &mut shared.room);
         }
+    }
+
+    /// A segment as smoltcp is to see it that shuts the window over a part of what is in flight. smoltcp would forget its
+    /// retransmission timer, and then send again neither that nor anything else before it: it is told of the window
+    /// apart from the acknowledgment. In LAST-ACK, where it hears of no window alone, it goes on to send again what is in flight
+    /// (RFC 9293, section 3.8.6, MAY-7), which is as good as a probe.
+    pub(super) fn kept_open(&self, segment: &Segment) -> Option<Segment> {
+        let window = self.account.kept_open(segment)?;
+        Some(Segment {
+            window,
+            ..segment.clone()
+        })
+    }
+
+    /// CLOSE has waited for a window in which the FIN has a place, and does not have to any more.
+    pub(super) fn closes_late(&mut self) -> bool {
+        let mut endpoint = self.endpoint.borrow_mut();
+        let waits = endpoint.close_waits && endpoint.state() == TcpState::CloseWait;
+        if !waits || endpoint.is_blocked() {
+            return false;
+        }
+        endpoint.close_waits = false;
+        endpoint.call(UserCall::Close);
+        true
     }
 
     /// Whether smoltcp waits for nothing, or for the next keep-alive, though something is in flight: its timeout was over while
