@@ -23,6 +23,7 @@
 //! | data behind the FIN | takes it | ignores it |
 //! | the SYN of this handshake again | ignores it | SYN-ACK again |
 //! | a SYN-ACK that crosses ours | ignores it | takes it as the ACK that it is (RFC 9293, figure 8) |
+//! | an ACK of something else in SYN-SENT, with PSH or FIN | ignores it | resets it |
 //! | SYN or RST together with other control bits | ignores all | obeys the first that counts |
 //! | an option with an illegal length | ignores the whole segment | ignores the option (RFC 9293, section 3.1) |
 //! | a SYN without MSS, over IPv6 | assumes 536 | assumes 1,220 (RFC 9293, section 3.7.1) |
@@ -32,6 +33,7 @@
 //! | duplicate ACKs of a FIN | never sends it again | sends it again (RFC 5681, section 3.2) |
 //! | a keep-alive | has a byte | has none (RFC 9293, section 3.8.4) |
 //! | a bare ACK after a timeout | has a number that the peer has had, which ignores it | has SND.NXT |
+//! | the reset of an ABORT after a timeout | the same | has SND.NXT |
 //! | duplicate ACKs in LAST-ACK | challenges them | sends the first segment again |
 //! | the timeout of what a window has shut over | sends nothing, ever again | probes |
 //! | a window that shuts over a part of what is in flight | sends that never again | sends it again, or probes |
@@ -611,7 +613,11 @@ fn open(segment: &Segment, known: &Known) -> Verdict {
         return plain(segment, segment.seq, flags);
     }
     if !segment.flags.contains(Flags::SYN) {
-        return Verdict::Pass;
+        // Section 3.10.7.3: "First, check the ACK bit", whatever else is set.
+        return match segment.acknowledges() {
+            Some(_) if known.state == TcpState::SynSent => plain(segment, segment.seq, Flags::ACK),
+            _ => Verdict::Pass,
+        };
     }
     // A FIN is not looked at before the connection is established; it will come again.
     let mut changed = control != Flags::SYN.0;

@@ -82,15 +82,16 @@ pub(crate) fn translate_out(packet: &mut [u8], shift: u32) {
     tcp.set_seq_number(TcpSeqNumber(seq));
 }
 
-/// Puts the number right of a segment that takes up none. RFC 9293, section 3.10.7.4 has <SEQ=SND.NXT> in an
-/// acknowledgment; smoltcp has what it sends next, which after a timeout the peer may have had long ago: then it would not
-/// take the acknowledgment.
+/// Puts the number right of a segment that takes up none. RFC 9293 has <SEQ=SND.NXT> in an acknowledgment (section 3.10.7.4)
+/// and in the reset of an ABORT (section 3.10.5); smoltcp has what it sends next, which after a timeout the peer may have had
+/// long ago: then it would take neither. Other resets, without ACK, have the number that the peer has asked for.
 pub(crate) fn renumber_bare(packet: &mut [u8], next: SeqNumber) {
     let Some(offset) = tcp_offset(packet) else {
         return;
     };
     let mut tcp = TcpPacket::new_unchecked(&mut packet[offset..]);
-    if tcp.payload_mut().is_empty() && !tcp.syn() && !tcp.fin() && !tcp.rst() {
+    let answers = tcp.rst() && !tcp.ack();
+    if tcp.payload_mut().is_empty() && !tcp.syn() && !tcp.fin() && !answers {
         tcp.set_seq_number(TcpSeqNumber(next.0 as i32));
     }
 }

@@ -158,12 +158,14 @@ pub(crate) fn a_syn_is_challenged_in_every_state(peer: &mut Peer<'_>) {
     }
 }
 
-const STATES: [&str; 6] = [
+/// Those of a connection whose handshake is complete.
+pub(crate) const STATES: [&str; 7] = [
     "ESTABLISHED",
     "FIN-WAIT-1",
     "FIN-WAIT-2",
     "CLOSE-WAIT",
     "CLOSING",
+    "LAST-ACK",
     "TIME-WAIT",
 ];
 
@@ -189,7 +191,7 @@ impl Peer<'_> {
     }
 
     /// Brings the target into a state; the next numbers to send and to acknowledge.
-    fn reach(&mut self, state: &str) -> (i32, i32) {
+    pub(crate) fn reach(&mut self, state: &str) -> (i32, i32) {
         let window = self.window;
         let numbers = match state {
             "ESTABLISHED" => {
@@ -209,6 +211,16 @@ impl Peer<'_> {
                 self.send(FIN | ACK, 1, 1, b"");
                 (2, 1)
             }
+            "SYN-RECEIVED" => {
+                self.begin(DISCARD, USUAL);
+                (1, 1)
+            }
+            "LAST-ACK" => {
+                self.open(DISCARD);
+                self.send(FIN | ACK, 1, 1, b"");
+                self.await_that("the FIN", |seen| seen.has(Flags::FIN));
+                (2, 1)
+            }
             "CLOSING" => {
                 let (fin, _) = self.open_daytime();
                 self.send(FIN | ACK, 1, fin, b"");
@@ -223,7 +235,7 @@ impl Peer<'_> {
     }
 
     /// Whether the connection is still there: where none is, an ACK draws a reset.
-    fn is_there(&mut self, seq: i32, ack: i32) -> bool {
+    pub(crate) fn is_there(&mut self, seq: i32, ack: i32) -> bool {
         self.send(ACK, seq - 1, ack, b"");
         let answers = self.all(PAUSE);
         assert!(self.target() == Target::Linux || !answers.is_empty());

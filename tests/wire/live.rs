@@ -11,7 +11,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +27,11 @@ use crate::helper::{BOUND, SCENE};
 use crate::peer::{CHARGEN, DAYTIME, DISCARD, ECHO, PASSWORD, Peer, Target, Wire};
 use crate::{PAIRS, PROBES};
 
+/// The addresses that the program comes from where it begins itself, behind another TUN.
+const CLIENTS: [&str; 2] = ["203.0.113.2", "2001:db8:2::2"];
+/// Where the kernel's side is told whom to connect to.
+const DIAL: u16 = 4_000;
+
 /// Names the one probe to run, for people.
 const ONLY: &str = "TCPLAB_TEST_PROBE";
 
@@ -35,6 +40,8 @@ pub(crate) struct Router {
     target: Target,
     /// The peer's ports in the present probe: what comes for others is left of earlier ones.
     ports: Range<u16>,
+    /// The program as a client.
+    client: Option<Running>,
 }
 
 impl Router {
@@ -57,6 +64,7 @@ impl Router {
             tun: Tun::open(&config).expect("a TUN"),
             target,
             ports: 0..u16::MAX,
+            client: None,
         }
     }
 
@@ -137,6 +145,26 @@ impl Wire for Router {
             let mut waiting = [PollFd::new(self.tun.as_fd(), PollFlags::POLLIN)];
             poll(&mut waiting, millis).unwrap();
         }
+    }
+
+    fn dial(&mut self, to: SocketAddr) -> IpAddr {
+        let target = PAIRS[usize::from(to.is_ipv6())].1.parse().unwrap();
+        if self.target == Target::Linux {
+            let mut stream = TcpStream::connect((target, DIAL)).unwrap();
+            writeln!(stream, "{to}").unwrap();
+            return target;
+        }
+        // The TUN is free again once the one before is gone.
+        self.client = None;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcplab"));
+        command.args(["connect", "--quiet", "--tun", "t1"]);
+        for (address, len) in CLIENTS.into_iter().zip([24, 64]) {
+            command.args(["--addr", &format!("{address}/{len}")]);
+        }
+        command.arg("echo").arg(to.to_string());
+        let child = command.stdin(Stdio::piped()).spawn().unwrap();
+        self.client = Some(Running(child));
+        CLIENTS[usize::from(to.is_ipv6())].parse().unwrap()
     }
 
     fn target(&self) -> Target {
@@ -276,6 +304,21 @@ pub(crate) fn kernel_server() {
             }
         });
     }
+    let dialled = TcpListener::bind(("::", DIAL)).unwrap();
+    thread::spawn(move || {
+        for stream in dialled.incoming() {
+            let mut line = String::new();
+            BufReader::new(stream.unwrap())
+                .read_line(&mut line)
+                .unwrap();
+            let to: SocketAddr = line.trim().parse().unwrap();
+            thread::spawn(move || {
+                if let Ok(mut stream) = TcpStream::connect(to) {
+                    let _ = io::copy(&mut stream, &mut io::sink());
+                }
+            });
+        }
+    });
     println!("\nready");
     // Until whoever has started it goes away.
     let _ = io::copy(&mut io::stdin(), &mut io::sink());

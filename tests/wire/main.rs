@@ -25,6 +25,10 @@ mod handshake;
 
 mod closing;
 
+mod opening;
+
+mod arrives;
+
 mod data;
 
 mod recovery;
@@ -40,6 +44,8 @@ mod iss;
 mod patience;
 
 mod service;
+
+mod calls;
 
 mod ip;
 
@@ -116,6 +122,28 @@ probes! {
         a_newer_syn_in_time_wait_reopens
         a_reset_needs_the_exact_number_in_every_state
         a_syn_is_challenged_in_every_state
+    }
+    opening {
+        an_ack_of_something_else_is_reset
+        a_reset_with_the_ack_of_the_syn_refuses
+        other_resets_count_for_nothing
+        without_syn_and_rst_nothing_counts
+        text_in_a_syn_ack_comes_again
+        a_syn_that_crosses_ours_is_acknowledged
+        a_reset_refuses_also_once_the_syns_have_crossed
+    }
+    arrives {
+        what_is_not_acceptable_is_acknowledged_in_every_state
+        without_ack_nothing_counts_in_any_state
+        a_duplicate_ack_draws_nothing_in_any_state
+        an_ack_of_the_future_is_challenged_in_every_state
+        text_counts_until_the_fin
+        text_behind_the_fin_is_ignored
+        the_fin_again_is_acknowledged_in_every_state
+        a_fin_in_fin_wait_2_leads_to_time_wait
+        the_ack_of_our_fin_ends_last_ack
+        a_syn_in_the_window_starts_a_handshake_over
+        text_in_a_syn_comes_again
     }
     data {
         the_last_segment_is_pushed

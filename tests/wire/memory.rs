@@ -1,10 +1,12 @@
 //! The engine in memory, in virtual time.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use smoltcp::time::Instant;
-use tcplab::engine::{Config, Engine};
+use tcplab::engine::{Config, Engine, Origin};
+use tcplab::service::Connection;
 
 use crate::peer::{Peer, Target, Wire};
 
@@ -69,6 +71,16 @@ impl Wire for Memory {
             self.engine.handle_timeout(self.now);
             next?;
         }
+    }
+
+    fn dial(&mut self, to: SocketAddr) -> IpAddr {
+        let client = |conn: Connection| async move { conn.drain().await };
+        let (now, none) = (self.now, Origin::default());
+        self.engine
+            .connect_tcp(now, "client", none, to, client)
+            .unwrap();
+        let pair = crate::PAIRS.map(|(_, target)| target.parse::<IpAddr>().unwrap());
+        pair[usize::from(to.is_ipv6())]
     }
 
     fn target(&self) -> Target {

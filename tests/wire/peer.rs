@@ -32,6 +32,9 @@ pub(crate) trait Wire {
     /// The next packet that comes, `within` at most from now.
     fn recv(&mut self, within: Duration) -> Option<Vec<u8>>;
 
+    /// Has the target begin a connection; the address that it comes from.
+    fn dial(&mut self, to: SocketAddr) -> IpAddr;
+
     /// Who is probed: some probes know of a difference that is explained.
     fn target(&self) -> Target;
 }
@@ -114,6 +117,26 @@ impl<'w> Peer<'w> {
         self.log.clear();
         self.syn(options);
         self.await_syn_ack()
+    }
+
+    /// Has the target begin a connection to another port of ours: its SYN has come.
+    pub(crate) fn await_syn(&mut self) {
+        self.local.set_port(self.local.port() + 1);
+        self.iss = ISS;
+        self.log.clear();
+        let remote = self.wire.dial(self.local);
+        while let Some(packet) = self.wire.recv(BOUND) {
+            let described = describe(&packet);
+            let (Some(segment), Some((from, to))) = (described.tcp(), described.endpoints()) else {
+                continue;
+            };
+            if (from.ip(), to) == (remote, self.local) && segment.flags == Flags::SYN {
+                (self.remote, self.irs) = (from, segment.seq.0);
+                self.log.push(format!("< {}", self.notation(&described)));
+                return;
+            }
+        }
+        panic!("no SYN came to {}", self.local);
     }
 
     /// A SYN with the initial sequence number.

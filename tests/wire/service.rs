@@ -333,7 +333,7 @@ fn urgent_data_is_not_left_to_a_device_to_cut() {
 
 impl Peer<'_> {
     /// A segment with an urgent pointer.
-    fn send_urgent(&mut self, seq: i32, pointer: u16, data: &[u8]) {
+    pub(crate) fn send_urgent(&mut self, seq: i32, pointer: u16, data: &[u8]) {
         const URG: u8 = 0x20;
         let mut packet = self.segment(URG | PSH | ACK, seq, 1, data).packet();
         let tcp = if self.is_v6() { 40 } else { 20 };
