@@ -1,4 +1,4 @@
-//! What RFC 9293 requires (appendix B), and what this stack makes of it.
+//! What RFC 9293 requires (appendix B), and what this stack makes of it. What it has happen at each event is in [`events`].
 //!
 //! Each requirement is *met*, with the tests that say so; *not met*, with the reason; or *not applicable*. A test checks that
 //! none is missing and that the tests exist. `wire` are the probes of `tests/wire`, which the kernel's TCP passes too.
@@ -22,7 +22,7 @@
 //! | MUST-15 | default MSS 536, over IPv6 1220 | met | wire/handshake::without_mss_the_default_counts |
 //! | MUST-16 | effective send MSS | met | wire/handshake::segments_are_no_larger_than_the_mss wire/stamps::segments_with_timestamps_are_not_too_long |
 //! | MUST-17 | Nagle's algorithm can be disabled | met | faults/knobs::small_segments_wait_unless_nagle_is_off |
-//! | MUST-18 | RTO by RFC 6298, Karn's algorithm | met | src/engine/account::the_timeout_is_smoltcps_whatever_gets_lost |
+//! | MUST-18 | RTO by RFC 6298, Karn's algorithm | met | src/engine/account::the_timeout_is_smoltcps_whatever_gets_lost (without its section 5.7) |
 //! | MUST-19 | slow start, congestion avoidance, exponential backoff | met | wire/data::after_a_timeout_one_segment_is_sent_again wire/recovery::duplicate_acks_bring_the_holes_only wire/recovery::a_timeout_brings_the_holes_only wire/patience::unacknowledged_data_is_given_up |
 //! | MUST-20 | R1 and R2 | met | wire/patience::the_application_learns_of_a_delivery_problem wire/patience::unacknowledged_data_is_given_up (R1 is told; a TUN has no other route that IP could look for. R2 is the user timeout) |
 //! | MUST-21 | the application sets R2 | met | wire/patience::unacknowledged_data_is_given_up |
@@ -124,3 +124,5 @@
 //! | MAY-16 | data without PSH may wait | not met | services read at once |
 //! | MAY-17 | PSH is told to the application | not met | services read at once |
 //! | MAY-18 | other congestion control | met | wire/data::after_a_timeout_one_segment_is_sent_again (CUBIC, RFC 9438) |
+
+pub(crate) mod events;
