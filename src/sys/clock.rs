@@ -52,7 +52,8 @@ mod tests {
         assert!(clock.wall_at_start() > Duration::from_secs(1_577_836_800));
     }
 
-    /// CLOCK_REALTIME can't be set in a test, so the clocks are compared: this one shows what CLOCK_MONOTONIC does.
+    /// CLOCK_REALTIME can't be set in a test, so the clocks are compared: this one shows what CLOCK_MONOTONIC does. In
+    /// `tests/live/calendar.rs` the whole program believes that it was set.
     #[test]
     fn setting_the_calendar_does_not_move_it() {
         let monotonic = || {

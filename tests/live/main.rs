@@ -39,6 +39,8 @@ mod traces;
 
 mod serve;
 
+mod calendar;
+
 mod confined;
 
 mod attacker;
@@ -56,6 +58,7 @@ const SCENES: &[(&str, fn())] = &[
     ("prepared", serve::prepared),
     ("busy", serve::busy),
     ("privileges", serve::privileges),
+    ("calendar", calendar::set),
     ("astray", attacker::astray),
     ("confined", confined::confined),
     ("refused", confined::refused),
