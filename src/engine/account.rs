@@ -215,6 +215,11 @@ impl Account {
         self.rtt.timeout()
     }
 
+    /// The round-trip time, smoothed, once one was measured.
+    pub(super) fn smoothed(&self) -> Option<Duration> {
+        self.rtt.smoothed()
+    }
+
     /// Timeouts since something was acknowledged.
     pub(super) fn unanswered(&self) -> u8 {
         self.unanswered
@@ -411,6 +416,19 @@ impl Account {
             self.max = self.max.max(segment.end());
         }
         self.probed = self.probed.max(segment.end());
+        self.tell(segment);
+        (reason, again)
+    }
+
+    /// A segment leaves that smoltcp knows nothing of: it fills a hole.
+    pub(super) fn filled(&mut self, segment: &Segment) -> (Reason, bool) {
+        self.resent += 1;
+        self.tell(segment);
+        (Reason::Resent(Resend::Gap), true)
+    }
+
+    /// Notes what a segment says to the peer.
+    fn tell(&mut self, segment: &Segment) {
         if let Some(ack) = segment.acknowledges() {
             self.told = (ack, segment.window);
             self.told_in_syn = segment.flags.contains(Flags::SYN);
@@ -419,7 +437,6 @@ impl Account {
             self.edge = Some(self.edge.map_or(edge, |highest| highest.max(edge)));
             self.unacknowledged = None;
         }
-        (reason, again)
     }
 
     fn reason(&self, now: Instant, segment: &Segment) -> Reason {

@@ -1,6 +1,7 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
 mod guarded;
+mod holes;
 mod knobs;
 mod recovery;
 mod timers;
@@ -28,6 +29,7 @@ use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, earlier};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
+use holes::Kept;
 use recovery::Thinned;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
@@ -62,6 +64,8 @@ pub(super) struct TcpFlow {
     shift: Option<u32>,
     account: Account,
     guard: Guard,
+    /// What is in flight, where the peer is far away.
+    kept: Kept,
     /// Keep-alives that were not answered, and when the last of them left.
     kept_alive: Option<(u8, Instant)>,
     /// Of what an ICMP message has warned.
@@ -164,6 +168,7 @@ impl TcpFlow {
             shift: None,
             account: Account::new(iss, buffer),
             guard: Guard::default(),
+            kept: Kept::default(),
             kept_alive: None,
             warned: None,
             assumed: false,
@@ -296,6 +301,7 @@ impl TcpFlow {
             self.account.arrived(now, stranded, received, finished);
         }
         self.account.arrived(now, segment, received, finished);
+        self.kept.acknowledged(self.account.outstanding().0);
         // The ACK of the FIN is that of all before it.
         let answer = answer.filter(|_| !self.take_early_fin(shared, now, segment));
         // Nor is an acknowledgment acknowledged.
@@ -402,6 +408,9 @@ impl TcpFlow {
                     Some(transmit) => Driven::Packet(transmit),
                     None => Driven::Stopped,
                 };
+            }
+            if self.fill_holes(shared, now) {
+                return Driven::Stopped;
             }
             if !self.run_program(shared, now) {
                 return Driven::Nothing;
@@ -614,6 +623,17 @@ impl TcpFlow {
     /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
     /// Returns how it is to be sent, if it is at once.
     fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
+        self.depart_as(shared, now, packet, false)
+    }
+
+    /// The same, where `fills` is whether the packet fills a hole, and smoltcp does not know of it.
+    fn depart_as(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        packet: &mut [u8],
+        fills: bool,
+    ) -> Option<Transmit> {
         let (checksum, judged) = self.seal(shared, packet);
         let described = describe_offloaded(packet, judged);
         let segment = described.tcp()?;
@@ -629,7 +649,11 @@ impl TcpFlow {
         };
         self.excused &= segment.sequence_len() == 0;
         let late = self.account.is_timeout(segment.seq);
-        let (reason, retransmission) = self.account.sent(now, segment);
+        let (reason, retransmission) = match fills {
+            true => self.account.filled(segment),
+            false => self.account.sent(now, segment),
+        };
+        self.keep(segment.seq, &packet[segment.payload.clone()]);
         if let Reason::Resent(resend) = reason {
             self.resent(shared, now, resend, late);
         }

@@ -39,7 +39,7 @@
 //! | a window that shuts over a part of what is in flight | sends that never again | sends it again, or probes |
 //! | a window that opens in LAST-ACK | ignores it | probes it at once |
 //! | an ACK of a part of what was lost | waits for the timeout | sends the next segment again (RFC 6582, section 3.2) |
-//! | SACK blocks | ignores them | sends again what is missing only (RFC 6675) |
+//! | SACK blocks | ignores them | sends again what is missing only, and as much of that in a round trip as the pipe has room for (RFC 6675) |
 //! | duplicate ACKs of what was sent twice | takes them for a loss | ignores them (RFC 6582, section 3.2, RFC 6675, section 2) |
 //! | a window too small to be worth it | uses it | waits for more (RFC 9293, section 3.8.6.2.1) |
 //! | room for a few bytes more | tells it | tells it once it is worth it (section 3.8.6.2.2) |
@@ -258,6 +258,21 @@ impl Guard {
     /// What the peer does not have of `seq` up to `end`, in offsets from `seq`.
     pub(crate) fn missing(&self, seq: SeqNumber, end: SeqNumber) -> Vec<Range<u32>> {
         self.recovery.missing(seq, end, self.mss.into())
+    }
+
+    /// Whether both permit SACK.
+    pub(crate) fn permits_sack(&self) -> bool {
+        self.sack
+    }
+
+    /// Which segments are to be sent again now, within this window: where they begin, and how long they are.
+    pub(crate) fn fill(
+        &mut self,
+        una: SeqNumber,
+        nxt: SeqNumber,
+        window: u32,
+    ) -> Vec<(SeqNumber, u32)> {
+        self.recovery.fill(una, nxt, window, self.mss.into())
     }
 
     /// When [`advise`](Guard::advise) is to be asked again, if nothing happens before.

@@ -23,7 +23,7 @@
 //! | MUST-16 | effective send MSS | met | wire/handshake::segments_are_no_larger_than_the_mss wire/stamps::segments_with_timestamps_are_not_too_long |
 //! | MUST-17 | Nagle's algorithm can be disabled | met | faults/knobs::small_segments_wait_unless_nagle_is_off |
 //! | MUST-18 | RTO by RFC 6298, Karn's algorithm | met | src/engine/account::the_timeout_is_smoltcps_whatever_gets_lost (without its section 5.7) |
-//! | MUST-19 | slow start, congestion avoidance, exponential backoff | met | wire/data::after_a_timeout_one_segment_is_sent_again wire/recovery::duplicate_acks_bring_the_holes_only wire/recovery::a_timeout_brings_the_holes_only wire/patience::unacknowledged_data_is_given_up |
+//! | MUST-19 | slow start, congestion avoidance, exponential backoff | met | wire/data::after_a_timeout_one_segment_is_sent_again wire/recovery::duplicate_acks_bring_the_holes_only wire/recovery::holes_are_filled_within_a_round_trip wire/recovery::holes_are_filled_no_faster_than_the_pipe_allows wire/recovery::a_timeout_brings_the_holes_only wire/patience::unacknowledged_data_is_given_up |
 //! | MUST-20 | R1 and R2 | met | wire/patience::the_application_learns_of_a_delivery_problem wire/patience::unacknowledged_data_is_given_up (R1 is told; a TUN has no other route that IP could look for. R2 is the user timeout) |
 //! | MUST-21 | the application sets R2 | met | wire/patience::unacknowledged_data_is_given_up |
 //! | MUST-22 | the same for SYNs | met | wire/patience::a_syn_is_given_up_after_three_minutes wire/patience::half_open_connections_expire |

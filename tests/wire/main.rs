@@ -170,6 +170,8 @@ probes! {
     }
     recovery {
         duplicate_acks_bring_the_holes_only
+        holes_are_filled_within_a_round_trip
+        holes_are_filled_no_faster_than_the_pipe_allows
         one_ack_may_show_a_loss
         a_timeout_brings_the_holes_only
         an_ack_of_a_part_brings_the_next_segment

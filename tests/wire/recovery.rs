@@ -38,6 +38,47 @@ pub(crate) fn duplicate_acks_bring_the_holes_only(peer: &mut Peer<'_>) {
     all_goes_on(peer, &flight);
 }
 
+/// Section 5, step (C): where a round trip takes long, holes are filled as the pipe has room, before anything of what was
+/// sent again is acknowledged; and none is filled twice.
+pub(crate) fn holes_are_filled_within_a_round_trip(peer: &mut Peer<'_>) {
+    let flight = far_flight(peer);
+    let holes: Vec<Numbers> = [0, 3, 5, 6].map(|index| flight[index]).to_vec();
+    let have = flight.iter().copied();
+    let have: Vec<Numbers> = have.filter(|numbers| !holes.contains(numbers)).collect();
+    for count in 1..=have.len() {
+        tell(peer, holes[0].0, &have[..count]);
+    }
+    let mut again = repeated(peer, &flight);
+    let filled = |again: &[i32]| holes.iter().all(|hole| again.contains(&hole.0));
+    peer.fail_unless(filled(&again), "not all holes are filled");
+    // They arrive one after the other.
+    for hole in &holes[1..] {
+        tell(peer, hole.0, after(&have, hole.0));
+        again.extend(repeated(peer, &flight));
+    }
+    again.sort_unstable();
+    let expected: Vec<i32> = holes.iter().map(|hole| hole.0).collect();
+    peer.fail_unless(
+        again == expected,
+        "something is sent again that is under way",
+    );
+    all_goes_on(peer, &flight);
+}
+
+/// The pipe has room for no more than the congestion window after the loss: most of a flight that is lost is not sent again at
+/// once.
+pub(crate) fn holes_are_filled_no_faster_than_the_pipe_allows(peer: &mut Peer<'_>) {
+    let flight = far_flight(peer);
+    let have = &flight[flight.len() - 3..];
+    tell(peer, flight[0].0, &[(have[0].0, have[2].1)]);
+    let again = repeated(peer, &flight);
+    let most = flight.len() * 8 / 10;
+    peer.fail_unless(again.len() <= most, "more than the congestion window");
+    let first = again.contains(&flight[0].0);
+    peer.fail_unless(first, "the first hole is not filled");
+    all_goes_on(peer, &flight);
+}
+
 /// RFC 6675, section 5: "enough octets above SND.UNA are SACKed" in a single ACK where those before it got lost.
 pub(crate) fn one_ack_may_show_a_loss(peer: &mut Peer<'_>) {
     let flight = in_flight(peer, USUAL);
@@ -338,6 +379,10 @@ fn in_flight(peer: &mut Peer<'_>, options: &[u8]) -> Vec<Numbers> {
     peer.options.clear();
     peer.open_with(CHARGEN, options);
     let end = peer.take_for(12);
+    flight_from(peer, end)
+}
+
+fn flight_from(peer: &mut Peer<'_>, end: i32) -> Vec<Numbers> {
     let mut flight: Vec<Numbers> = Vec::new();
     for seen in peer.all(FLIGHT) {
         let numbers = (
@@ -351,6 +396,23 @@ fn in_flight(peer: &mut Peer<'_>, options: &[u8]) -> Vec<Numbers> {
     }
     peer.fail_unless(flight.len() >= 9, "not enough in flight");
     flight
+}
+
+/// The same with a peer that is far away: what is in flight after some long round trips.
+fn far_flight(peer: &mut Peer<'_>) -> Vec<Numbers> {
+    peer.window = 65_535;
+    peer.options.clear();
+    peer.begin(CHARGEN, USUAL);
+    peer.all(FLIGHT);
+    let mut end = 1;
+    peer.send(ACK, 1, end, b"");
+    for _ in 0..4 {
+        for seen in peer.all(FLIGHT) {
+            end = end.max(relative(peer, seen.segment.end()));
+            peer.send(ACK, 1, end, b"");
+        }
+    }
+    flight_from(peer, end)
 }
 
 /// Of a flight the first and the fourth segment are lost, and what arrives.

@@ -2,8 +2,8 @@
 //!
 //! After three duplicate ACKs smoltcp sends one segment again; whatever else is missing waits for the retransmission
 //! timeout, after which it sends everything again that is not acknowledged. Here each ACK that shows a further gap has
-//! it filled at once (RFC 6582, RFC 6675), what the peer has selectively acknowledged is not sent again, and ACKs which
-//! our own repetitions cause are not taken for signs of a loss:
+//! it filled at once (RFC 6582), SACK blocks have more of them filled in a round trip (RFC 6675), what the peer has
+//! selectively acknowledged is not sent again, and ACKs which our own repetitions cause are not taken for signs of a loss:
 //!
 //! ```text
 //!   Open ── third duplicate ACK, or as much in SACK blocks ──▶ Fast ── all is acknowledged ──▶ Settled ──▶ Open
@@ -18,16 +18,23 @@ use crate::segment::{Segment, SeqNumber, TcpOption};
 use smoltcp::time::{Duration, Instant};
 use std::ops::Range;
 
+/// What a loss leaves of the congestion window, in tenths: RFC 9438, section 4.6. smoltcp does the same, but does not show its
+/// window; what was in flight, which is no more than that, stands for it.
+const BETA: u32 = 7;
+
 /// How far a connection is with what was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Phase {
     #[default]
     Open,
     /// Until all up to `point` is acknowledged, each ACK of a part of it has the next segment sent again. `since` is when
-    /// the first of them came.
+    /// the first of them came. What was lost before `filled` was sent again already, where `limit` is how much may be in the
+    /// pipe.
     Fast {
         point: SeqNumber,
         since: Option<Instant>,
+        filled: SeqNumber,
+        limit: u32,
     },
     /// RFC 6582, section 3.2, step 1: until all up to `point` is acknowledged, and more, duplicate ACKs may be due to
     /// what we have sent twice.
@@ -40,6 +47,8 @@ pub(crate) struct Recovery {
     phase: Phase,
     board: Option<Box<Scoreboard>>,
     requested: bool,
+    /// Whether more is known of what was lost than when that was sent again.
+    news: bool,
 }
 
 /// An acknowledgment of something between SND.UNA and SND.NXT, in an acceptable segment.
@@ -74,12 +83,23 @@ impl Recovery {
             Phase::Fast { point, .. } if point.at_or_before(ack) => {
                 self.phase = Phase::Settled { point };
             }
-            Phase::Fast { point, since } if heard.una.before(ack) => {
+            Phase::Fast {
+                point,
+                since,
+                filled,
+                limit,
+            } if heard.una.before(ack) => {
                 // RFC 6582, section 4, the "Impatient variant": where it takes so long, the timeout is better.
                 let first = since.unwrap_or(heard.now);
-                self.requested = heard.now < first + heard.rto;
-                let since = Some(first);
-                self.phase = Phase::Fast { point, since };
+                let patient = heard.now < first + heard.rto;
+                // What follows may be on its way for the second time already.
+                self.requested = patient && filled.at_or_before(ack);
+                self.phase = Phase::Fast {
+                    point,
+                    since: Some(first),
+                    filled,
+                    limit,
+                };
             }
             _ => {}
         }
@@ -89,6 +109,7 @@ impl Recovery {
         {
             self.phase = Phase::Open;
         }
+        self.news |= news || heard.una.before(ack);
         if heard.duplicate && heard.sack && !news {
             // RFC 6675, section 2: a duplicate acknowledgment "identifies previously unacknowledged and un-SACKed octets".
             return false;
@@ -99,8 +120,13 @@ impl Recovery {
                 let sacked = |board: &Scoreboard| board.shows_a_loss(heard.mss);
                 let lost = self.board.as_deref().is_some_and(sacked);
                 if third || lost {
-                    let (point, since) = (heard.nxt, None);
-                    self.phase = Phase::Fast { point, since };
+                    let flight = heard.nxt.since(heard.una);
+                    self.phase = Phase::Fast {
+                        point: heard.nxt,
+                        since: None,
+                        filled: heard.una,
+                        limit: flight / 10 * BETA,
+                    };
                     self.requested = !third;
                 }
                 true
@@ -117,12 +143,53 @@ impl Recovery {
     pub(crate) fn timed_out(&mut self, nxt: SeqNumber) {
         self.phase = Phase::Settled { point: nxt };
         self.board = None;
-        self.requested = false;
+        (self.requested, self.news) = (false, false);
     }
 
     /// Whether smoltcp is to send the first segment again, which it does by itself for the third duplicate only.
     pub(crate) fn take_request(&mut self) -> bool {
         std::mem::take(&mut self.requested)
+    }
+
+    /// Whether anything more is known of what was lost since this was asked last.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What is to be sent again now besides what begins at SND.UNA, in segments: RFC 6675, section 5, step (C), with the first
+    /// rule of NextSeg. What is new is smoltcp's business, which takes what is lost for something in flight: each that is sent
+    /// again has the place of one that is lost.
+    pub(crate) fn fill(
+        &mut self,
+        una: SeqNumber,
+        nxt: SeqNumber,
+        window: u32,
+        mss: u32,
+    ) -> Vec<(SeqNumber, u32)> {
+        let mut again = Vec::new();
+        let (Phase::Fast { filled, limit, .. }, Some(board)) = (&mut self.phase, &self.board)
+        else {
+            return again;
+        };
+        let mut next = if una.before(*filled) {
+            *filled
+        } else {
+            una + mss
+        };
+        let mut pipe = board.pipe(una, nxt, next, mss);
+        for (first, end) in board.lost(una, mss) {
+            next = next.max(first);
+            while next.before(end) && pipe + mss <= *limit {
+                let len = mss.min(end.since(next));
+                if next.since(una) + len > window {
+                    return again;
+                }
+                again.push((next, len));
+                next += len;
+                (*filled, pipe) = (next, pipe + len);
+            }
+        }
+        again
     }
 
     /// Whether the peer has some of what follows a gap.

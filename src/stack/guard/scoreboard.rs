@@ -92,6 +92,51 @@ impl Scoreboard {
         self.ranges.len() >= DUP_THRESH as usize || sacked > (DUP_THRESH - 1) * mss
     }
 
+    /// What the peer does not have below its highest block, and of each whether it is lost (IsLost of RFC 6675, section 4).
+    fn holes(
+        &self,
+        una: SeqNumber,
+        mss: u32,
+    ) -> impl Iterator<Item = (SeqNumber, SeqNumber, bool)> {
+        let len = |&(left, right): &(SeqNumber, SeqNumber)| right.since(left);
+        let mut above: u32 = self.ranges.iter().map(len).sum();
+        let mut from = una;
+        let count = self.ranges.len();
+        self.ranges.iter().enumerate().map(move |(index, range)| {
+            let lost = count - index >= DUP_THRESH as usize || above > (DUP_THRESH - 1) * mss;
+            let hole = (from, range.0, lost);
+            above -= len(range);
+            from = range.1;
+            hole
+        })
+    }
+
+    /// What is lost: where it begins, and ends.
+    pub(crate) fn lost(
+        &self,
+        una: SeqNumber,
+        mss: u32,
+    ) -> impl Iterator<Item = (SeqNumber, SeqNumber)> {
+        let holes = self.holes(una, mss);
+        holes.filter_map(|(first, end, lost)| lost.then_some((first, end)))
+    }
+
+    /// SetPipe of RFC 6675, section 4: an estimate of what is on its way. What was lost before `filled` was sent again.
+    pub(crate) fn pipe(&self, una: SeqNumber, nxt: SeqNumber, filled: SeqNumber, mss: u32) -> u32 {
+        let highest = self.ranges.last().map_or(una, |range| range.1);
+        let mut pipe = nxt.since(highest);
+        for (first, end, lost) in self.holes(una, mss) {
+            if !lost {
+                pipe += end.since(first);
+            }
+            if first.before(filled) {
+                let end = if filled.before(end) { filled } else { end };
+                pipe += end.since(first);
+            }
+        }
+        pipe
+    }
+
     /// What is missing of `seq` up to `end`, in offsets from `seq`.
     pub(crate) fn missing(&self, seq: SeqNumber, end: SeqNumber) -> Vec<Range<u32>> {
         let (mut missing, mut from) = (Vec::new(), seq);
@@ -213,6 +258,21 @@ mod tests {
         check(150, 250, &[(50, 100)]);
         check(0, 500, &[(0, 100), (200, 300), (400, 500)]);
         check(500, 600, &[(0, 100)]);
+    }
+
+    #[test]
+    fn what_is_lost_is_not_in_the_pipe() {
+        // Three ranges are above the first hole, and two segments of 100 above the second: no more than that.
+        let board = board(&[(100, 200), (300, 400), (500, 600)]);
+        let lost: Vec<_> = board.lost(at(0), 100).collect();
+        assert_eq!(lost, [(at(0), at(100))]);
+        let lost: Vec<_> = board.lost(at(0), 99).collect();
+        assert_eq!(lost, [(at(0), at(100)), (at(200), at(300))]);
+        // 400 behind all, and two holes that may be none.
+        let pipe = |filled: u32| board.pipe(at(0), at(1_000), at(filled), 100);
+        assert_eq!(pipe(0), 600);
+        assert_eq!(pipe(100), 700);
+        assert_eq!(pipe(250), 750);
     }
 
     #[test]

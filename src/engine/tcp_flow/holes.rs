@@ -1,0 +1,154 @@
+//! Several holes filled in a round trip (RFC 6675, section 5, step (C)).
+//!
+//! ```text
+//!   SND.UNA                                                    SND.NXT
+//!      │ lost │▒▒▒▒▒▒│ lost │▒▒▒▒│ lost │▒▒▒▒▒▒▒▒▒▒│  in flight
+//!         │             └───────────└── from the copy, as far as the pipe has room
+//!         └── by smoltcp
+//! ```
+//!
+//! smoltcp sends nothing again but what begins at SND.UNA, and shows nobody its send buffer. So where a round trip takes
+//! long, what is in flight is copied when it leaves. Where it does not, a hole for each is soon enough, and nothing is copied:
+//! what is in flight changes so fast only there that this would cost something.
+
+use super::TcpFlow;
+use crate::engine::Shared;
+use crate::segment::{Flags, Segment, SeqNumber};
+use crate::stack::reply;
+use smoltcp::time::{Duration, Instant};
+use std::collections::VecDeque;
+
+/// A round trip that takes long.
+const LONG: Duration = Duration::from_millis(10);
+
+/// A copy of what is in flight, or of its last part.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    first: SeqNumber,
+    bytes: VecDeque<u8>,
+}
+
+impl Kept {
+    /// Data leaves, new or once more.
+    fn sent(&mut self, seq: SeqNumber, data: &[u8]) {
+        let end = self.first + self.bytes.len() as u32;
+        let end = if self.bytes.is_empty() || end.before(seq) {
+            self.bytes.clear();
+            self.first = seq;
+            seq
+        } else {
+            end
+        };
+        // Of what comes again, the copy is there.
+        if let Some(new) = data.get(end.since(seq) as usize..) {
+            self.bytes.extend(new);
+        }
+    }
+
+    /// All before `una` is acknowledged.
+    pub(super) fn acknowledged(&mut self, una: SeqNumber) {
+        if self.bytes.is_empty() || una.before(self.first) {
+            return;
+        }
+        let taken = una.since(self.first) as usize;
+        if taken >= self.bytes.len() {
+            // A connection that is idle needs no room.
+            *self = Kept::default();
+            return;
+        }
+        self.bytes.drain(..taken);
+        self.first = una;
+    }
+
+    /// Whether everything from `una` on is there.
+    fn begins_at(&self, una: SeqNumber) -> bool {
+        !self.bytes.is_empty() && self.first == una
+    }
+
+    fn copy(&self, seq: SeqNumber, len: u32) -> Option<Vec<u8>> {
+        let (from, len) = (seq.since(self.first) as usize, len as usize);
+        let whole = from + len <= self.bytes.len();
+        whole.then(|| self.bytes.range(from..from + len).copied().collect())
+    }
+}
+
+impl TcpFlow {
+    /// A segment leaves that may have to be sent again.
+    pub(super) fn keep(&mut self, seq: SeqNumber, data: &[u8]) {
+        let far = self.account.smoothed().is_some_and(|rtt| rtt >= LONG);
+        match far && self.guard.permits_sack() {
+            true if !data.is_empty() => self.kept.sent(seq, data),
+            true => {}
+            false => self.kept = Kept::default(),
+        }
+    }
+
+    /// Sends again what is lost as far as the pipe has room, where an acknowledgment has just told more of it. Returns whether
+    /// anything was.
+    pub(super) fn fill_holes(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        let (una, nxt) = self.account.outstanding();
+        if !self.guard.recovery.take_news() || !self.kept.begins_at(una) {
+            return false;
+        }
+        // SHLD-16 of RFC 9293: what lies within the window.
+        let (_, window) = self.account.flight();
+        let lost = self.guard.fill(una, nxt, window);
+        for &(seq, len) in &lost {
+            if let Some(data) = self.kept.copy(seq, len) {
+                self.fill(shared, now, seq, &data);
+            }
+        }
+        !lost.is_empty()
+    }
+
+    fn fill(&mut self, shared: &mut Shared, now: Instant, seq: SeqNumber, data: &[u8]) {
+        let (local, peer) = (self.key.local, self.key.peer);
+        let (_, ack, window) = self.account.end();
+        let again = Segment {
+            src_port: local.port(),
+            dst_port: peer.port(),
+            // In smoltcp's numbers, as all that departs.
+            seq: seq - self.shift.unwrap_or(0),
+            ack,
+            flags: Flags::ACK,
+            window,
+            urgent: 0,
+            options: self.guard.stamps().option(now),
+            payload: 0..0,
+            checksum_ok: true,
+        };
+        let mut packet = reply::segment(local, peer, &again, data);
+        if let Some(transmit) = self.depart_as(shared, now, &mut packet, true) {
+            shared.link.keep(packet, transmit.offload);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_follows_what_is_in_flight() {
+        let at = |offset: u32| SeqNumber(u32::MAX - 2) + offset;
+        let mut kept = Kept::default();
+        kept.sent(at(0), b"abcd");
+        kept.sent(at(4), b"efgh");
+        // Again, and more behind it.
+        kept.sent(at(2), b"cdef");
+        kept.sent(at(6), b"ghij");
+        assert_eq!(kept.copy(at(3), 5).unwrap(), b"defgh");
+        assert_eq!(kept.copy(at(8), 3), None);
+        kept.acknowledged(at(3));
+        assert!(kept.begins_at(at(3)) && !kept.begins_at(at(0)));
+        assert_eq!(kept.copy(at(3), 2).unwrap(), b"de");
+        kept.acknowledged(at(2));
+        assert!(kept.begins_at(at(3)));
+        kept.acknowledged(at(10));
+        assert!(!kept.begins_at(at(10)));
+        // Whatever has left uncopied in between.
+        kept.sent(at(20), b"uv");
+        kept.sent(at(30), b"yz");
+        assert!(kept.begins_at(at(30)) && kept.bytes.len() == 2);
+    }
+}
