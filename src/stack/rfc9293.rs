@@ -41,7 +41,7 @@
 //! | MUST-34 | windows may shrink | met | wire/data::a_window_may_shrink |
 //! | MUST-35 | zero windows are probed | met | wire/data::a_shut_window_is_probed |
 //! | MUST-36 | zero windows are probed | met | wire/data::a_shut_window_is_probed wire/recovery::what_is_lost_behind_a_shut_window_comes_again wire/recovery::a_window_shuts_over_the_last_of_all |
-//! | MUST-37 | as long as probes are answered | met | ladders/main::window_shut_for_longer_than_the_user_timeout wire/recovery::a_window_shuts_before_last_ack wire/recovery::a_window_shuts_in_last_ack wire/recovery::a_window_shuts_in_fin_wait_1 |
+//! | MUST-37 | as long as probes are answered | met | ladders/main::window_shut_for_longer_than_the_user_timeout wire/recovery::a_window_shuts_before_last_ack wire/recovery::a_window_shuts_in_last_ack wire/recovery::a_window_shuts_in_fin_wait_1 wire/patience::the_end_waits_for_a_window_for_longer_than_the_user_timeout |
 //! | MUST-38 | the sender avoids silly windows | met | wire/data::the_sender_avoids_silly_windows src/stack/guard/sending::small_windows_wait |
 //! | MUST-39 | the receiver avoids them | met | wire/patience::a_shut_window_opens_when_it_is_worth_it |
 //! | MUST-40 | ACKs are delayed less than 0.5 s | met | wire/data::a_lone_segment_is_acknowledged_soon |

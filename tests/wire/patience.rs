@@ -10,7 +10,7 @@ use tcplab::service::Connection;
 
 use crate::memory::Memory;
 use crate::peer::{CHARGEN, DISCARD, ECHO, PAUSE, Peer, Seen, USUAL, Wire};
-use crate::support::{ACK, SYN};
+use crate::support::{ACK, FIN, PSH, SYN};
 
 /// Plays over both versions of IP, on an engine that is configured so.
 fn play(change: impl Fn(&mut Config), script: impl Fn(&mut Peer<'_>)) {
@@ -124,6 +124,40 @@ fn keep_alives_do_not_replace_probes() {
         let probes = seen.iter().filter(|seen| seen.data.len() == 1);
         assert!(probes.count() >= 4);
     });
+}
+
+/// MUST-37, also where CLOSE follows or came before: "As long as the receiving TCP endpoint continues to send acknowledgments in
+/// response to the probe segments, the sending TCP endpoint MUST allow the connection to stay open."
+#[test]
+fn the_end_waits_for_a_window_for_longer_than_the_user_timeout() {
+    for first in [ACK, ACK | FIN] {
+        play(
+            |config| config.user_timeout = Some(Duration::from_secs(100)),
+            |peer| {
+                peer.open_with(ECHO, &[2, 4, 0, 100]);
+                peer.send(PSH | first, 1, 1, &[b'x'; 1_000]);
+                peer.all(PAUSE);
+                peer.window = 0;
+                let seq = 1_001 + i32::from(first != ACK);
+                peer.send(ACK, seq, 301, b"");
+                if first == ACK {
+                    peer.send(FIN | ACK, seq, 301, b"");
+                }
+                for _ in 0..20 {
+                    let probe = peer.next(Duration::from_secs(61).into());
+                    let probe = probe.expect("a probe");
+                    if probe.segment.sequence_len() > 0 {
+                        peer.send(ACK, 1_002, 301, b"");
+                    }
+                }
+                peer.window = 65_535;
+                peer.send(ACK, 1_002, 301, b"");
+                let rest = peer.next(PAUSE).expect("the rest");
+                assert_eq!(rest.segment.seq.0, peer.irs().wrapping_add(301));
+                assert_eq!(rest.data.len(), 100);
+            },
+        );
+    }
 }
 
 /// MUST-29 and RFC 9293, section 3.8.4: a peer that answers no keep-alive is dead after the ninth.
