@@ -63,6 +63,7 @@ use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Deadline, Timers, earlier};
 use crate::state::TcpState;
+use foldhash::fast::FixedState;
 use idle::Writers;
 use interfere::{Interference, StackClock};
 use limits::Occupancy;
@@ -187,11 +188,12 @@ pub struct Engine {
     clock: StackClock,
     flows: Slab<Flow>,
     map: FlowMap,
-    places: HashMap<FlowId, usize, Seeded>,
+    /// Of numbers that are our own, as those of the services' ports are: nobody can choose them so that they collide.
+    places: HashMap<FlowId, usize, FixedState>,
     /// Flows that may have something to send, each once.
     line: VecDeque<usize>,
-    tcp_services: HashMap<u16, TcpService, Seeded>,
-    udp_services: HashMap<u16, UdpPort, Seeded>,
+    tcp_services: HashMap<u16, TcpService, FixedState>,
+    udp_services: HashMap<u16, UdpPort, FixedState>,
     reassembler: Reassembler,
     opened: u64,
     half_open: usize,
@@ -346,10 +348,10 @@ impl Engine {
             clock: StackClock::default(),
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
-            places: HashMap::with_hasher(hashes),
+            places: HashMap::default(),
             line: VecDeque::new(),
-            tcp_services: HashMap::with_hasher(hashes),
-            udp_services: HashMap::with_hasher(hashes),
+            tcp_services: HashMap::default(),
+            udp_services: HashMap::default(),
             reassembler: Reassembler::new(reassembly),
             opened: 0,
             half_open: 0,

@@ -48,7 +48,8 @@ pub use rule::{
 pub(crate) use judge::{Crossing, Judge, Judgment};
 
 use crate::event::RuleId;
-use std::collections::BTreeMap;
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// How rules are written, with examples: what the documentation of [this module](self) has too.
@@ -60,8 +61,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// Those for all addresses, in the order in which they are asked.
     general: Vec<RuleId>,
-    /// Those of one address, asked after the general ones.
-    of_address: BTreeMap<IpAddr, Vec<RuleId>>,
+    /// Those of one address, asked after the general ones. Never iterated.
+    of_address: HashMap<IpAddr, Vec<RuleId>, FixedState>,
 }
 
 impl RuleSet {

@@ -161,7 +161,7 @@ impl Link {
         now: Instant,
         flow: Option<FlowId>,
         bytes: &[u8],
-        described: Described,
+        described: impl FnOnce() -> Described,
         remarks: Remarks,
     ) {
         let id = self.next_id();
@@ -169,7 +169,7 @@ impl Link {
             let packet = Packet {
                 id,
                 direction: Direction::Out,
-                described,
+                described: described(),
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
                 crossed: None,

@@ -124,13 +124,17 @@ pub(crate) fn run(options: &Options, lab: &Lab) -> Result<Results> {
     })
 }
 
-/// In which order the servers take their turns: every second round backwards, as nobody shall always come behind the
-/// same other one.
+/// In which order the servers take their turns: each time another begins, and every second time it goes backwards, as nobody
+/// shall always come behind the same other one. Nor behind itself, where it would find everything warm.
 fn order(count: usize, round: usize) -> Vec<usize> {
+    let first = round / 2;
     let turns = 0..count;
     match round % 2 {
-        0 => turns.collect(),
-        _ => turns.rev().collect(),
+        _ if count < 3 => turns.collect(),
+        0 => turns.map(|turn| (first + turn) % count).collect(),
+        _ => turns
+            .map(|turn| (first + 1 + count * count - turn) % count)
+            .collect(),
     }
 }
 

@@ -195,12 +195,12 @@ impl Shared {
         };
         let Some(crossing) = crossing else {
             self.link
-                .departed(&mut self.journal, now, flow, packet, described, remarks);
+                .departed(&mut self.journal, now, flow, packet, || described, remarks);
             return true;
         };
         let judgment = self.judge(&crossing);
         let Some((rule, verdict)) = judgment.decided.clone() else {
-            let told = described.clone();
+            let told = || described.clone();
             self.link
                 .departed(&mut self.journal, now, flow, packet, told, remarks);
             self.link

@@ -144,6 +144,9 @@ impl Engine {
         // Only what is behind the last flow.
         self.flows.shrink_to_fit();
         self.shared.timers.shrink();
+        if let Some(interference) = &mut self.shared.interference {
+            interference.judge.shrink();
+        }
     }
 
     /// Whether there is room for the connection that has just entered TIME-WAIT.

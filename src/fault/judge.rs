@@ -6,8 +6,9 @@ use super::{Knobs, RuleSet};
 use crate::event::{Direction, FlowId, RuleId};
 use crate::segment::Described;
 use crate::state::TcpState;
+use foldhash::fast::FixedState;
 use smoltcp::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// A packet on the link, and all that rules may know about it.
@@ -50,7 +51,8 @@ impl Judgment {
 #[derive(Debug)]
 pub(crate) struct Judge {
     rules: RuleSet,
-    tallies: BTreeMap<FlowId, Tally>,
+    /// Never iterated.
+    tallies: HashMap<FlowId, Tally, FixedState>,
     /// The state of the generator of chance.
     chance: u64,
 }
@@ -59,7 +61,7 @@ impl Judge {
     pub(crate) fn new(rules: RuleSet, seed: u64) -> Judge {
         Judge {
             rules,
-            tallies: BTreeMap::new(),
+            tallies: HashMap::default(),
             chance: seed,
         }
     }
@@ -107,6 +109,11 @@ impl Judge {
     /// A flow is over.
     pub(crate) fn forget(&mut self, flow: FlowId) {
         self.tallies.remove(&flow);
+    }
+
+    /// Gives memory back that was needed for more flows.
+    pub(crate) fn shrink(&mut self) {
+        self.tallies.shrink_to(2 * self.tallies.len());
     }
 
     /// Whether any rule is about connections to this address of ours.

@@ -635,24 +635,25 @@ fn open(segment: &Segment, known: &Known) -> Verdict {
         };
     }
     // A FIN is not looked at before the connection is established; it will come again.
-    let mut changed = control != Flags::SYN.0;
-    let mut options = segment.options.clone();
+    let whole = control == Flags::SYN.0;
     let mss = segment.max_segment_size().filter(|&mss| mss > 0);
-    if mss.is_none() && known.v6 || mss.is_some_and(|mss| mss > known.own_mss) {
+    let readable = match mss {
+        Some(mss) => mss <= known.own_mss,
+        None => !known.v6,
+    };
+    if whole && readable {
+        return Verdict::Pass;
+    }
+    let mut changed = segment.clone();
+    changed.flags = Flags(segment.flags.0 & !Flags::FIN.0);
+    if !readable {
         // smoltcp acknowledges each second segment of the peer's MSS, of which none can be longer than ours.
         let counts = mss.unwrap_or(DEFAULT_MSS_V6).min(known.own_mss);
+        let options = &mut changed.options;
         options.retain(|option| !matches!(option, TcpOption::MaxSegmentSize(_)));
         options.insert(0, TcpOption::MaxSegmentSize(counts));
-        changed = true;
     }
-    match changed {
-        false => Verdict::Pass,
-        true => Verdict::Instead(Segment {
-            flags: Flags(segment.flags.0 & !Flags::FIN.0),
-            options,
-            ..segment.clone()
-        }),
-    }
+    Verdict::Instead(changed)
 }
 
 /// The segment with these flags only, and nothing in it.
