@@ -104,6 +104,8 @@ up() {
         # From here to the end, what fails takes the interface with it.
         trap 'ip tuntap del dev "$name" mode tun' EXIT
         ip link set dev "$name" alias "$mark"
+        # Room for what the windows of many connections let through; for 500 packets by itself.
+        ip link set dev "$name" txqueuelen 4000
         # No address of the kernel's own making, and so no packets before yours. Needs IPv6.
         ip link set dev "$name" addrgenmode none 2>/dev/null || true
     fi

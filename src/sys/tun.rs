@@ -30,6 +30,9 @@ pub use error::TunError;
 
 /// The device through which TUNs are made.
 pub(super) const DEVICE: &str = "/dev/net/tun";
+/// How many packets a new TUN keeps until we take them. The kernel's own choice is 500; a dozen connections whose windows are
+/// open fill that, and what comes then would be lost though nobody has asked for it.
+const QUEUE: u32 = 4_000;
 
 /// The TUN to have, and how to set it up if it has to be made.
 #[derive(Clone, Debug)]
@@ -259,12 +262,12 @@ fn with_header(name: &str) -> Result<File, Errno> {
     Ok(device)
 }
 
-/// Gives a new TUN its MTU and brings it up.
+/// Gives a new TUN its MTU and its queue, and brings it up.
 pub(super) fn bring_up(route: &Route, config: &TunConfig) -> Result<Link, Errno> {
     let link = route.link(&config.name)?;
     // A kernel without IPv6 refuses this, and needs it as little.
     let _ = route.no_link_local(link.index);
-    route.bring_up(link.index, Some(config.mtu))?;
+    route.bring_up(link.index, Some((config.mtu, QUEUE)))?;
     Ok(link)
 }
 

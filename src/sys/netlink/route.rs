@@ -40,13 +40,19 @@ impl Route {
         parse_link(&answer).ok_or(Errno::EBADMSG)
     }
 
-    /// Sets the MTU, unless it is to stay, and brings the interface up.
-    pub(in crate::sys) fn bring_up(&self, index: u32, mtu: Option<u16>) -> Result<(), Errno> {
+    /// Brings the interface up, and before that sets the MTU and the length of its queue in packets, unless they are to stay.
+    pub(in crate::sys) fn bring_up(
+        &self,
+        index: u32,
+        set: Option<(u16, u32)>,
+    ) -> Result<(), Errno> {
         let up = libc::IFF_UP as u32;
         let mut request =
             Request::new(libc::RTM_NEWLINK, NLM_F_ACK).bytes(&link_header(index, up, up));
-        if let Some(mtu) = mtu {
-            request = request.attribute(libc::IFLA_MTU, &u32::from(mtu).to_ne_bytes());
+        if let Some((mtu, queue)) = set {
+            request = request
+                .attribute(libc::IFLA_MTU, &u32::from(mtu).to_ne_bytes())
+                .attribute(libc::IFLA_TXQLEN, &queue.to_ne_bytes());
         }
         self.ask(request).map(drop)
     }
