@@ -297,6 +297,7 @@ impl<A: Audience> Bench<A> {
         config.watch = A::WATCH;
         config.buffer = BUFFER;
         config.backlog = usize::MAX;
+        config.connections = usize::MAX;
         let mut engine = Engine::new(config);
         engine.serve_standard("");
         let mut bench = Bench {
