@@ -436,15 +436,16 @@ pub(super) struct Stack {
     #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u16).range(1280..))]
     pub(super) mtu: u16,
     /// Let packets of up to 64 KiB cross the TUN and leave checksums to the kernel: much faster, and what is shown is then
-    /// as large as tcpdump would show it on the TUN, not what a wire would carry. Best with --buffer 1M
+    /// as large as tcpdump would show it on the TUN, not what a wire would carry
     #[arg(long)]
     pub(super) offload: bool,
     /// Keep a processor busy looking for the next packet for up to so many microseconds after each; it answers sooner,
     /// where the processor is otherwise idle
     #[arg(long, value_name = "MICROS", num_args = 0..=1, require_equals = true, default_missing_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) busy_poll: Option<u32>,
-    /// The size of each connection's buffers, one each way: bytes, or with K or M
-    #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
+    /// The size of each connection's buffers, one each way: bytes, or with K or M; with --offload 1M unless given. They cost
+    /// only what is used of them
+    #[arg(long, value_name = "SIZE", default_value = "256K", default_value_if("offload", "true", "1M"), value_parser = size)]
     pub(super) buffer: usize,
     /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
