@@ -1,24 +1,24 @@
 //! One TCP connection: its socket, its program, and everything that is watched about it.
 
+mod departing;
 mod guarded;
 mod holes;
 mod knobs;
+mod program;
 mod recovery;
 mod timers;
 mod urgent;
 
 use super::account::Account;
-use super::{Driven, Shared, Transmit};
+use super::{Driven, Shared};
 use crate::event::{
-    Cause, Direction, EventKind, FlowId, Limit, Opening, PacketId, Reason, Transition, UserCall,
-    Variables,
+    Cause, Direction, EventKind, FlowId, Limit, Opening, PacketId, Transition, UserCall, Variables,
 };
 use crate::fault::Closing;
-use crate::link::{Incoming, Offload, Remarks};
-use crate::segment::{Checksum, Flags, Segment, SeqNumber, describe_offloaded};
+use crate::link::{Incoming, Remarks};
+use crate::segment::{Flags, Segment, SeqNumber};
 use crate::service::connection::{Conduct, Endpoint, Observed};
 use crate::service::{Connection, Program, Task};
-use crate::stack::checksum::pseudo_header;
 use crate::stack::fragments::without_extensions;
 use crate::stack::guard::{Guard, Verdict};
 use crate::stack::marking::dscp;
@@ -33,12 +33,9 @@ use holes::Kept;
 use recovery::Thinned;
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{Ipv4Packet, TcpPacket};
 use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
 /// How long smoltcp's own TIME-WAIT lasts.
 const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
@@ -536,187 +533,6 @@ impl TcpFlow {
             shared.pool.put_back(Pooled { sockets, handle }, used);
         }
         result
-    }
-
-    /// Starts the program once the connection is established, lets it go on when something has happened, and
-    /// closes for it when it has let go of the connection. Returns whether anything was done.
-    fn run_program(&mut self, shared: &mut Shared, now: Instant) -> bool {
-        if self.closes_by_itself() || self.closes_late() {
-            self.tell_calls(shared, now);
-            return true;
-        }
-        let state = self.state();
-        match &mut self.program {
-            Stage::Waiting(_) if state.is_synchronized() => {
-                self.half_open = false;
-                let stage = std::mem::replace(&mut self.program, Stage::Over(None));
-                let Stage::Waiting(start) = stage else {
-                    return false;
-                };
-                self.begin_conduct(now);
-                self.task.begin(now);
-                let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
-                self.program = Stage::Running(start(connection));
-                self.woken = true;
-                if self.endpoint.borrow().close_waits {
-                    self.endpoint.borrow_mut().call(UserCall::Close);
-                    self.tell_calls(shared, now);
-                }
-                true
-            }
-            Stage::Waiting(_) => {
-                if matches!(state, TcpState::Closed | TcpState::Listen) {
-                    self.half_open = false;
-                    let end = self.endpoint.borrow().end;
-                    self.program =
-                        Stage::Over(end.map(|kind| Err(io::Error::from(kind).to_string())));
-                }
-                false
-            }
-            Stage::Running(program) => {
-                let due = self.task.wake_at().is_some_and(|at| at <= now);
-                if !(self.woken || due || self.task.has_yielded()) {
-                    return false;
-                }
-                self.woken = false;
-                self.task.begin(now);
-                let polled = program
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()));
-                if let Poll::Ready(result) = polled {
-                    self.program = Stage::Over(Some(result.map_err(|error| error.to_string())));
-                }
-                self.take_urgent_mark();
-                self.tell_calls(shared, now);
-                true
-            }
-            Stage::Over(_) => self.run_orphan(shared, now),
-        }
-    }
-
-    /// What is done for a connection that has no program any more.
-    fn run_orphan(&mut self, shared: &mut Shared, now: Instant) -> bool {
-        let mut endpoint = self.endpoint.borrow_mut();
-        let released = std::mem::take(&mut endpoint.released);
-        if released {
-            endpoint.close();
-        }
-        if !endpoint.conduct.is_read(now) {
-            drop(endpoint);
-            self.tell_calls(shared, now);
-            return released;
-        }
-        // Nobody will read it; the window must not close over it.
-        let socket = endpoint.socket_mut();
-        let mut read = 0;
-        while socket.can_recv()
-            && let Ok(len) = socket.recv(|bytes| (bytes.len(), bytes.len()))
-        {
-            read += len as u64;
-        }
-        endpoint.consumed += read;
-        drop(endpoint);
-        self.tell_calls(shared, now);
-        released || read > 0
-    }
-
-    /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
-    /// Returns how it is to be sent, if it is at once.
-    fn depart(&mut self, shared: &mut Shared, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
-        self.depart_as(shared, now, packet, false)
-    }
-
-    /// The same, where `fills` is whether the packet fills a hole, and smoltcp does not know of it.
-    fn depart_as(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        packet: &mut [u8],
-        fills: bool,
-    ) -> Option<Transmit> {
-        let (checksum, judged) = self.seal(shared, packet);
-        let described = describe_offloaded(packet, judged);
-        let segment = described.tcp()?;
-        let wire = shared.config.wire().narrowed(self.path.mtu());
-        let offload = Offload {
-            checksum,
-            segment_size: wire.segment_size(
-                self.key.peer.ip(),
-                self.peer_mss,
-                self.guard.options_len(),
-                segment.payload.len(),
-            ),
-        };
-        self.excused &= segment.sequence_len() == 0;
-        let late = self.account.is_timeout(segment.seq);
-        let (reason, retransmission) = match fills {
-            true => self.account.filled(segment),
-            false => self.account.sent(now, segment),
-        };
-        self.keep(segment.seq, &packet[segment.payload.clone()]);
-        if let Reason::Resent(resend) = reason {
-            self.resent(shared, now, resend, late);
-        }
-        if reason == Reason::KeepAlive {
-            let (sent, _) = self.kept_alive.unwrap_or((0, now));
-            self.kept_alive = Some((sent.saturating_add(1), now));
-        }
-        let remarks = Remarks {
-            retransmission,
-            reason: Some(reason),
-            variables: self.variables(shared),
-        };
-        self.observe(now, Direction::Out, packet);
-        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
-        let len = packet.len();
-        leaves.then_some(Transmit { len, offload })
-    }
-
-    /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
-    /// Gives what the device is to do about its checksum, and what is to be thought of that.
-    fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> (Checksum, Checksum) {
-        let shift = match self.shift {
-            Some(shift) => shift,
-            None => {
-                let chosen = self.endpoint.borrow().handshake.iss;
-                let smoltcps = iss::sequence_number(packet).unwrap_or_default();
-                *self.shift.insert(chosen.since(smoltcps))
-            }
-        };
-        iss::translate_out(packet, shift);
-        if let Some(highest) = self.account.gone_back_from() {
-            iss::renumber_bare(packet, highest);
-        }
-        self.point(packet);
-        self.marking(shared).mark(packet);
-        let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
-        let header_len = match src {
-            IpAddr::V4(_) => {
-                let mut ip = Ipv4Packet::new_unchecked(&mut *packet);
-                if self.path.fragments() {
-                    ip.set_dont_frag(false);
-                    // RFC 6864, section 4.1: what may be cut needs an identification of its own.
-                    let SeqNumber(number) = self.account.next();
-                    ip.set_ident((number ^ number >> 16) as u16);
-                }
-                ip.fill_checksum();
-                20
-            }
-            IpAddr::V6(_) => 40,
-        };
-        let len = packet.len();
-        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
-        // What was computed just now is not computed again in order to be judged.
-        match shared.config.offload {
-            true => {
-                tcp.set_checksum(pseudo_header(src, dst, len - header_len));
-                (Checksum::Partial, Checksum::Partial)
-            }
-            false => {
-                tcp.fill_checksum(&src.into(), &dst.into());
-                (Checksum::Whole, Checksum::Verified)
-            }
-        }
     }
 
     fn tell_arrived(

@@ -56,6 +56,7 @@ mod sending;
 pub(crate) use sending::{Advice, Flight};
 
 use super::stamps::{self, Stamps};
+use super::tcp::ip_header_len;
 use crate::event::Opening;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::state::TcpState;
@@ -289,7 +290,7 @@ impl Guard {
         src: IpAddr,
         before: &Told,
     ) -> usize {
-        let offset = if src.is_ipv4() { 20 } else { 40 };
+        let offset = ip_header_len(src);
         let segment = TcpPacket::new_unchecked(&room[offset..len]);
         let (syn, ack) = (segment.syn(), segment.ack());
         let rcv_nxt = SeqNumber(segment.ack_number().0 as u32);

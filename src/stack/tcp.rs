@@ -77,10 +77,7 @@ impl Wire {
         options: usize,
         payload: usize,
     ) -> Option<NonZeroU16> {
-        let ip_header_len = match peer {
-            IpAddr::V4(_) => IPV4_HEADER_LEN,
-            IpAddr::V6(_) => IPV6_HEADER_LEN,
-        };
+        let ip_header_len = ip_header_len(peer);
         let announced = announced.filter(|&mss| mss != 0).unwrap_or(DEFAULT_MSS);
         let mss = announced.max(MIN_MSS).min(self.mss(ip_header_len));
         let mss = mss.saturating_sub(options as u16);
@@ -179,6 +176,15 @@ impl Tcp {
         sockets
             .get_mut::<tcp::Socket>(handle)
             .connect(self.iface.context(), peer, local)
+    }
+}
+
+/// The bytes of the IP header of a packet that smoltcp has made for a connection with this address: it has no options, and no
+/// extension headers.
+pub(crate) fn ip_header_len(address: IpAddr) -> usize {
+    match address {
+        IpAddr::V4(_) => IPV4_HEADER_LEN,
+        IpAddr::V6(_) => IPV6_HEADER_LEN,
     }
 }
 

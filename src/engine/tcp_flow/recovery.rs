@@ -4,6 +4,7 @@ use super::TcpFlow;
 use crate::engine::Shared;
 use crate::event::{EventKind, Resend, UserCall};
 use crate::segment::{Segment, SeqNumber};
+use crate::stack::tcp::ip_header_len;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -116,7 +117,7 @@ impl TcpFlow {
     /// Takes the byte out of a keep-alive that smoltcp has made; the new length of the packet. RFC 9293, section 3.8.4
     /// (SHLD-12): "An implementation SHOULD send a keep-alive segment with no data".
     pub(super) fn strip(&self, shared: &Shared, packet: &mut [u8], len: usize) -> usize {
-        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let ip = ip_header_len(self.key.local.ip());
         let (Some(shift), Some(_)) = (self.shift, shared.config.keep_alive) else {
             return len;
         };
@@ -132,7 +133,7 @@ impl TcpFlow {
 
     /// Takes out of a packet of smoltcp's what the peer has, as it has told. smoltcp takes all of it for sent.
     pub(super) fn thin(&mut self, shared: &mut Shared, now: Instant, packet: &[u8]) -> Thinned {
-        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let ip = ip_header_len(self.key.local.ip());
         let Some(shift) = self.shift else {
             return Thinned::Whole;
         };
@@ -170,7 +171,7 @@ impl TcpFlow {
         packet: &[u8],
         pieces: &[Range<u32>],
     ) {
-        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let ip = ip_header_len(self.key.local.ip());
         for range in pieces {
             let mut piece = piece(packet, ip, range.clone());
             if let Some(transmit) = self.depart(shared, now, &mut piece) {

@@ -9,6 +9,7 @@ use super::TcpFlow;
 use crate::engine::Shared;
 use crate::segment::{Segment, SeqNumber};
 use crate::stack::guard::Known;
+use crate::stack::tcp::ip_header_len;
 use crate::state::TcpState;
 use smoltcp::time::Instant;
 use smoltcp::wire::TcpPacket;
@@ -50,7 +51,7 @@ impl TcpFlow {
             self.urgent = None;
             return;
         }
-        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let ip = ip_header_len(self.key.local.ip());
         let mut tcp = TcpPacket::new_unchecked(&mut packet[ip..]);
         let seq = SeqNumber(tcp.seq_number().0 as u32);
         if seq.before(up) && !tcp.rst() && !tcp.syn() {
@@ -62,7 +63,7 @@ impl TcpFlow {
     /// Cuts what a device would cut otherwise, with a pointer that means something else in each of the pieces. Returns whether
     /// they have departed.
     pub(super) fn cut(&mut self, shared: &mut Shared, now: Instant, packet: &[u8]) -> bool {
-        let ip = if self.key.local.is_ipv4() { 20 } else { 40 };
+        let ip = ip_header_len(self.key.local.ip());
         let tcp = TcpPacket::new_unchecked(&packet[ip..]);
         let len = tcp.payload().len() as u32;
         let mss = u32::from(self.guard.mss()).max(1);

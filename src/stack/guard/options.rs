@@ -1,6 +1,7 @@
 //! The options of segments that smoltcp has made.
 
 use crate::segment::SeqNumber;
+use crate::stack::tcp::ip_header_len;
 use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket};
 use std::net::IpAddr;
 
@@ -56,7 +57,7 @@ impl Options {
     /// Puts them into a segment without payload, in the place of those that it has; the new length of the packet.
     /// Checksums are filled in later.
     pub(crate) fn put(&self, packet: &mut [u8], src: IpAddr) -> usize {
-        let ip = if src.is_ipv4() { 20 } else { 40 };
+        let ip = ip_header_len(src);
         let header = 20 + self.len;
         packet[ip + 20..ip + header].copy_from_slice(&self.bytes[..self.len]);
         TcpPacket::new_unchecked(&mut packet[ip..]).set_header_len(header as u8);

@@ -1,0 +1,118 @@
+//! Packets of smoltcp's on their way to the wire.
+
+use super::TcpFlow;
+use crate::engine::{Shared, Transmit};
+use crate::event::{Direction, Reason};
+use crate::link::{Offload, Remarks};
+use crate::segment::{Checksum, SeqNumber, describe_offloaded};
+use crate::stack::checksum::pseudo_header;
+use crate::stack::iss;
+use smoltcp::time::Instant;
+use smoltcp::wire::{Ipv4Packet, TcpPacket};
+use std::net::IpAddr;
+
+impl TcpFlow {
+    /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
+    /// Returns how it is to be sent, if it is at once.
+    pub(super) fn depart(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        packet: &mut [u8],
+    ) -> Option<Transmit> {
+        self.depart_as(shared, now, packet, false)
+    }
+
+    /// The same, where `fills` is whether the packet fills a hole, and smoltcp does not know of it.
+    pub(super) fn depart_as(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        packet: &mut [u8],
+        fills: bool,
+    ) -> Option<Transmit> {
+        let (checksum, judged) = self.seal(shared, packet);
+        let described = describe_offloaded(packet, judged);
+        let segment = described.tcp()?;
+        let wire = shared.config.wire().narrowed(self.path.mtu());
+        let offload = Offload {
+            checksum,
+            segment_size: wire.segment_size(
+                self.key.peer.ip(),
+                self.peer_mss,
+                self.guard.options_len(),
+                segment.payload.len(),
+            ),
+        };
+        self.excused &= segment.sequence_len() == 0;
+        let late = self.account.is_timeout(segment.seq);
+        let (reason, retransmission) = match fills {
+            true => self.account.filled(segment),
+            false => self.account.sent(now, segment),
+        };
+        self.keep(segment.seq, &packet[segment.payload.clone()]);
+        if let Reason::Resent(resend) = reason {
+            self.resent(shared, now, resend, late);
+        }
+        if reason == Reason::KeepAlive {
+            let (sent, _) = self.kept_alive.unwrap_or((0, now));
+            self.kept_alive = Some((sent.saturating_add(1), now));
+        }
+        let remarks = Remarks {
+            retransmission,
+            reason: Some(reason),
+            variables: self.variables(shared),
+        };
+        self.observe(now, Direction::Out, packet);
+        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
+        let len = packet.len();
+        leaves.then_some(Transmit { len, offload })
+    }
+
+    /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
+    /// Gives what the device is to do about its checksum, and what is to be thought of that.
+    pub(super) fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> (Checksum, Checksum) {
+        let shift = match self.shift {
+            Some(shift) => shift,
+            None => {
+                let chosen = self.endpoint.borrow().handshake.iss;
+                let smoltcps = iss::sequence_number(packet).unwrap_or_default();
+                *self.shift.insert(chosen.since(smoltcps))
+            }
+        };
+        iss::translate_out(packet, shift);
+        if let Some(highest) = self.account.gone_back_from() {
+            iss::renumber_bare(packet, highest);
+        }
+        self.point(packet);
+        self.marking(shared).mark(packet);
+        let (src, dst) = (self.key.local.ip(), self.key.peer.ip());
+        let header_len = match src {
+            IpAddr::V4(_) => {
+                let mut ip = Ipv4Packet::new_unchecked(&mut *packet);
+                if self.path.fragments() {
+                    ip.set_dont_frag(false);
+                    // RFC 6864, section 4.1: what may be cut needs an identification of its own.
+                    let SeqNumber(number) = self.account.next();
+                    ip.set_ident((number ^ number >> 16) as u16);
+                }
+                ip.fill_checksum();
+                20
+            }
+            IpAddr::V6(_) => 40,
+        };
+        let len = packet.len();
+        let mut tcp = TcpPacket::new_unchecked(&mut packet[header_len..]);
+        // What was computed just now is not computed again in order to be judged.
+        match shared.config.offload {
+            true => {
+                tcp.set_checksum(pseudo_header(src, dst, len - header_len));
+                (Checksum::Partial, Checksum::Partial)
+            }
+            false => {
+                tcp.fill_checksum(&src.into(), &dst.into());
+                (Checksum::Whole, Checksum::Verified)
+            }
+        }
+    }
+}
