@@ -2,7 +2,7 @@
 
 use crate::Result;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -35,6 +35,8 @@ pub(crate) fn kernel(_: &[String]) -> Result<()> {
     for port in [ECHO, DISCARD, CHARGEN] {
         let listener = TcpListener::bind(("0.0.0.0", port))?;
         setsockopt(&listener, sockopt::TcpCongestion, &"cubic".into())?;
+        // With fewer, SYNs are lost while connections come and go faster than they are accepted.
+        listen(&listener, Backlog::MAXCONN)?;
         listener.set_nonblocking(true)?;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, listeners.len() as u64);
         epoll.add(&listener, event)?;
