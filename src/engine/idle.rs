@@ -5,7 +5,7 @@ use crate::event::FlowId;
 use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
 
-/// A send buffer that was not needed for so long gives its memory back.
+/// A send buffer that was not needed for so long gives its memory back, with the others of the same second.
 const PAUSE: Duration = Duration::from_secs(3);
 /// So many at once, so that nothing else waits for long.
 const BATCH: usize = 64;
@@ -20,6 +20,16 @@ impl Writers {
     /// When to call [`Engine::release_idle`] next.
     pub(super) fn next(&self) -> Option<Instant> {
         self.line.front().map(|(at, _)| *at)
+    }
+
+    /// Takes the next out that is to be looked at.
+    fn due(&mut self, now: Instant) -> Option<FlowId> {
+        let (at, id) = *self.line.front()?;
+        if now < at {
+            return None;
+        }
+        self.line.pop_front();
+        Some(id)
     }
 
     /// Gives memory back that was needed for more of them.
@@ -37,7 +47,7 @@ impl Engine {
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(place)
             && flow.takes_to_writing()
         {
-            self.writers.line.push_back((now + PAUSE, flow.id));
+            self.writers.line.push_back((look(now), flow.id));
         }
     }
 
@@ -47,24 +57,23 @@ impl Engine {
             return;
         };
         for _ in 0..BATCH {
-            let Some((_, id)) = self
-                .writers
-                .line
-                .front()
-                .copied()
-                .filter(|(at, _)| *at <= now)
-            else {
+            let Some(id) = self.writers.due(now) else {
                 return;
             };
-            self.writers.line.pop_front();
             let Some(&place) = self.places.get(&id) else {
                 continue;
             };
             if let Flow::Tcp(flow) = &mut self.flows[place]
                 && !flow.release(now, PAUSE, release)
             {
-                self.writers.line.push_back((now + PAUSE, id));
+                self.writers.line.push_back((look(now), id));
             }
         }
     }
+}
+
+/// When to look at a connection that has written something by `now`: on a full second, so that many cause no more wake-ups
+/// than one.
+fn look(now: Instant) -> Instant {
+    Instant::from_secs((now + PAUSE).secs() + 1)
 }
