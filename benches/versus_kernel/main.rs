@@ -74,8 +74,8 @@
 //! | `--offload`, two CPUs | 0.99 | 1.08 | 1.08 | 0.98 | | 1.57 | 0.74 | 0.63 | 0.71 |
 //!
 //! Of the rate of connections, JSON lines leave 0.65, transitions only 0.94, rules that match nothing 0.92 to 1.07, the filter of system
-//! calls 0.98. With 10,000 and 50,000 idle connections everything is within 0.95 and 1.03 of what it is with none, but for
-//! `connect` with 50,000 (0.86). An idle connection costs 7.3 KB.
+//! calls 0.98. With 10,000 and 50,000 idle connections everything is within 0.96 and 1.02 of what it is with none. An idle
+//! connection costs 7.3 KB.
 //!
 //! Against the program as it was before it had timestamps, a guard, limits and a filter, side by side three times seven rounds: `echo`
 //! takes 0.94 of the time, `crr` is 1.00, `crr1` 0.99, `c2s` 0.99, `c2s8` 1.04, `s2c` 0.98, `s2c8` 0.94.

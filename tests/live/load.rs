@@ -1,6 +1,14 @@
 //! Many connections, and much data over one.
 
-use crate::rig::run_python;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::helper::{self, User};
+use crate::rig::{clean, command, python, run_python};
+use crate::serve::serve;
+use crate::soak::allocated;
 
 /// All SYNs leave before the first answer is looked at; each connection has data of its own.
 const CROWD: &str = "import selectors, socket, sys
@@ -59,4 +67,54 @@ fn a_mebibyte_comes_back_intact() {
             }
         }
     }
+}
+
+/// Connections that have exchanged a byte each way, until somebody closes its standard input.
+const IDLE: &str = "import socket, sys
+held = []
+for i in range(int(sys.argv[1])):
+    s = socket.create_connection(('192.0.2.2', 7), 15)
+    s.sendall(b'x')
+    assert s.recv(1) == b'x'
+    held.append(s)
+print('held', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn an_idle_connection_costs_eight_kibibytes() {
+    helper::run("idle", User::OwnNetwork);
+}
+
+pub(crate) fn idle() {
+    const COUNT: usize = 800;
+    // A send buffer that is idle gives its memory back after four seconds.
+    const SETTLES: Duration = Duration::from_secs(6);
+    let serving = serve(command(&["serve", "-q", "--offload"])).0;
+    let proc = format!("/proc/{}", serving.pid());
+    // What the first ones need is there for all.
+    let mut first = hold(100);
+    thread::sleep(SETTLES);
+    let before = allocated(&proc);
+    let mut more = hold(COUNT);
+    thread::sleep(SETTLES);
+    let each = (allocated(&proc) - before) / COUNT as u64;
+    println!("{each} bytes for each");
+    // A page of the receive buffer, and what is known of the connection.
+    assert!((4096..=8192).contains(&each), "{each} bytes for each");
+    for holder in [&mut first, &mut more] {
+        drop(holder.stdin.take());
+        assert!(holder.wait().unwrap().success());
+    }
+}
+
+fn hold(count: usize) -> Child {
+    let mut holder = clean(python(), &["-c", IDLE, &count.to_string()]);
+    holder.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    let mut line = String::new();
+    let said = holder.stdout.take().unwrap();
+    BufReader::new(said).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    holder
 }

@@ -69,6 +69,7 @@ const SCENES: &[(&str, fn())] = &[
     ("down", failures::down),
     ("readers", failures::readers),
     ("soak", soak::haul),
+    ("idle", load::idle),
 ];
 
 #[test]

@@ -216,7 +216,7 @@ fn processor_time(proc: &str) -> u64 {
 }
 
 /// proc_pid_smaps(5).
-fn allocated(proc: &str) -> u64 {
+pub(crate) fn allocated(proc: &str) -> u64 {
     let rollup = fs::read_to_string(format!("{proc}/smaps_rollup")).unwrap();
     let line = rollup
         .lines()
