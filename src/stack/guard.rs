@@ -56,7 +56,7 @@ mod sending;
 pub(crate) use sending::{Advice, Flight};
 
 use super::stamps::{self, Stamps};
-use super::tcp::ip_header_len;
+use super::tcp::{MIN_MSS, ip_header_len};
 use crate::event::Opening;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::state::TcpState;
@@ -211,17 +211,9 @@ impl Guard {
     pub(crate) fn synchronize(&mut self, now: Instant, syn: &Segment, known: &Known) {
         self.stamps.synchronize(now, syn, self.timestamps);
         self.sack = syn.sack_permitted();
-        let default = if known.v6 {
-            DEFAULT_MSS_V6
-        } else {
-            DEFAULT_MSS_V4
-        };
-        let mss = syn
-            .max_segment_size()
-            .filter(|&mss| mss > 0)
-            .unwrap_or(default);
+        let announced = syn.max_segment_size();
         let options = self.options_len() as u16;
-        self.mss = mss.min(known.own_mss).saturating_sub(options);
+        self.mss = sending_mss(announced, known.v6, known.own_mss) - options;
     }
 
     /// Whether data is there behind a gap.
@@ -657,6 +649,17 @@ fn open(segment: &Segment, known: &Known) -> Verdict {
     Verdict::Instead(changed)
 }
 
+/// The MSS that counts for what we send, options included: that of the peer, or ours where that is less. Like smoltcp, we don't
+/// believe one that leaves no room for data behind the options.
+fn sending_mss(announced: Option<u16>, v6: bool, own: u16) -> u16 {
+    let default = match v6 {
+        true => DEFAULT_MSS_V6,
+        false => DEFAULT_MSS_V4,
+    };
+    let announced = announced.filter(|&mss| mss > 0).unwrap_or(default);
+    announced.max(MIN_MSS).min(own)
+}
+
 /// The segment with these flags only, and nothing in it.
 fn plain(segment: &Segment, seq: SeqNumber, flags: Flags) -> Verdict {
     if segment.flags == flags && segment.payload.is_empty() && segment.seq == seq {
@@ -668,4 +671,24 @@ fn plain(segment: &Segment, seq: SeqNumber, flags: Flags) -> Verdict {
         payload: 0..0,
         ..segment.clone()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peers_mss_leaves_room_for_data() {
+        #[track_caller]
+        fn check(announced: Option<u16>, v6: bool, expected: u16) {
+            assert_eq!(sending_mss(announced, v6, 1440), expected);
+        }
+        check(Some(700), false, 700);
+        check(Some(9000), false, 1440);
+        check(None, false, 536);
+        check(None, true, 1220);
+        check(Some(0), false, 536);
+        check(Some(1), false, 48);
+        const { assert!(MIN_MSS > stamps::LEN) };
+    }
 }

@@ -27,7 +27,7 @@ const LARGEST: usize = 65_535;
 /// What a peer takes in one segment that doesn't say (RFC 9293, section 3.7.1), in both versions of IP, as smoltcp has it.
 const DEFAULT_MSS: u16 = 536;
 /// A peer that says less is not believed, likewise.
-const MIN_MSS: u16 = 48;
+pub(crate) const MIN_MSS: u16 = 48;
 
 /// The shared part of all connections.
 ///
