@@ -133,7 +133,7 @@ fn order(count: usize, round: usize) -> Vec<usize> {
         _ if count < 3 => turns.collect(),
         0 => turns.map(|turn| (first + turn) % count).collect(),
         _ => turns
-            .map(|turn| (first + 1 + count * count - turn) % count)
+            .map(|turn| (first + 1 + count - turn) % count)
             .collect(),
     }
 }

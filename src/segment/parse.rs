@@ -193,28 +193,30 @@ impl<'a> Upper<'a> {
     /// Whether `data`, its own checksum field included, and the pseudo-header sum up to all ones (RFC 1071
     /// section 1; RFC 9293 section 3.1, RFC 8200 section 8.1). `stated` is that field.
     fn checksum_ok(&self, data: &[u8], stated: u16) -> bool {
-        if !self.checksum_covered || self.checksum == Checksum::Verified {
-            return true;
-        }
-        let protocol = self.ip.protocol.into();
-        let length = data.len() as u32;
-        let pseudo = match (&self.ip.src, &self.ip.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                checksum::pseudo_header_v4(src, dst, protocol, length)
-            }
-            (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                checksum::pseudo_header_v6(src, dst, protocol, length)
-            }
-            _ => unreachable!("both addresses come from one header"),
-        };
-        let is_partial = stated == pseudo;
         match self.checksum {
+            _ if !self.checksum_covered => true,
             Checksum::Verified => true,
-            Checksum::Partial => is_partial,
+            Checksum::Partial => stated == self.pseudo_header(data.len()),
             Checksum::Whole => {
-                (self.captured && is_partial)
+                let pseudo = self.pseudo_header(data.len());
+                (self.captured && stated == pseudo)
                     || checksum::combine(&[pseudo, checksum::data(data)]) == !0
             }
+        }
+    }
+
+    /// The sum of the pseudo-header, for so many bytes.
+    fn pseudo_header(&self, len: usize) -> u16 {
+        let protocol = self.ip.protocol.into();
+        let len = len as u32;
+        match (&self.ip.src, &self.ip.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                checksum::pseudo_header_v4(src, dst, protocol, len)
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                checksum::pseudo_header_v6(src, dst, protocol, len)
+            }
+            _ => unreachable!("both addresses come from one header"),
         }
     }
 }

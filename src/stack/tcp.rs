@@ -16,7 +16,8 @@ use smoltcp::phy::{
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{
-    HardwareAddress, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpCidr, TCP_HEADER_LEN, TcpPacket,
+    HardwareAddress, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpCidr, Ipv4Packet, Ipv6Packet,
+    TCP_HEADER_LEN, TcpPacket,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -185,6 +186,14 @@ pub(crate) fn ip_header_len(address: IpAddr) -> usize {
     match address {
         IpAddr::V4(_) => IPV4_HEADER_LEN,
         IpAddr::V6(_) => IPV6_HEADER_LEN,
+    }
+}
+
+/// Says in its IP header, of `ip` bytes, that such a packet has `len`.
+pub(crate) fn set_len(packet: &mut [u8], ip: usize, len: usize) {
+    match ip {
+        IPV4_HEADER_LEN => Ipv4Packet::new_unchecked(packet).set_total_len(len as u16),
+        _ => Ipv6Packet::new_unchecked(packet).set_payload_len((len - ip) as u16),
     }
 }
 

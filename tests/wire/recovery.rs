@@ -291,11 +291,7 @@ pub(crate) fn what_is_lost_behind_a_shut_window_comes_again(peer: &mut Peer<'_>)
 pub(crate) fn a_window_shuts_before_last_ack(peer: &mut Peer<'_>) {
     for (part, probes) in [(0, 1), (3, 2), (3, 0)] {
         let una = 1 + 100 * part;
-        peer.open_with(ECHO, &[2, 4, 0, 100, 1, 1, 4, 2]);
-        peer.send(PSH | ACK, 1, 1, &[b'x'; 1_000]);
-        peer.all(FLIGHT);
-        peer.window = 0;
-        peer.send(ACK, 1_001, una, b"");
+        shut_over_a_flight(peer, una);
         peer.send(FIN | ACK, 1_001, una, b"");
         // 1,000 bytes and a FIN.
         take_behind_a_shut_window(peer, 1_002, una, 1_002, probes);
@@ -338,14 +334,19 @@ pub(crate) fn a_window_shuts_in_fin_wait_1(peer: &mut Peer<'_>) {
 pub(crate) fn a_window_shuts_over_the_last_of_all(peer: &mut Peer<'_>) {
     for (part, probes) in [(3, 1), (3, 0)] {
         let una = 1 + 100 * part;
-        peer.open_with(ECHO, &[2, 4, 0, 100, 1, 1, 4, 2]);
-        peer.send(PSH | ACK, 1, 1, &[b'x'; 1_000]);
-        peer.all(FLIGHT);
-        peer.window = 0;
-        peer.send(ACK, 1_001, una, b"");
+        shut_over_a_flight(peer, una);
         take_behind_a_shut_window(peer, 1_001, una, 1_001, probes);
         peer.echo(1_001, 1_001, b"and on");
     }
+}
+
+/// A thousand bytes are in flight when the window shuts, of which those before `una` are acknowledged.
+fn shut_over_a_flight(peer: &mut Peer<'_>, una: i32) {
+    peer.open_with(ECHO, &[2, 4, 0, 100, 1, 1, 4, 2]);
+    peer.send(PSH | ACK, 1, 1, &[b'x'; 1_000]);
+    peer.all(FLIGHT);
+    peer.window = 0;
+    peer.send(ACK, 1_001, una, b"");
 }
 
 /// A peer whose window is shut answers so many probes, opens it, and takes what comes from `una` up to `end`.

@@ -4,11 +4,11 @@ use super::TcpFlow;
 use crate::engine::Shared;
 use crate::event::{EventKind, Resend, UserCall};
 use crate::segment::{Segment, SeqNumber};
-use crate::stack::tcp::ip_header_len;
+use crate::stack::tcp::{ip_header_len, set_len};
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
-use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket, TcpSeqNumber};
+use smoltcp::wire::{TcpPacket, TcpSeqNumber};
 use std::ops::Range;
 
 /// RFC 9293, section 3.8.3 (SHLD-10): "The value of R1 SHOULD correspond to at least 3 retransmissions".
@@ -200,12 +200,4 @@ fn piece(packet: &[u8], ip: usize, range: Range<u32>) -> Vec<u8> {
         tcp.set_fin(false);
     }
     piece
-}
-
-/// Says in the IP header, of `ip` bytes, that the packet has `len`.
-fn set_len(packet: &mut [u8], ip: usize, len: usize) {
-    match ip {
-        20 => Ipv4Packet::new_unchecked(packet).set_total_len(len as u16),
-        _ => Ipv6Packet::new_unchecked(packet).set_payload_len((len - ip) as u16),
-    }
 }

@@ -1,8 +1,8 @@
 //! The options of segments that smoltcp has made.
 
 use crate::segment::SeqNumber;
-use crate::stack::tcp::ip_header_len;
-use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket};
+use crate::stack::tcp::{ip_header_len, set_len};
+use smoltcp::wire::TcpPacket;
 use std::net::IpAddr;
 
 /// Options under construction: at most 40 bytes, a multiple of four.
@@ -62,11 +62,7 @@ impl Options {
         packet[ip + 20..ip + header].copy_from_slice(&self.bytes[..self.len]);
         TcpPacket::new_unchecked(&mut packet[ip..]).set_header_len(header as u8);
         let len = ip + header;
-        if src.is_ipv4() {
-            Ipv4Packet::new_unchecked(&mut *packet).set_total_len(len as u16);
-        } else {
-            Ipv6Packet::new_unchecked(&mut *packet).set_payload_len(header as u16);
-        }
+        set_len(packet, ip, len);
         len
     }
 }
