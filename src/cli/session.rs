@@ -65,9 +65,13 @@ impl<'a> Session<'a> {
         watcher: Watcher,
     ) -> Session<'a> {
         without_huge_pages();
+        let mut driver = Driver::new(tun, waiter, clock);
+        if !watcher.looks_on() {
+            driver.tell_late();
+        }
         Session {
             engine,
-            driver: Driver::new(tun, waiter, clock),
+            driver,
             surplus: Surplus::default(),
             audience: Audience {
                 watcher,

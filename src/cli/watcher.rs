@@ -144,6 +144,11 @@ impl Watcher {
         }
     }
 
+    /// Whether somebody looks on, or interferes, while it happens.
+    pub(super) fn looks_on(&self) -> bool {
+        self.asks() || self.stepper.is_some()
+    }
+
     /// Whether somebody looks at the peer's end while it happens, or draws it. To ask a kernel costs more than the
     /// segment about which it is asked, so files that merely keep what happens don't make it worth while.
     pub(super) fn asks(&self) -> bool {

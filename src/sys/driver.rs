@@ -10,7 +10,7 @@ use smoltcp::time::Instant;
 
 use super::child::Child;
 use super::clock::Clock;
-use super::tun::{Received, Tun};
+use super::tun::{MAX_PACKET, Outbox, Received, Tun};
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
 use crate::event::{self, Direction, Event, EventKind};
@@ -18,8 +18,6 @@ use crate::segment::Checksum;
 
 /// At most so many packets are taken from the TUN before anything else is looked at.
 const BATCH: usize = 64;
-/// Room for any packet: IPv6 does not count its header.
-const MAX_PACKET: usize = 40 + 65_535;
 /// While packets keep coming, whatever else there is to see is looked at so often.
 const LOOK_UP: Duration = Duration::from_millis(1);
 
@@ -61,8 +59,15 @@ pub struct Driver<'a> {
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
+    /// The packet that was read last.
     packet: Vec<u8>,
-    ahead: Ahead,
+    outbox: Outbox,
+    /// How many packets are answered together.
+    together: Ahead,
+    /// How often such are looked for before the next wait.
+    rounds: Ahead,
+    /// Whether what happens is told only once they are.
+    tells_late: bool,
     busy: Option<Busy>,
     /// When everything was looked at last.
     looked_up: Instant,
@@ -91,7 +96,10 @@ impl<'a> Driver<'a> {
             waiter,
             clock,
             packet: vec![0; MAX_PACKET],
-            ahead: Ahead::default(),
+            outbox: Outbox::new(),
+            together: Ahead::default(),
+            rounds: Ahead::default(),
+            tells_late: false,
             busy: None,
             looked_up: clock.now(),
             untold: 0,
@@ -102,6 +110,13 @@ impl<'a> Driver<'a> {
     /// do something else. Where that doesn't help, it is tried less and less often.
     pub fn busy_poll(&mut self, limit: Duration) {
         self.busy = Some(Busy::new(limit));
+    }
+
+    /// From now on it is told of what has happened when several packets have come and been answered, if so many are there,
+    /// and not of each before its answer leaves. The moments that are told stay as exact. It is faster, and right for whoever
+    /// only keeps what is told.
+    pub fn tell_late(&mut self) {
+        self.tells_late = true;
     }
 
     /// The time, for the engine's `handle_*` and `connect_*`.
@@ -126,16 +141,15 @@ impl<'a> Driver<'a> {
         mut tell: impl FnMut(&mut Engine, Event),
     ) -> io::Result<Ready> {
         let now = self.clock.now();
-        self.drain_at(engine, now, &mut tell)?;
+        self.finish_at(engine, now, &mut tell)?;
         let wake_at = [engine.poll_timeout(), until.deadline];
         // The difference of two instants has no sign.
         let wake_at = wake_at.into_iter().flatten().min().map(|at| at.max(now));
         if let Some(received) = self.spin(now, wake_at)? {
-            // Before anything is sent: what was read lies where packets are written.
             self.receive(engine, Some(received), &mut tell)?;
             let now = self.clock.now();
             engine.handle_timeout(now);
-            self.drain_at(engine, now, &mut tell)?;
+            self.finish_at(engine, now, &mut tell)?;
             if now < self.looked_up + LOOK_UP.into() {
                 return Ok(Ready::default());
             }
@@ -147,7 +161,7 @@ impl<'a> Driver<'a> {
         let now = self.clock.now();
         self.looked_up = now;
         engine.handle_timeout(now);
-        self.drain_at(engine, now, &mut tell)?;
+        self.finish_at(engine, now, &mut tell)?;
         if ready.tun {
             self.receive(engine, None, &mut tell)?;
         }
@@ -157,8 +171,8 @@ impl<'a> Driver<'a> {
     /// Sends what is to be sent and tells what has happened: to be called after each command to the engine, unless
     /// [`step`](Driver::step) comes next.
     ///
-    /// It is told in the order in which it happens: a packet that has come before the answer to it leaves, and one of
-    /// ours once it has left. The kernel takes in what is written to a TUN before the system call is over, unless the
+    /// It is told in the order in which it happens: a packet that has come before the answer to it leaves, unless [that is
+    /// left for later](Driver::tell_late), and one of ours once it has left. The kernel takes in what is written to a TUN before the system call is over, unless the
     /// peer's own system call holds the socket just then.
     ///
     /// # Errors
@@ -168,9 +182,22 @@ impl<'a> Driver<'a> {
         engine: &mut Engine,
         mut tell: impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
-        self.drain_at(engine, self.clock.now(), &mut tell)
+        self.finish_at(engine, self.clock.now(), &mut tell)
     }
 
+    /// Sends and tells, to the last packet.
+    fn finish_at(
+        &mut self,
+        engine: &mut Engine,
+        now: Instant,
+        tell: &mut impl FnMut(&mut Engine, Event),
+    ) -> io::Result<()> {
+        self.drain_at(engine, now, tell)?;
+        self.flush()
+    }
+
+    /// Makes packets and tells of them. The last ones may still be waiting for others to leave with, if nothing of them
+    /// is told.
     fn drain_at(
         &mut self,
         engine: &mut Engine,
@@ -191,33 +218,46 @@ impl<'a> Driver<'a> {
             // An answer that was made while its cause arrived is told before it leaves.
             while self.untold < leaving && self.transmit(engine, now)? {}
             self.untold = self.untold.saturating_sub(leaving);
+            if leaving > 0 {
+                self.flush()?;
+            }
             tell(engine, event);
         }
     }
 
-    /// Lets one packet leave, if there is one.
+    /// Makes one packet, if there is one to be sent.
     fn transmit(&mut self, engine: &mut Engine, now: Instant) -> io::Result<bool> {
         // Whoever looks at packets wants to know how long an answer took.
         let now = match engine.watch() {
             event::Watch::Everything => self.clock.now(),
             _ => now,
         };
-        let Some(transmit) = engine.poll_transmit(now, &mut self.packet) else {
+        let Some(transmit) = engine.poll_transmit(now, self.outbox.room()) else {
             return Ok(false);
         };
         self.untold += 1;
-        let packet = &self.packet[..transmit.len];
-        let sent = match transmit.offload.checksum {
-            Checksum::Partial => self.tun.send_partial(packet, transmit.offload.segment_size),
-            Checksum::Whole | Checksum::Verified => self.tun.send(packet),
-        };
-        match sent {
-            Ok(()) => {}
-            // As on any wire, the packet is lost.
-            Err(error) if is_loss(&error) => log::debug!("packet lost at the TUN: {error}"),
-            Err(error) => return Err(self.lost_tun(error)),
+        match transmit.offload.checksum {
+            Checksum::Partial => {
+                let segment_size = transmit.offload.segment_size;
+                self.outbox.push_partial(transmit.len, segment_size);
+            }
+            Checksum::Whole | Checksum::Verified => self.outbox.push(transmit.len),
+        }
+        if self.outbox.is_full() {
+            self.flush()?;
         }
         Ok(true)
+    }
+
+    /// Lets the packets leave that were made.
+    fn flush(&mut self) -> io::Result<()> {
+        let mut fatal = None;
+        self.outbox.flush(self.tun, |error| match is_loss(&error) {
+            // As on any wire, the packet is lost.
+            true => log::debug!("packet lost at the TUN: {error}"),
+            false => fatal = Some(error),
+        });
+        fatal.map_or(Ok(()), |error| Err(self.lost_tun(error)))
     }
 
     fn wait(&self, until: Until<'_>, timeout: Option<Duration>) -> io::Result<Ready> {
@@ -254,31 +294,61 @@ impl<'a> Driver<'a> {
     }
 
     /// Takes in what has come, `first` if it was read just before.
-    ///
-    /// Each is answered before the next is taken in: RFC 9293, section 3.8.6.3, asks for an acknowledgment "for at least
-    /// every second full-sized segment" (SHLD-19).
     fn receive(
         &mut self,
         engine: &mut Engine,
         first: Option<Received>,
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
-        let mut next = first;
-        for taken in 0..self.ahead.count() {
-            let Some(received) = next
-                .take()
-                .map_or_else(|| self.read(), |next| Ok(Some(next)))?
-            else {
-                self.ahead.was_too_many(taken);
+        let (mut next, mut total) = (first, 0);
+        for round in 0..self.rounds.count() {
+            let count = self.receive_together(engine, next.take(), tell)?;
+            if count == 0 {
+                self.rounds.was_too_many(round);
                 return Ok(());
-            };
+            }
+            total += count;
+            if total >= BATCH {
+                break;
+            }
+        }
+        self.rounds.was_enough();
+        Ok(())
+    }
+
+    /// Takes in some of what has come, and lets the answers leave together; how many there were.
+    ///
+    /// Each is answered before the next is taken in, though not sent: RFC 9293, section 3.8.6.3, asks for an acknowledgment
+    /// "for at least every second full-sized segment" (SHLD-19).
+    fn receive_together(
+        &mut self,
+        engine: &mut Engine,
+        first: Option<Received>,
+        tell: &mut impl FnMut(&mut Engine, Event),
+    ) -> io::Result<usize> {
+        let (mut next, mut count) = (first, 0);
+        let most = self.together.count();
+        while count < most
+            && let Some(received) = next.take().map_or_else(|| self.read(), |it| Ok(Some(it)))?
+        {
+            count += 1;
             let now = self.clock.now();
             let packet = &mut self.packet[..received.len];
             engine.handle_offloaded(now, packet, received.checksum);
-            self.drain_at(engine, now, tell)?;
+            match self.tells_late {
+                true => while self.transmit(engine, now)? {},
+                false => self.drain_at(engine, now, tell)?,
+            }
         }
-        self.ahead.was_enough();
-        Ok(())
+        match count < most {
+            true => self.together.was_too_many(count),
+            false => self.together.was_enough(),
+        }
+        self.flush()?;
+        if self.tells_late {
+            self.finish_at(engine, self.clock.now(), tell)?;
+        }
+        Ok(count)
     }
 
     /// Reads a packet, if one is there.
@@ -299,11 +369,11 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// How many packets to read before the next wait, without a vain attempt at each end.
+/// How many packets to read before they are answered, and how often before the next wait, without a vain attempt at each end.
 ///
 /// Where question and answer alternate, there is one packet each time, and to look for a second costs a system call.
-/// Under load many are there, and to wait before each costs one too; so it does where the peer has the same processor and
-/// takes it as soon as it is answered. So the count follows what was found: it doubles as long as all of them were there,
+/// Under load many are there, and to answer and to wait after each costs one too. Where the peer has the same processor, it
+/// takes it as soon as it is answered, and has asked again when we come back. So the count follows what was found: it doubles as long as all of them were there,
 /// falls back when one was not, and stays there for a while: the longer, the more often that has happened in a row.
 #[derive(Debug)]
 struct Ahead {

@@ -114,6 +114,11 @@ mod list {
         libc::SYS_writev,
         libc::SYS_pwrite64,
         libc::SYS_pwritev,
+        // Several packets at once.
+        libc::SYS_io_setup,
+        libc::SYS_io_submit,
+        libc::SYS_io_getevents,
+        libc::SYS_io_destroy,
         libc::SYS_lseek,
         libc::SYS_ftruncate,
         libc::SYS_fsync,

@@ -7,7 +7,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem;
-use std::num::NonZeroU16;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -22,11 +21,14 @@ use super::capability::{NET_ADMIN, holds};
 use super::netlink::{Link, Route};
 use crate::segment::Checksum;
 
+mod aio;
 mod error;
+mod outbox;
 mod overlap;
 mod vnet;
 
 pub use error::TunError;
+pub(super) use outbox::{MAX_PACKET, Outbox};
 
 /// The device through which TUNs are made.
 pub(super) const DEVICE: &str = "/dev/net/tun";
@@ -160,13 +162,6 @@ impl Tun {
     /// by its first four bits, EIO while the interface is down.
     pub fn send(&self, packet: &[u8]) -> io::Result<()> {
         self.write(&[0; vnet::LEN], packet)
-    }
-
-    /// The same for a packet with a [partial checksum](Checksum::Partial), which may have to be cut into segments of that
-    /// many bytes of payload. Only with offload.
-    pub fn send_partial(&self, packet: &[u8], segment_size: Option<NonZeroU16>) -> io::Result<()> {
-        debug_assert!(self.offload, "a wire would carry this as it is");
-        self.write(&vnet::for_partial(packet, segment_size), packet)
     }
 
     fn write(&self, header: &[u8; vnet::LEN], packet: &[u8]) -> io::Result<()> {
