@@ -20,6 +20,9 @@ const LARGEST: usize = 8;
 /// which is too much for a run that has hardly begun.
 const WORTH_WHILE: u32 = 64;
 
+/// One call for less than that costs more than one for each.
+const FEWEST: usize = 3;
+
 /// Packets on their way to a TUN.
 #[derive(Debug)]
 pub(in crate::sys) struct Outbox {
@@ -81,7 +84,7 @@ impl Outbox {
     /// Hands the kernel all of them, in order. Which it doesn't take is told to `failed`.
     pub(in crate::sys) fn flush(&mut self, tun: &Tun, mut failed: impl FnMut(io::Error)) {
         let mut rest = self.packets.as_slice();
-        if rest.len() > 1
+        if rest.len() >= FEWEST
             && let Some(aio) = self.aio.context()
         {
             let header = if tun.offload { vnet::LEN } else { 0 };
@@ -247,10 +250,11 @@ mod tests {
         let aio = Aio::new().unwrap();
         aio.end();
         let mut outbox = with(Batching::Possible(aio));
-        push(&mut outbox, &[1; 20]);
-        push(&mut outbox, &[2; 20]);
+        for n in 1..=3 {
+            push(&mut outbox, &[n; 20]);
+        }
         outbox.flush(&tun, |error| panic!("{error}"));
-        assert_eq!(received(&wire), [[1; 20], [2; 20]]);
+        assert_eq!(received(&wire), [[1; 20], [2; 20], [3; 20]]);
         assert!(matches!(outbox.aio, Batching::Impossible));
     }
 
