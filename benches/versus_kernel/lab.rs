@@ -63,11 +63,6 @@ impl Lab {
             let rules: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", rule]).collect();
             servers.push(Server::tcplab(options, "rules", 4, &rules)?);
         }
-        if options.is_asked_for("nice") {
-            let server = Server::tcplab(options, "nice", 5, &[])?;
-            server.hurry()?;
-            servers.push(server);
-        }
         for (index, idle) in options.idle().into_iter().enumerate() {
             let name = format!("idle-{idle}");
             let mut server = Server::tcplab(options, &name, 10 + index as u8, &[])?;
@@ -161,13 +156,6 @@ impl Server {
         let grown = self.process.resident()?.saturating_sub(before);
         self.idle_bytes = Some(grown as f64 / count as f64);
         Ok(())
-    }
-
-    /// Gives it a larger share of the CPU.
-    fn hurry(&self) -> Result<()> {
-        let id = self.process.child.id().to_string();
-        let mut renice = Command::new("renice");
-        succeed(renice.args(["-n", "-10", "-p", &id]).stdout(Stdio::null()))
     }
 
     /// Puts it on one CPU.

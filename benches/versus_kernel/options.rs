@@ -21,8 +21,8 @@ pub(crate) struct Options {
     /// What to measure; repeatable. Everything unless given
     #[arg(long, value_name = "NAME")]
     only: Vec<Measure>,
-    /// Which of tcplab's variants to measure besides the plain one: json, transitions, rules, nice, none; repeatable. All
-    /// but nice unless given
+    /// Which of tcplab's variants to measure besides the plain one: json, transitions, rules, none; repeatable. All
+    /// unless given
     #[arg(long, value_name = "NAME")]
     variant: Vec<String>,
     /// How many idle connections to hold open, each number on a server of its own; repeatable. 1000, 10000 and 50000 unless given
@@ -88,11 +88,7 @@ impl Options {
     pub(crate) fn has_variant(&self, name: &str) -> bool {
         match self.variant.as_slice() {
             [] => !self.short,
-            _ => self.is_asked_for(name),
+            variants => variants.iter().any(|variant| variant == name),
         }
-    }
-
-    pub(crate) fn is_asked_for(&self, name: &str) -> bool {
-        self.variant.iter().any(|variant| variant == name)
     }
 }

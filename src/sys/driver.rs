@@ -18,6 +18,8 @@ use crate::segment::Checksum;
 
 /// At most so many packets are taken from the TUN before anything else is looked at.
 const BATCH: usize = 64;
+/// At most about so many bytes are taken in before they are acknowledged, so that a peer who waits for that goes on meanwhile.
+const TOGETHER: usize = 256 * 1024;
 /// While packets keep coming, whatever else there is to see is looked at so often.
 const LOOK_UP: Duration = Duration::from_millis(1);
 
@@ -328,10 +330,13 @@ impl<'a> Driver<'a> {
     ) -> io::Result<usize> {
         let (mut next, mut count) = (first, 0);
         let most = self.together.count();
+        let mut bytes = 0;
         while count < most
+            && bytes < TOGETHER
             && let Some(received) = next.take().map_or_else(|| self.read(), |it| Ok(Some(it)))?
         {
             count += 1;
+            bytes += received.len;
             let now = self.clock.now();
             let packet = &mut self.packet[..received.len];
             engine.handle_offloaded(now, packet, received.checksum);
@@ -340,7 +345,7 @@ impl<'a> Driver<'a> {
                 false => self.drain_at(engine, now, tell)?,
             }
         }
-        match count < most {
+        match count < most && bytes < TOGETHER {
             true => self.together.was_too_many(count),
             false => self.together.was_enough(),
         }
