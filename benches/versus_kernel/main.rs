@@ -46,9 +46,8 @@
 //!
 //! `kernel` is what all ratios compare with. `tcplab` runs `serve --quiet`; `json` writes JSON lines to a file;
 //! `transitions` is the library with [`Watch::Transitions`](tcplab::event::Watch) and JSON lines to a file; `rules` has rules
-//! that are asked about every packet and apply to none; `nice` has a nice value that is 10 better than that of the others, as with
-//! `nice -n -10 tcplab serve`; `idle-N` holds N more connections, each of which has exchanged one byte each way. What such a
-//! connection costs in resident memory, some seconds after that, is printed first.
+//! that are asked about every packet and apply to none; `idle-N` holds N more connections, each of which has exchanged one byte each way.
+//! What such a connection costs in resident memory, some seconds after that, is printed first.
 //!
 //! # How to read it
 //!
@@ -61,42 +60,51 @@
 //!
 //! # Findings
 //!
-//! On a virtual machine with two processors (AMD EPYC, kernel 6.18 without preemption), ratios to the kernel, one CPU, medians of
-//! twelve rounds (two CPUs and `nice`: six); for comparison [lwIP](https://savannah.nongnu.org/projects/lwip/) 2.1 with its raw API and SACK, in three hundred
-//! lines of C:
+//! On a virtual machine with two processors (AMD EPYC, kernel 6.18 without preemption) whose caches others use as well, ratios to
+//! the kernel, on one CPU unless it says otherwise, medians of three times five rounds, between which they differ by a tenth, on two CPUs by a half; for comparison [lwIP](https://savannah.nongnu.org/projects/lwip/) 2.1 with its raw API,
+//! timestamps and SACK, in a hundred lines of C, and tcplab as it was when each packet left by itself:
 //!
 //! | | `echo` p50 | `echo` p99 | `crr` | `crr1` | `connect` | `c2s` | `c2s8` | `s2c` | `s2c8` |
 //! |---|---|---|---|---|---|---|---|---|---|
-//! | MTU 1500 | 0.88 | 0.95 | 1.35 | 1.58 | 1.90 | 0.05 | 0.07 | 0.03 | 0.04 |
-//! | lwIP, MTU 1500 | 0.80 | 0.81 | 1.66 | 1.53 | 1.66 | 0.07 | 0.08 | 0.04 | 0.04 |
-//! | `--offload` | 0.84 | 0.93 | 1.31 | 1.55 | 1.85 | 0.88 | 0.87 | 0.55 | 0.68 |
-//! | `--offload --buffer 256K`, `nice` | 0.93 | 0.99 | 0.98 | 0.90 | 1.28 | 0.64 | 0.83 | 0.89 | 0.88 |
-//! | `--offload`, two CPUs | 0.98 | 0.96 | 1.05 | 1.10 | 1.88 | 1.49 | 1.01 | 0.77 | 0.69 |
+//! | MTU 1500 | 0.92 | 1.08 | 1.30 | 1.00 | 1.70 | 0.07 | 0.08 | 0.07 | 0.09 |
+//! | the same, one by one | 0.90 | 1.06 | 1.10 | 1.20 | 1.90 | 0.06 | 0.07 | 0.03 | 0.04 |
+//! | lwIP, MTU 1500 | 0.84 | 0.94 | 1.60 | 1.39 | 1.70 | 0.08 | 0.09 | 0.04 | 0.05 |
+//! | `--offload` | 0.90 | 1.00 | 1.33 | 1.11 | 1.91 | 0.78 | 0.68 | 0.67 | 0.88 |
+//! | the same, one by one, 512 KiB | 0.97 | 1.08 | 1.03 | 1.17 | 1.80 | 0.86 | 0.63 | 0.45 | 0.44 |
+//! | `--offload`, two CPUs | 0.97 | 0.94 | 1.29 | 1.20 | 2.06 | 0.70 | 0.98 | 0.61 | 0.68 |
+//! | the same, one by one, 512 KiB | 1.00 | 1.03 | 0.87 | 1.30 | 2.09 | 0.82 | 0.76 | 0.39 | 0.32 |
 //!
-//! Of the rate of connections, JSON lines leave 0.65, transitions only 0.94, rules that match nothing 0.92 to 1.07, the filter of system
-//! calls 0.98. With 10,000 and 50,000 idle connections everything is within 0.96 and 1.02 of what it is with none. An idle
-//! connection costs 7.3 KB.
+//! Of the rate of connections, JSON lines leave 0.60, transitions only 0.91, rules that match nothing 0.92. With 10,000 and 50,000 idle
+//! connections everything is within 0.95 and 1.05 of what it is with none, but for what single runs differ by. An idle connection costs 7.3 KB.
 //!
-//! Against the program as it was before it had timestamps, a guard, limits and a filter, side by side three times seven rounds: `echo`
-//! takes 0.94 of the time, `crr` is 1.00, `crr1` 0.99, `c2s` 0.99, `c2s8` 1.04, `s2c` 0.98, `s2c8` 0.94.
+//! On another machine of the same kind, with its caches to itself, most was better: one by one, `echo` was 0.84 there, `crr` 1.31, `crr1` 1.55, `c2s` 0.88, `c2s8` 0.87, `s2c` 0.55, `s2c8` 0.68, at an MTU of 1500 `crr` was 1.35 (lwIP: 1.66); packets that leave
+//! together have not been measured on it yet.
 //!
-//! On another, slower machine a responder of a hundred lines of C, which keeps nothing, reached 0.80 in `echo` and 1.44 in `crr`; 1.58 where
-//! it acknowledges a FIN with its own, and not in a segment before.
-//!
+//! - *Packets that leave together* (`sys::tun`, io_submit(2)) were the largest step. A TUN takes one packet for each write, the write
+//!   wakes the peer, and on the same processor the peer runs as soon as the system call is over: it had less of the processor
+//!   so far, so the scheduler owes it that. In `s2c` it was one change of process for each packet, in `crr` one for
+//!   each connection; now it is one for 7 packets, and one for 15 connections. `s2c` and `s2c8` are 1.5 to 2.0 times as fast,
+//!   `crr` 1.25 times. `crr1`, where packets come by ones and twos, is a twentieth to a tenth slower for it; measured alone it is not.
+//! - *The scheduler can't be asked for the same.* With `SCHED_BATCH` for tcplab, or a shorter or longer slice (sched_setattr(2)), nothing changes. Only
+//!   the client's being `SCHED_BATCH` does (`s2c` 1.5 times as fast), or a better nice value for tcplab, which cost `crr` a quarter,
+//!   and brings nothing any more.
+//! - *In `s2c`, two copies are what is left.* Of all time of both ends, copies take 44 per cent: 10 from the service to smoltcp's
+//!   buffer, 10 from there to the packet, 15 from the packet to the kernel, 10 from the kernel to the client; the kernel's own
+//!   server has the last two only. Without the first two, 0.67 would be 0.83; with what they displace from the caches, more. The second could be
+//!   spared if smoltcp lent the payload of a segment instead of copying it (`TxToken::consume` wants the packet in one piece), so
+//!   that header and payload could leave from two places. In `c2s` it is one copy, 11 per cent, from the packet to smoltcp's
+//!   receive buffer.
+//! - *Other ways that brought nothing:* to fill the send buffer in pieces of 64 KiB, each of which leaves before the next (`s2c` 0.64 for 0.72); 4 or
+//!   16 large packets at once instead of 8 (0.69 for 0.74); to read results from the ring of io_submit(2) without
+//!   a system call; not to let fewer than four packets wait for each other.
 //! - *A connection takes 56,000 instructions* in the engine, from SYN to the last ACK: a sixth to read headers, smoltcp a quarter, memory
-//!   a tenth, the rest in small parts. That is 4 µs in a loop, and 8 µs between system calls which displace what the
-//!   processor has at hand, out of 44 µs for both ends. lwIP's are 33 µs. Not to ask smoltcp for packets where it says that it
+//!   a tenth, the rest in small parts. A byte there and back takes 9,900. That is 4 µs in a loop for a connection, and twice
+//!   that between system calls which displace what the processor has at hand. Not to ask smoltcp for packets where it says that it
 //!   has none, and other hashes for our own numbers, changed less than a hundredth of it.
 //! - *The acknowledgment of a FIN is a segment of its own* here, so that CLOSE-WAIT can be seen. With our FIN, where the program closes at
-//!   once, `crr` was 1.48 for 1.37 and `crr1` 1.75 for 1.67 in a trial.
-//! - *In `s2c` on one CPU the peer takes every packet by itself.* A TUN takes one packet for each write, the write wakes the peer, and it
-//!   runs as soon as the write is over, if it has had
-//!   less of the processor so far; 72,000 such changes a second. The kernel's own server is spared them: acknowledgments
-//!   that arrive make the kernel send what waits, while the client runs. A better nice value helps as long as windows are small,
-//!   see the table, but whoever waits for an answer waits longer. `SCHED_BATCH` alone changes nothing.
-//!   With it and the nice value, and buffers of 1 MiB, `s2c` is 0.97 and `s2c8` 0.98.
-//! - *Buffers beyond the second-level cache cost more than they bring.* With 256 KiB, 512 KiB and 1 MiB: `c2s` 0.75, 0.89, 0.85; `c2s8` 0.90,
-//!   0.89, 0.82; `s2c` 0.53, 0.56, 0.59; `s2c8` 0.66, 0.72, 0.67.
+//!   once, as lwIP has it, `crr` was 1.48 for 1.37 and `crr1` 1.75 for 1.67 in a trial.
+//! - *Buffers beyond the second-level cache cost more than they bring.* With 128 KiB, 256 KiB, 512 KiB and 1 MiB: `c2s` 0.68, 0.79, 0.80, 0.86; `c2s8`
+//!   0.80, 0.68, 0.65, 0.60; `s2c` 0.47, 0.67, 0.69, 0.73; `s2c8` 0.87, 0.97, 0.76, 0.71. Acknowledging after 256 KiB at the latest brings `c2s8` 0.03.
 //! - *The engine is a tenth of it.* Of the CPU that tcplab uses for a byte there and back, 12 per cent is its own code, 85 the
 //!   kernel's: reading and writing the TUN, the peer's TCP that runs inside the write, and two changes of process. A byte there
 //!   and back takes one read and one write; to wait is rarely needed. By that share, the ratio

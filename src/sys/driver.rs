@@ -68,6 +68,8 @@ pub struct Driver<'a> {
     together: Ahead,
     /// How often such are looked for before the next wait.
     rounds: Ahead,
+    /// Whether the last look found nothing to read, and nothing has left since then that could be answered.
+    is_dry: bool,
     /// Whether what happens is told only once they are.
     tells_late: bool,
     busy: Option<Busy>,
@@ -101,6 +103,7 @@ impl<'a> Driver<'a> {
             outbox: Outbox::new(),
             together: Ahead::default(),
             rounds: Ahead::default(),
+            is_dry: false,
             tells_late: false,
             busy: None,
             looked_up: clock.now(),
@@ -310,7 +313,7 @@ impl<'a> Driver<'a> {
                 return Ok(());
             }
             total += count;
-            if total >= BATCH {
+            if self.is_dry || total >= BATCH {
                 break;
             }
         }
@@ -345,10 +348,12 @@ impl<'a> Driver<'a> {
                 false => self.drain_at(engine, now, tell)?,
             }
         }
-        match count < most && bytes < TOGETHER {
+        let is_empty = count < most && bytes < TOGETHER;
+        match is_empty {
             true => self.together.was_too_many(count),
             false => self.together.was_enough(),
         }
+        self.is_dry = is_empty && self.outbox.is_empty();
         self.flush()?;
         if self.tells_late {
             self.finish_at(engine, self.clock.now(), tell)?;

@@ -81,6 +81,11 @@ impl Outbox {
         self.packets.len() == aio::MOST || self.bytes.len() - self.end < MAX_PACKET
     }
 
+    /// Whether nothing waits in it.
+    pub(in crate::sys) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
     /// Hands the kernel all of them, in order. Which it doesn't take is told to `failed`.
     pub(in crate::sys) fn flush(&mut self, tun: &Tun, mut failed: impl FnMut(io::Error)) {
         let mut rest = self.packets.as_slice();
