@@ -16,9 +16,9 @@ use crate::engine::Engine;
 use crate::event::{self, Direction, Event, EventKind};
 use crate::segment::Checksum;
 
-/// At most so many packets are taken from the TUN before anything else is looked at.
+/// Once so many packets were taken from the TUN, everything else is looked at.
 const BATCH: usize = 64;
-/// At most about so many bytes are taken in before they are acknowledged, so that a peer who waits for that goes on meanwhile.
+/// Once so many bytes were taken from it, they are acknowledged, so that a peer who waits for that goes on.
 const TOGETHER: usize = 256 * 1024;
 /// While packets keep coming, whatever else there is to see is looked at so often.
 const LOOK_UP: Duration = Duration::from_millis(1);
@@ -117,9 +117,9 @@ impl<'a> Driver<'a> {
         self.busy = Some(Busy::new(limit));
     }
 
-    /// From now on it is told of what has happened when several packets have come and been answered, if so many are there,
-    /// and not of each before its answer leaves. The moments that are told stay as exact. It is faster, and right for whoever
-    /// only keeps what is told.
+    /// From now on it is told of what has happened once all packets that were there have been answered, and not of each before
+    /// its answer leaves. The moments that are told are the same: when a packet had come, and when one of ours was made. It is
+    /// faster, and right for whoever only keeps what is told.
     pub fn tell_late(&mut self) {
         self.tells_late = true;
     }
@@ -177,8 +177,8 @@ impl<'a> Driver<'a> {
     /// [`step`](Driver::step) comes next.
     ///
     /// It is told in the order in which it happens: a packet that has come before the answer to it leaves, unless [that is
-    /// left for later](Driver::tell_late), and one of ours once it has left. The kernel takes in what is written to a TUN before the system call is over, unless the
-    /// peer's own system call holds the socket just then.
+    /// left for later](Driver::tell_late), and one of ours once it has left. The kernel takes in what is written to a TUN
+    /// before the system call is over, unless the peer's own system call holds the socket just then.
     ///
     /// # Errors
     /// When the TUN is taken away.
@@ -383,8 +383,9 @@ impl<'a> Driver<'a> {
 ///
 /// Where question and answer alternate, there is one packet each time, and to look for a second costs a system call.
 /// Under load many are there, and to answer and to wait after each costs one too. Where the peer has the same processor, it
-/// takes it as soon as it is answered, and has asked again when we come back. So the count follows what was found: it doubles as long as all of them were there,
-/// falls back when one was not, and stays there for a while: the longer, the more often that has happened in a row.
+/// takes it as soon as it is answered, and has asked again when we come back. So the count follows what was found: it
+/// doubles as long as all of them were there, falls back when one was not, and stays there for a while: the longer, the
+/// more often that has happened in a row.
 #[derive(Debug)]
 struct Ahead {
     count: usize,
@@ -496,6 +497,55 @@ fn is_loss(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Config;
+    use crate::stack::reply;
+
+    /// How many answers the peer had when it was told of each packet, in order.
+    fn answers_when_told(late: bool) -> Vec<(Direction, usize)> {
+        let (tun, peer) = Tun::to_a_socket(false);
+        let [from, to] = ["192.0.2.1:4000", "192.0.2.2:7"].map(|end| end.parse().unwrap());
+        for question in [b"one", b"two"] {
+            peer.send(&reply::datagram(from, to, question).unwrap())
+                .unwrap();
+        }
+        let mut config = Config::new(["192.0.2.2/24".parse().unwrap()]);
+        config.watch = event::Watch::Everything;
+        let mut engine = Engine::new(config);
+        engine.serve_standard("");
+        let waiter = Waiter::new().unwrap();
+        let mut driver = Driver::new(&tun, &waiter, Clock::start());
+        if late {
+            driver.tell_late();
+        }
+        let (mut told, mut answers) = (Vec::new(), 0);
+        // One packet the first time, and what is left the second.
+        for _ in 0..2 {
+            let soon = driver.now() + smoltcp::time::Duration::from_secs(10);
+            let until = Until {
+                deadline: Some(soon),
+                ..Until::default()
+            };
+            let step = driver.step(&mut engine, until, |_, event| {
+                if let EventKind::Packet(packet) = &event.kind {
+                    while peer.recv(&mut [0; 100]).is_ok() {
+                        answers += 1;
+                    }
+                    told.push((packet.direction, answers));
+                }
+            });
+            step.unwrap();
+        }
+        told
+    }
+
+    #[test]
+    fn it_is_told_in_order_and_of_an_answer_once_it_has_left() {
+        use Direction::{In, Out};
+        let each = [(In, 0), (Out, 1), (In, 1), (Out, 2)];
+        assert_eq!(answers_when_told(false), each);
+        let late = [(In, 1), (Out, 1), (In, 2), (Out, 2)];
+        assert_eq!(answers_when_told(true), late);
+    }
 
     /// `there` says how many packets wait each time; `expected` how many are asked for.
     #[test]

@@ -174,6 +174,25 @@ impl Tun {
     }
 }
 
+#[cfg(test)]
+impl Tun {
+    /// One that ends at a socket, which keeps packets apart too; neither end waits.
+    pub(super) fn to_a_socket(offload: bool) -> (Tun, std::os::unix::net::UnixDatagram) {
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        for end in [&ours, &theirs] {
+            end.set_nonblocking(true).unwrap();
+        }
+        let tun = Tun {
+            file: OwnedFd::from(ours).into(),
+            name: "none".into(),
+            mtu: 1500,
+            existed: false,
+            offload,
+        };
+        (tun, theirs)
+    }
+}
+
 impl AsFd for Tun {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()

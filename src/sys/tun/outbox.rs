@@ -148,25 +148,7 @@ impl Batching {
 mod tests {
     use super::*;
     use nix::sys::socket::{setsockopt, sockopt};
-    use std::fs::File;
-    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixDatagram;
-
-    /// Something that keeps the bounds of what is written, as a TUN does, and its other end.
-    fn wire(offload: bool) -> (Tun, UnixDatagram) {
-        let (ours, theirs) = UnixDatagram::pair().unwrap();
-        for end in [&ours, &theirs] {
-            end.set_nonblocking(true).unwrap();
-        }
-        let tun = Tun {
-            file: File::from(OwnedFd::from(ours)),
-            name: "none".into(),
-            mtu: 1500,
-            existed: false,
-            offload,
-        };
-        (tun, theirs)
-    }
 
     fn push(outbox: &mut Outbox, packet: &[u8]) {
         outbox.room()[..packet.len()].copy_from_slice(packet);
@@ -193,7 +175,7 @@ mod tests {
     fn packets_leave_in_order_and_whole() {
         #[track_caller]
         fn check(mut outbox: Outbox, offload: bool, count: u8) {
-            let (tun, wire) = wire(offload);
+            let (tun, wire) = Tun::to_a_socket(offload);
             let header = if offload { vnet::LEN } else { 0 };
             for _ in 0..3 {
                 let packets: Vec<Vec<u8>> =
@@ -227,7 +209,7 @@ mod tests {
             Batching::Possible(Aio::new().unwrap()),
             Batching::Impossible,
         ] {
-            let (tun, wire) = wire(false);
+            let (tun, wire) = Tun::to_a_socket(false);
             // The least that there is: room for a few.
             setsockopt(&tun.file, sockopt::SndBuf, &1).unwrap();
             let mut outbox = with(aio);
@@ -251,7 +233,7 @@ mod tests {
 
     #[test]
     fn where_no_requests_can_be_made_packets_leave_one_by_one() {
-        let (tun, wire) = wire(false);
+        let (tun, wire) = Tun::to_a_socket(false);
         let aio = Aio::new().unwrap();
         aio.end();
         let mut outbox = with(Batching::Possible(aio));
