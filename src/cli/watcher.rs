@@ -135,13 +135,17 @@ impl Watcher {
 
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> event::Watch {
-        let shows = self.wants_live || self.ladder.is_some() || self.stepper.is_some();
-        if shows || events_are_logged() || !self.sinks.is_empty() {
+        if self.shows() || events_are_logged() || !self.sinks.is_empty() {
             event::Watch::Everything
         } else {
             // Quiet runs still need to know when a client program of ours is done.
             event::Watch::Transitions
         }
+    }
+
+    /// Whether it is shown to somebody while it happens.
+    fn shows(&self) -> bool {
+        self.wants_live || self.ladder.is_some() || self.stepper.is_some()
     }
 
     /// Whether somebody looks on, or interferes, while it happens.
@@ -179,8 +183,7 @@ impl Watcher {
 
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
-        let shows = self.wants_live || self.ladder.is_some() || self.stepper.is_some();
-        if !shows && !self.logs && self.sinks.is_empty() {
+        if !self.shows() && !self.logs && self.sinks.is_empty() {
             return;
         }
         self.view.event(event);

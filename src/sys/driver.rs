@@ -68,9 +68,7 @@ pub struct Driver<'a> {
     together: Ahead,
     /// How often such are looked for before the next wait.
     rounds: Ahead,
-    /// Whether the last look found nothing to read, and nothing has left since then that could be answered.
-    is_dry: bool,
-    /// Whether what happens is told only once they are.
+    /// Whether what happens is told only once the answers have left.
     tells_late: bool,
     busy: Option<Busy>,
     /// When everything was looked at last.
@@ -103,7 +101,6 @@ impl<'a> Driver<'a> {
             outbox: Outbox::new(),
             together: Ahead::default(),
             rounds: Ahead::default(),
-            is_dry: false,
             tells_late: false,
             busy: None,
             looked_up: clock.now(),
@@ -307,13 +304,13 @@ impl<'a> Driver<'a> {
     ) -> io::Result<()> {
         let (mut next, mut total) = (first, 0);
         for round in 0..self.rounds.count() {
-            let count = self.receive_together(engine, next.take(), tell)?;
+            let (count, is_dry) = self.receive_together(engine, next.take(), tell)?;
             if count == 0 {
                 self.rounds.was_too_many(round);
                 return Ok(());
             }
             total += count;
-            if self.is_dry || total >= BATCH {
+            if is_dry || total >= BATCH {
                 break;
             }
         }
@@ -321,7 +318,8 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Takes in some of what has come, and lets the answers leave together; how many there were.
+    /// Takes in some of what has come, and lets the answers leave together. Says how many came, and whether it is known that
+    /// there are no more: the last look found none, and nothing has left since then that could be answered.
     ///
     /// Each is answered before the next is taken in, though not sent: RFC 9293, section 3.8.6.3, asks for an acknowledgment
     /// "for at least every second full-sized segment" (SHLD-19).
@@ -330,7 +328,7 @@ impl<'a> Driver<'a> {
         engine: &mut Engine,
         first: Option<Received>,
         tell: &mut impl FnMut(&mut Engine, Event),
-    ) -> io::Result<usize> {
+    ) -> io::Result<(usize, bool)> {
         let (mut next, mut count) = (first, 0);
         let most = self.together.count();
         let mut bytes = 0;
@@ -353,12 +351,12 @@ impl<'a> Driver<'a> {
             true => self.together.was_too_many(count),
             false => self.together.was_enough(),
         }
-        self.is_dry = is_empty && self.outbox.is_empty();
+        let is_dry = is_empty && self.outbox.is_empty();
         self.flush()?;
         if self.tells_late {
             self.finish_at(engine, self.clock.now(), tell)?;
         }
-        Ok(count)
+        Ok((count, is_dry))
     }
 
     /// Reads a packet, if one is there.

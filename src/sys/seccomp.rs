@@ -114,11 +114,6 @@ mod list {
         libc::SYS_writev,
         libc::SYS_pwrite64,
         libc::SYS_pwritev,
-        // Several packets at once.
-        libc::SYS_io_setup,
-        libc::SYS_io_submit,
-        libc::SYS_io_getevents,
-        libc::SYS_io_destroy,
         libc::SYS_lseek,
         libc::SYS_ftruncate,
         libc::SYS_fsync,
@@ -130,6 +125,11 @@ mod list {
         libc::SYS_epoll_pwait,
         libc::SYS_epoll_pwait2,
         libc::SYS_epoll_ctl,
+        // The same, several at a time.
+        libc::SYS_io_setup,
+        libc::SYS_io_submit,
+        libc::SYS_io_getevents,
+        libc::SYS_io_destroy,
         // Whoever reads metrics, and the kernel that is asked about its end.
         libc::SYS_accept,
         libc::SYS_accept4,

@@ -2,7 +2,6 @@
 //!
 //! The `aio(7)` of the C library is something else, as it has threads do the work.
 
-use std::array;
 use std::ffi::{c_int, c_long, c_uint, c_ulong};
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -11,6 +10,7 @@ use std::ptr;
 
 use nix::errno::Errno;
 use nix::libc;
+use smallvec::{SmallVec, smallvec};
 
 /// The most writes in one call.
 pub(super) const MOST: usize = 64;
@@ -69,25 +69,24 @@ impl Aio {
     ///
     /// # Errors
     /// When not even the first could be begun.
-    pub(super) fn write<const PARTS: usize>(
+    pub(super) fn write(
         &mut self,
         file: &File,
-        writes: &[[IoSlice<'_>; PARTS]],
+        writes: &[[IoSlice<'_>; 2]],
         mut failed: impl FnMut(io::Error),
     ) -> Result<usize, Errno> {
-        let requests: [Request; MOST] = array::from_fn(|at| match writes.get(at) {
-            None => Request::default(),
-            Some(parts) => Request {
-                opcode: PWRITEV,
-                fd: file.as_raw_fd() as c_uint,
-                // The standard library promises that an `IoSlice` is an iovec to the kernel.
-                buffers: parts.as_ptr() as u64,
-                count: PARTS as u64,
-                ..Request::default()
-            },
+        let requests = writes.iter().take(MOST).map(|parts| Request {
+            opcode: PWRITEV,
+            fd: file.as_raw_fd() as c_uint,
+            // The standard library promises that an `IoSlice` is an iovec to the kernel.
+            buffers: parts.as_ptr() as u64,
+            count: parts.len() as u64,
+            ..Request::default()
         });
-        let pointers: [*const Request; MOST] = array::from_fn(|at| &raw const requests[at]);
-        let count = writes.len().min(MOST) as c_long;
+        let requests: SmallVec<[Request; MOST]> = requests.collect();
+        let pointers = requests.iter().map(ptr::from_ref);
+        let pointers: SmallVec<[*const Request; MOST]> = pointers.collect();
+        let count = pointers.len() as c_long;
         // SAFETY: io_submit(2) reads `count` pointers and the requests behind them, which are as <linux/aio_abi.h> has them. The
         // buffers of each are borrowed until this function returns, and then it is done: see below.
         let begun =
@@ -95,7 +94,7 @@ impl Aio {
         let begun = Errno::result(begun)? as usize;
         let mut left = begun;
         while left > 0 {
-            let mut done = [Done::default(); MOST];
+            let mut done: SmallVec<[Done; MOST]> = smallvec![Done::default(); left];
             // SAFETY: io_getevents(2) writes at most `left` results, for which there is room.
             let count = unsafe {
                 libc::syscall(
@@ -120,9 +119,7 @@ impl Aio {
         }
         Ok(begun)
     }
-}
 
-impl Aio {
     /// No requests can be made from now on.
     pub(super) fn end(&self) {
         // SAFETY: io_destroy(2) takes any number, and refuses those that are no context of this process.

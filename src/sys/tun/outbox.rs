@@ -10,16 +10,16 @@ use std::ops::Range;
 
 use super::aio::{self, Aio};
 use super::{Tun, vnet};
+use smallvec::SmallVec;
 
 /// Room for any packet: IPv6 does not count its header.
 pub(in crate::sys) const MAX_PACKET: usize = 40 + 65_535;
 /// So many of the largest leave together. With 2, 4, 8 and 16, `s2c` of the benchmark `versus_kernel` was 0.58, 0.69, 0.74 and
 /// 0.69, for 0.48 one by one.
 const LARGEST: usize = 8;
-/// A context is made once so often there was more than one packet: its end keeps a process waiting for tens of milliseconds,
+/// A context is made once so often there were packets enough for it: its end keeps a process waiting for tens of milliseconds,
 /// which is too much for a run that has hardly begun.
 const WORTH_WHILE: u32 = 64;
-
 /// One call for less than that costs more than one for each.
 const FEWEST: usize = 3;
 
@@ -29,8 +29,6 @@ pub(in crate::sys) struct Outbox {
     /// One after the other.
     bytes: Vec<u8>,
     packets: Vec<Outgoing>,
-    /// Where in `bytes` there is room.
-    end: usize,
     aio: Batching,
 }
 
@@ -54,14 +52,14 @@ impl Outbox {
         Outbox {
             bytes: vec![0; LARGEST * MAX_PACKET],
             packets: Vec::with_capacity(aio::MOST),
-            end: 0,
             aio: Batching::NotYet(0),
         }
     }
 
     /// Room for one more packet, if it is not [full](Outbox::is_full).
     pub(in crate::sys) fn room(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.end..]
+        let end = self.end();
+        &mut self.bytes[end..]
     }
 
     /// Takes the packet of `len` bytes that was written to that room.
@@ -78,7 +76,7 @@ impl Outbox {
 
     /// Whether there is no room for another packet.
     pub(in crate::sys) fn is_full(&self) -> bool {
-        self.packets.len() == aio::MOST || self.bytes.len() - self.end < MAX_PACKET
+        self.packets.len() == aio::MOST || self.bytes.len() - self.end() < MAX_PACKET
     }
 
     /// Whether nothing waits in it.
@@ -93,12 +91,12 @@ impl Outbox {
             && let Some(aio) = self.aio.context()
         {
             let header = if tun.offload { vnet::LEN } else { 0 };
-            let mut writes = [[IoSlice::new(&[]); 2]; aio::MOST];
-            for (write, packet) in writes.iter_mut().zip(rest) {
+            let writes = rest.iter().map(|packet| {
                 let bytes = &self.bytes[packet.place.clone()];
-                *write = [&packet.header[..header], bytes].map(IoSlice::new);
-            }
-            match aio.write(&tun.file, &writes[..rest.len()], &mut failed) {
+                [&packet.header[..header], bytes].map(IoSlice::new)
+            });
+            let writes: SmallVec<[_; aio::MOST]> = writes.collect();
+            match aio.write(&tun.file, &writes, &mut failed) {
                 Ok(count) => rest = &rest[count..],
                 Err(errno) => {
                     log::debug!("packets leave one by one: {}", errno.desc());
@@ -113,13 +111,16 @@ impl Outbox {
             }
         }
         self.packets.clear();
-        self.end = 0;
     }
 
     fn add(&mut self, len: usize, header: [u8; vnet::LEN]) {
-        let place = self.end..self.end + len;
-        self.end = place.end;
+        let place = self.end()..self.end() + len;
         self.packets.push(Outgoing { header, place });
+    }
+
+    /// Where in `bytes` there is room.
+    fn end(&self) -> usize {
+        self.packets.last().map_or(0, |packet| packet.place.end)
     }
 }
 
