@@ -51,7 +51,7 @@ impl Lab {
             let _ = fs::remove_file(json[1]);
         }
         if options.has_variant("transitions") {
-            servers.push(Server::transitions(3)?);
+            servers.push(Server::own(options, "transitions", server::TRANSITIONS, 3)?);
         }
         if options.has_variant("rules") {
             // They are asked about every packet, and about none.
@@ -62,6 +62,9 @@ impl Lab {
             ];
             let rules: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", rule]).collect();
             servers.push(Server::tcplab(options, "rules", 4, &rules)?);
+        }
+        if options.has_variant("floor") {
+            servers.push(Server::own(options, "floor", server::FLOOR, 5)?);
         }
         for (index, idle) in options.idle().into_iter().enumerate() {
             let name = format!("idle-{idle}");
@@ -122,13 +125,14 @@ impl Server {
         })
     }
 
-    fn transitions(index: u8) -> Result<Server> {
+    /// One that this program is itself, in a role.
+    fn own(options: &Options, name: &str, role: &str, index: u8) -> Result<Server> {
         let network = Ipv4Addr::new(198, 18, index, 0);
         let mut command = Command::new(env::current_exe()?);
-        command.args([server::TRANSITIONS, &format!("tun{index}")]);
-        command.arg(host(network, 2).to_string());
+        command.args([role, &format!("tun{index}")]);
+        command.args([host(network, 2).to_string(), options.offload.to_string()]);
         Ok(Server {
-            name: "transitions".into(),
+            name: name.into(),
             network,
             idle_bytes: None,
             process: Process::start(&mut command)?,

@@ -46,7 +46,8 @@
 //!
 //! `kernel` is what all ratios compare with. `tcplab` runs `serve --quiet`; `json` writes JSON lines to a file;
 //! `transitions` is the library with [`Watch::Transitions`](tcplab::event::Watch) and JSON lines to a file; `rules` has rules
-//! that are asked about every packet and apply to none; `idle-N` holds N more connections, each of which has exchanged one byte each way.
+//! that are asked about every packet and apply to none; `floor` is no TCP at all, but answers from templates: what the
+//! TUN itself gives; `idle-N` holds N more connections, each of which has exchanged one byte each way.
 //! What such a connection costs in resident memory, some seconds after that, is printed first.
 //!
 //! # How to read it
@@ -134,6 +135,7 @@
 static ALLOCATOR: tcplab::sys::memory::Pages = tcplab::sys::memory::Pages;
 
 mod client;
+mod floor;
 mod lab;
 mod measure;
 mod options;
@@ -156,6 +158,7 @@ fn main() -> ExitCode {
         Some(client::ROLE) => client::run(rest),
         Some(server::KERNEL) => server::kernel(rest),
         Some(server::TRANSITIONS) => server::transitions(rest),
+        Some(server::FLOOR) => floor::run(rest),
         // cargo says so; without it somebody runs all targets as tests.
         _ if arguments.iter().any(|argument| argument == "--bench") => outside(&arguments),
         _ => {

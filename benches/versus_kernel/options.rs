@@ -21,8 +21,8 @@ pub(crate) struct Options {
     /// What to measure; repeatable. Everything unless given
     #[arg(long, value_name = "NAME")]
     only: Vec<Measure>,
-    /// Which of tcplab's variants to measure besides the plain one: json, transitions, rules, none; repeatable. All
-    /// unless given
+    /// Which of tcplab's variants to measure besides the plain one: json, transitions, rules, none; repeatable; and floor,
+    /// which is no tcplab. All unless given
     #[arg(long, value_name = "NAME")]
     variant: Vec<String>,
     /// How many idle connections to hold open, each number on a server of its own; repeatable. 1000, 10000 and 50000 unless given

@@ -1,11 +1,13 @@
 //! The servers: the kernel's TCP behind epoll, and tcplab's library where the program has no such option.
 
 use crate::Result;
+use crate::lab::host;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
+use smoltcp::wire::IpCidr;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use tcplab::engine::{Config, Engine};
 use tcplab::event::Watch;
 use tcplab::sink::Sink;
@@ -20,6 +22,7 @@ use tcplab::view::View;
 /// The roles of this program in which it is a server.
 pub(crate) const KERNEL: &str = "kernel-server";
 pub(crate) const TRANSITIONS: &str = "transitions-server";
+pub(crate) const FLOOR: &str = "floor-server";
 
 pub(crate) const ECHO: u16 = 7;
 pub(crate) const DISCARD: u16 = 9;
@@ -100,23 +103,29 @@ fn goes_on(port: u16, stream: &mut TcpStream, piece: &mut [u8]) -> bool {
     }
 }
 
+/// The TUN of a server of this program. Its arguments are the TUN's name, the server's address, and whether to offload.
+pub(crate) fn tun(arguments: &[String]) -> Result<(Tun, Ipv4Addr)> {
+    let [name, address, offload] = arguments else {
+        return Err("the name of a TUN, an address, and whether to offload".into());
+    };
+    let address: Ipv4Addr = address.parse()?;
+    let tun = Tun::open(&TunConfig {
+        name: name.clone(),
+        addresses: vec![IpCidr::new(host(address, 1).into(), 24)],
+        mtu: 1500,
+        offload: offload.parse()?,
+    })?;
+    Ok((tun, address))
+}
+
 /// tcplab's engine, told nothing of packets, with JSON lines to a file that has no name.
 pub(crate) fn transitions(arguments: &[String]) -> Result<()> {
-    let [name, address] = arguments else {
-        return Err("the name of the TUN and an address".into());
-    };
     without_huge_pages();
     let waiter = Waiter::new()?;
     let clock = Clock::start();
-    let own = format!("{address}/24");
-    let kernel_side = own.replace(".2/", ".1/").parse();
-    let tun = Tun::open(&TunConfig {
-        name: name.clone(),
-        addresses: vec![kernel_side.map_err(|()| "no address")?],
-        mtu: 1500,
-        offload: false,
-    })?;
-    let mut config = Config::new([own.parse().map_err(|()| "no address")?]);
+    let (tun, address) = tun(arguments)?;
+    let mut config = Config::new([IpCidr::new(address.into(), 24)]);
+    config.offload = tun.offload();
     config.watch = Watch::Transitions;
     let mut engine = Engine::new(config);
     engine.serve_standard("");

@@ -10,7 +10,7 @@ use smoltcp::time::Instant;
 
 use super::child::Child;
 use super::clock::Clock;
-use super::tun::{MAX_PACKET, Outbox, Received, Tun};
+use super::tun::{Outbox, ROOM, Received, Tun};
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
 use crate::event::{self, Direction, Event, EventKind};
@@ -61,8 +61,8 @@ pub struct Driver<'a> {
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
-    /// The packet that was read last.
-    packet: Vec<u8>,
+    /// Where the packet is that was read last.
+    inbox: Vec<u8>,
     outbox: Outbox,
     /// How many packets are answered together.
     together: Ahead,
@@ -97,8 +97,8 @@ impl<'a> Driver<'a> {
             tun,
             waiter,
             clock,
-            packet: vec![0; MAX_PACKET],
-            outbox: Outbox::new(),
+            inbox: vec![0; ROOM],
+            outbox: Outbox::new(tun.offload()),
             together: Ahead::default(),
             rounds: Ahead::default(),
             tells_late: false,
@@ -337,9 +337,9 @@ impl<'a> Driver<'a> {
             && let Some(received) = next.take().map_or_else(|| self.read(), |it| Ok(Some(it)))?
         {
             count += 1;
-            bytes += received.len;
+            bytes += received.place.len();
             let now = self.clock.now();
-            let packet = &mut self.packet[..received.len];
+            let packet = &mut self.inbox[received.place];
             engine.handle_offloaded(now, packet, received.checksum);
             match self.tells_late {
                 true => while self.transmit(engine, now)? {},
@@ -362,7 +362,7 @@ impl<'a> Driver<'a> {
     /// Reads a packet, if one is there.
     fn read(&mut self) -> io::Result<Option<Received>> {
         loop {
-            match self.tun.recv(&mut self.packet) {
+            match self.tun.recv(&mut self.inbox) {
                 Ok(received) => return Ok(Some(received)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_loss(&error) => return Ok(None),

@@ -5,8 +5,9 @@
 //! says what is left to the device (`vnet`).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::mem;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -28,13 +29,15 @@ mod overlap;
 mod vnet;
 
 pub use error::TunError;
-pub(super) use outbox::{MAX_PACKET, Outbox};
+pub use outbox::Outbox;
 
 /// The device through which TUNs are made.
 pub(super) const DEVICE: &str = "/dev/net/tun";
 /// How many packets a new TUN keeps until we take them. The kernel's own choice is 500; a dozen connections whose windows are
 /// open fill that, and what comes then would be lost though nobody has asked for it.
 const QUEUE: u32 = 4_000;
+/// Room for any packet and the header before it: IPv6 does not count its own.
+pub(super) const ROOM: usize = vnet::LEN + 40 + 65_535;
 
 /// The TUN to have, and how to set it up if it has to be made.
 #[derive(Clone, Debug)]
@@ -60,10 +63,10 @@ pub struct Tun {
 }
 
 /// A packet that [`Tun::recv`] has read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// Its length in octets.
-    pub len: usize,
+    /// Where in the room that was given it is.
+    pub place: Range<usize>,
     /// What the kernel says of its checksum; without offload nothing.
     pub checksum: Checksum,
 }
@@ -141,36 +144,27 @@ impl Tun {
         self.offload
     }
 
-    /// Reads one IP packet; what doesn't fit is cut off, so give MTU octets or more, with offload 65,575. Fails with
+    /// Reads one IP packet; what doesn't fit is cut off, so give room for MTU octets or more, with offload for 65,585. Fails with
     /// [`io::ErrorKind::WouldBlock`] when none is there.
-    pub fn recv(&self, packet: &mut [u8]) -> io::Result<Received> {
-        if !self.offload {
-            let len = (&self.file).read(packet)?;
-            let checksum = Checksum::Whole;
-            return Ok(Received { len, checksum });
-        }
-        let mut header = [0; vnet::LEN];
-        let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(packet)];
-        let len = (&self.file).read_vectored(&mut parts)?;
-        // The kernel writes the header whole or fails; what doesn't fit of the packet isn't counted.
-        let len = len.saturating_sub(vnet::LEN).min(packet.len());
-        let checksum = vnet::received(&header, &mut packet[..len]);
-        Ok(Received { len, checksum })
+    pub fn recv(&self, room: &mut [u8]) -> io::Result<Received> {
+        let len = (&self.file).read(room)?;
+        // With offload the kernel writes the header whole or fails.
+        let begin = vnet::header_len(self.offload).min(len);
+        let (header, packet) = room[..len].split_at_mut(begin);
+        let checksum = match header.first_chunk() {
+            Some(header) => vnet::received(header, packet),
+            None => Checksum::Whole,
+        };
+        let place = begin..len;
+        Ok(Received { place, checksum })
     }
 
     /// Hands the kernel one IP packet. It takes a packet whole or not at all: EINVAL for what isn't IP
     /// by its first four bits, EIO while the interface is down.
     pub fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.write(&[0; vnet::LEN], packet)
-    }
-
-    fn write(&self, header: &[u8; vnet::LEN], packet: &[u8]) -> io::Result<()> {
-        let mut file = &self.file;
-        match self.offload {
-            false => file.write(packet),
-            true => file.write_vectored(&[IoSlice::new(header), IoSlice::new(packet)]),
-        }
-        .map(drop)
+        let header = &[0; vnet::LEN][..vnet::header_len(self.offload)];
+        let parts = [header, packet].map(IoSlice::new);
+        (&self.file).write_vectored(&parts).map(drop)
     }
 }
 

@@ -389,8 +389,8 @@ fn next_packet(lab: &Lab) -> Vec<u8> {
     };
     assert!(waiter.wait(watch, Some(BOUND)).unwrap().tun);
     let mut packet = vec![0; usize::from(lab.tun.mtu())];
-    let length = lab.tun.recv(&mut packet).unwrap().len;
-    packet.truncate(length);
+    let received = lab.tun.recv(&mut packet).unwrap();
+    packet.truncate(received.place.end);
     packet
 }
 

@@ -129,7 +129,7 @@ impl Wire for Router {
         loop {
             match self.tun.recv(&mut packet) {
                 Ok(received) => {
-                    packet.truncate(received.len);
+                    packet.truncate(received.place.end);
                     let described = describe(&packet);
                     let port = described.tcp().map(|segment| segment.dst_port);
                     if port.is_none_or(|port| self.ports.contains(&port)) {

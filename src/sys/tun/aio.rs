@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_long, c_uint, c_ulong};
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -15,8 +15,8 @@ use smallvec::{SmallVec, smallvec};
 /// The most writes in one call.
 pub(super) const MOST: usize = 64;
 
-/// IOCB_CMD_PWRITEV of <linux/aio_abi.h>.
-const PWRITEV: u16 = 8;
+/// IOCB_CMD_PWRITE of <linux/aio_abi.h>.
+const PWRITE: u16 = 1;
 
 /// `struct iocb` of <linux/aio_abi.h>.
 #[repr(C)]
@@ -28,8 +28,8 @@ struct Request {
     opcode: u16,
     priority: i16,
     fd: c_uint,
-    buffers: u64,
-    count: u64,
+    buffer: u64,
+    len: u64,
     offset: i64,
     reserved: u64,
     flags: u32,
@@ -64,23 +64,22 @@ impl Aio {
         Ok(Aio { context })
     }
 
-    /// Performs as many of `writes` as can be done at once, and says how many. Each gives what it has in one piece, as with
-    /// writev(2). Those that have failed are told to `failed`.
+    /// Performs as many of `writes` as can be done at once, and says how many. Those that have failed are told to
+    /// `failed`.
     ///
     /// # Errors
     /// When not even the first could be begun.
     pub(super) fn write(
         &mut self,
         file: &File,
-        writes: &[[IoSlice<'_>; 2]],
+        writes: &[&[u8]],
         mut failed: impl FnMut(io::Error),
     ) -> Result<usize, Errno> {
-        let requests = writes.iter().take(MOST).map(|parts| Request {
-            opcode: PWRITEV,
+        let requests = writes.iter().take(MOST).map(|bytes| Request {
+            opcode: PWRITE,
             fd: file.as_raw_fd() as c_uint,
-            // The standard library promises that an `IoSlice` is an iovec to the kernel.
-            buffers: parts.as_ptr() as u64,
-            count: parts.len() as u64,
+            buffer: bytes.as_ptr() as u64,
+            len: bytes.len() as u64,
             ..Request::default()
         });
         let requests: SmallVec<[Request; MOST]> = requests.collect();

@@ -4,16 +4,14 @@
 //! takes it over as soon as the system call is over, deals with the one packet, and sleeps again. So what is ready
 //! at the same time leaves in one call, and the peer finds all of it.
 
-use std::io::{self, IoSlice};
+use std::io::{self, Write};
 use std::num::NonZeroU16;
 use std::ops::Range;
 
 use super::aio::{self, Aio};
-use super::{Tun, vnet};
+use super::{ROOM, Tun, vnet};
 use smallvec::SmallVec;
 
-/// Room for any packet: IPv6 does not count its header.
-pub(in crate::sys) const MAX_PACKET: usize = 40 + 65_535;
 /// So many of the largest leave together. With 2, 4, 8 and 16, `s2c` of the benchmark `versus_kernel` was 0.58, 0.69, 0.74 and
 /// 0.69, for 0.48 one by one.
 const LARGEST: usize = 8;
@@ -25,17 +23,14 @@ const FEWEST: usize = 3;
 
 /// Packets on their way to a TUN.
 #[derive(Debug)]
-pub(in crate::sys) struct Outbox {
-    /// One after the other.
+pub struct Outbox {
+    /// One after the other, each behind its header where there are any.
     bytes: Vec<u8>,
-    packets: Vec<Outgoing>,
+    /// Where they are, with their headers.
+    packets: Vec<Range<usize>>,
+    /// Bytes of a header: none without offload.
+    header: usize,
     aio: Batching,
-}
-
-#[derive(Debug)]
-struct Outgoing {
-    header: [u8; vnet::LEN],
-    place: Range<usize>,
 }
 
 /// Whether several packets can be written at once.
@@ -48,53 +43,51 @@ enum Batching {
 }
 
 impl Outbox {
-    pub(in crate::sys) fn new() -> Outbox {
+    /// For a TUN with offload or without.
+    pub fn new(offload: bool) -> Outbox {
         Outbox {
-            bytes: vec![0; LARGEST * MAX_PACKET],
+            bytes: vec![0; LARGEST * ROOM],
             packets: Vec::with_capacity(aio::MOST),
+            header: vnet::header_len(offload),
             aio: Batching::NotYet(0),
         }
     }
 
     /// Room for one more packet, if it is not [full](Outbox::is_full).
-    pub(in crate::sys) fn room(&mut self) -> &mut [u8] {
-        let end = self.end();
-        &mut self.bytes[end..]
+    pub fn room(&mut self) -> &mut [u8] {
+        let begin = self.end() + self.header;
+        &mut self.bytes[begin..]
     }
 
     /// Takes the packet of `len` bytes that was written to that room.
-    pub(in crate::sys) fn push(&mut self, len: usize) {
+    pub fn push(&mut self, len: usize) {
         self.add(len, [0; vnet::LEN]);
     }
 
     /// The same for a packet with a [partial checksum](crate::segment::Checksum::Partial), which may have to be cut into
     /// segments of that many bytes of payload. Only with offload.
-    pub(in crate::sys) fn push_partial(&mut self, len: usize, segment_size: Option<NonZeroU16>) {
+    pub fn push_partial(&mut self, len: usize, segment_size: Option<NonZeroU16>) {
         let header = vnet::for_partial(&self.room()[..len], segment_size);
         self.add(len, header);
     }
 
     /// Whether there is no room for another packet.
-    pub(in crate::sys) fn is_full(&self) -> bool {
-        self.packets.len() == aio::MOST || self.bytes.len() - self.end() < MAX_PACKET
+    pub fn is_full(&self) -> bool {
+        self.packets.len() == aio::MOST || self.bytes.len() - self.end() < ROOM
     }
 
     /// Whether nothing waits in it.
-    pub(in crate::sys) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.packets.is_empty()
     }
 
     /// Hands the kernel all of them, in order. Which it doesn't take is told to `failed`.
-    pub(in crate::sys) fn flush(&mut self, tun: &Tun, mut failed: impl FnMut(io::Error)) {
+    pub fn flush(&mut self, tun: &Tun, mut failed: impl FnMut(io::Error)) {
         let mut rest = self.packets.as_slice();
         if rest.len() >= FEWEST
             && let Some(aio) = self.aio.context()
         {
-            let header = if tun.offload { vnet::LEN } else { 0 };
-            let writes = rest.iter().map(|packet| {
-                let bytes = &self.bytes[packet.place.clone()];
-                [&packet.header[..header], bytes].map(IoSlice::new)
-            });
+            let writes = rest.iter().map(|place| &self.bytes[place.clone()]);
             let writes: SmallVec<[_; aio::MOST]> = writes.collect();
             match aio.write(&tun.file, &writes, &mut failed) {
                 Ok(count) => rest = &rest[count..],
@@ -104,9 +97,8 @@ impl Outbox {
                 }
             }
         }
-        for packet in rest {
-            let bytes = &self.bytes[packet.place.clone()];
-            if let Err(error) = tun.write(&packet.header, bytes) {
+        for place in rest {
+            if let Err(error) = (&tun.file).write(&self.bytes[place.clone()]) {
                 failed(error);
             }
         }
@@ -114,13 +106,15 @@ impl Outbox {
     }
 
     fn add(&mut self, len: usize, header: [u8; vnet::LEN]) {
-        let place = self.end()..self.end() + len;
-        self.packets.push(Outgoing { header, place });
+        let begin = self.end();
+        let header = &header[..self.header];
+        self.bytes[begin..][..header.len()].copy_from_slice(header);
+        self.packets.push(begin..begin + header.len() + len);
     }
 
     /// Where in `bytes` there is room.
     fn end(&self) -> usize {
-        self.packets.last().map_or(0, |packet| packet.place.end)
+        self.packets.last().map_or(0, |place| place.end)
     }
 }
 
@@ -165,19 +159,20 @@ mod tests {
         .collect()
     }
 
-    fn with(aio: Batching) -> Outbox {
+    fn with(aio: Batching, offload: bool) -> Outbox {
         Outbox {
             aio,
-            ..Outbox::new()
+            ..Outbox::new(offload)
         }
     }
 
     #[test]
     fn packets_leave_in_order_and_whole() {
         #[track_caller]
-        fn check(mut outbox: Outbox, offload: bool, count: u8) {
+        fn check(aio: Batching, offload: bool, count: u8) {
+            let mut outbox = with(aio, offload);
             let (tun, wire) = Tun::to_a_socket(offload);
-            let header = if offload { vnet::LEN } else { 0 };
+            let header = vnet::header_len(offload);
             for _ in 0..3 {
                 let packets: Vec<Vec<u8>> =
                     (0..count).map(|n| vec![n; 20 + usize::from(n)]).collect();
@@ -193,13 +188,9 @@ mod tests {
         for offload in [false, true] {
             // Ten is what a socket keeps by default.
             for count in [0, 1, 2, 10] {
-                check(
-                    with(Batching::Possible(Aio::new().unwrap())),
-                    offload,
-                    count,
-                );
-                check(with(Batching::Impossible), offload, count);
-                check(with(Batching::NotYet(WORTH_WHILE - 2)), offload, count);
+                check(Batching::Possible(Aio::new().unwrap()), offload, count);
+                check(Batching::Impossible, offload, count);
+                check(Batching::NotYet(WORTH_WHILE - 2), offload, count);
             }
         }
     }
@@ -213,7 +204,7 @@ mod tests {
             let (tun, wire) = Tun::to_a_socket(false);
             // The least that there is: room for a few.
             setsockopt(&tun.file, sockopt::SndBuf, &1).unwrap();
-            let mut outbox = with(aio);
+            let mut outbox = with(aio, false);
             for n in 0..20 {
                 push(&mut outbox, &[n; 20]);
             }
@@ -237,7 +228,7 @@ mod tests {
         let (tun, wire) = Tun::to_a_socket(false);
         let aio = Aio::new().unwrap();
         aio.end();
-        let mut outbox = with(Batching::Possible(aio));
+        let mut outbox = with(Batching::Possible(aio), false);
         for n in 1..=3 {
             push(&mut outbox, &[n; 20]);
         }
@@ -248,15 +239,16 @@ mod tests {
 
     #[test]
     fn it_is_full_before_a_packet_would_not_fit() {
-        let mut outbox = Outbox::new();
+        const LARGEST_PACKET: usize = ROOM - vnet::LEN;
+        let mut outbox = Outbox::new(true);
         let mut count = 0;
         while !outbox.is_full() {
-            assert!(outbox.room().len() >= MAX_PACKET);
-            outbox.push(MAX_PACKET);
+            assert!(outbox.room().len() >= LARGEST_PACKET);
+            outbox.push(LARGEST_PACKET);
             count += 1;
         }
         assert_eq!(count, LARGEST);
-        let mut outbox = Outbox::new();
+        let mut outbox = Outbox::new(true);
         (0..aio::MOST).for_each(|_| outbox.push(20));
         assert!(outbox.is_full());
     }

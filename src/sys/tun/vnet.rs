@@ -24,6 +24,11 @@ use nix::libc;
 /// Bytes of the header.
 pub(super) const LEN: usize = 10;
 
+/// How many bytes come before each packet.
+pub(super) const fn header_len(offload: bool) -> usize {
+    if offload { LEN } else { 0 }
+}
+
 /// What we take over from the kernel. Not TUN_F_TSO_ECN, as smoltcp negotiates no ECN, and nothing for UDP, whose
 /// datagrams are cut into fragments by whoever sends them.
 const TAKEN_OVER: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
