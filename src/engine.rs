@@ -54,6 +54,7 @@ use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
 use crate::stack::bucket::Bucket;
 use crate::stack::cookie::Cookies;
+use crate::stack::crowd::Crowd;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::marking::Marking;
@@ -219,6 +220,7 @@ struct Shared {
     room: Vec<u8>,
     fragment_id: u32,
     errors: Bucket,
+    crowd: Crowd,
 }
 
 /// What comes of letting a flow go on.
@@ -343,6 +345,7 @@ impl Engine {
                 room: vec![0; wire.largest()],
                 fragment_id: 0,
                 errors: Bucket::default(),
+                crowd: Crowd::new(),
                 config,
             },
             clock: StackClock::default(),

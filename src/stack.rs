@@ -15,6 +15,7 @@
 pub(crate) mod bucket;
 pub(crate) mod checksum;
 pub(crate) mod cookie;
+pub(crate) mod crowd;
 pub(crate) mod fragments;
 pub(crate) mod guard;
 pub(crate) mod headers;

@@ -6,6 +6,7 @@
 
 use crate::event::{Opening, Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
+use crate::stack::crowd::{Crowd, Member};
 use crate::stack::guard::{Known, Told};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
@@ -40,6 +41,8 @@ pub(super) struct Account {
     told_in_syn: bool,
     /// The highest right edge of a window of ours so far.
     edge: Option<SeqNumber>,
+    /// Who receives in bulk is one of them.
+    member: Member,
     /// The highest number that the peer has sent, plus one.
     rcv_max: SeqNumber,
     /// Since when something that arrived is not acknowledged.
@@ -73,6 +76,7 @@ impl Account {
             told: (SeqNumber(0), 0),
             told_in_syn: false,
             edge: None,
+            member: Member::default(),
             rcv_max: SeqNumber(0),
             unacknowledged: None,
             duplicates: 0,
@@ -149,11 +153,16 @@ impl Account {
     }
 
     /// The window that was told last.
-    pub(super) fn window_told(&self, own_mss: u16) -> Told {
+    pub(super) fn window_told(&mut self, now: Instant, crowd: &mut Crowd, own_mss: u16) -> Told {
+        let limit = match self.edge {
+            Some(_) => crowd.window(now, &mut self.member, self.told.0, self.buffer),
+            None => self.buffer,
+        };
         Told {
             edge: self.edge,
             scale: self.shift(1),
             buffer: self.buffer,
+            limit,
             own_mss,
         }
     }

@@ -136,22 +136,23 @@ pub(crate) struct Told {
     pub(crate) scale: u8,
     /// The size of the receive buffer in bytes.
     pub(crate) buffer: u32,
+    /// What may be told at most, unless more was told before.
+    pub(crate) limit: u32,
     pub(crate) own_mss: u16,
 }
 
 impl Told {
     /// RFC 9293, section 3.8.6.2.2: the right edge stays where it is until it can move by "min [...] Fr * RCV.BUFF, Eff.snd.MSS",
-    /// where Fr is 1/2. As long as a full segment fits, no window is silly.
+    /// where Fr is 1/2. As long as a full segment fits, no window is silly. It never goes back for the sake of the limit
+    /// (section 3.8.6, SHLD-14).
     fn window(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
-        let Some(edge) = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge)) else {
-            return field;
-        };
+        let edge = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge));
+        let left = edge.map_or(0, |edge| edge.since(rcv_nxt));
+        let new = (u32::from(field) << self.scale).min(self.limit.max(left));
         let worth = u32::from(self.own_mss).min(self.buffer / 2);
-        let (left, new) = (edge.since(rcv_nxt), u32::from(field) << self.scale);
-        if left >= worth || new <= left || new - left >= worth {
-            return field;
-        }
-        (left >> self.scale) as u16
+        let is_silly = edge.is_some() && left < worth && new > left && new - left < worth;
+        let window = if is_silly { left } else { new };
+        (window >> self.scale) as u16
     }
 }
 

@@ -114,13 +114,14 @@ impl TcpFlow {
     /// Completes a packet that smoltcp has made, in a room for the largest; its new length.
     pub(super) fn complete(
         &mut self,
-        shared: &Shared,
+        shared: &mut Shared,
         now: Instant,
         room: &mut [u8],
         len: usize,
     ) -> usize {
         let src = self.key.local.ip();
-        let told = self.account.window_told(own_mss(shared, src));
+        let own_mss = own_mss(shared, src);
+        let told = self.account.window_told(now, &mut shared.crowd, own_mss);
         self.guard.complete(now, room, len, src, &told)
     }
 
