@@ -62,7 +62,7 @@ use crate::stack::pool::Pool;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
 use crate::stack::tcp::{Tcp, Wire};
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::{Deadline, Timers, earlier};
+use crate::stack::timers::{Timers, earlier};
 use crate::state::TcpState;
 use foldhash::fast::FixedState;
 use idle::Writers;
@@ -245,7 +245,6 @@ enum Flow {
 struct Unheard {
     id: FlowId,
     key: FlowKey,
-    deadline: Deadline,
 }
 
 /// A connection in TIME-WAIT.
@@ -253,7 +252,6 @@ struct Waiting {
     id: FlowId,
     key: FlowKey,
     record: TimeWait,
-    deadline: Deadline,
     /// How long it waits, where that is not what all do.
     time_wait: Option<Duration>,
     result: Option<Result<(), String>>,
@@ -448,24 +446,15 @@ impl Engine {
         self.shared.pool.give_back(now);
         self.release_idle(now);
         self.tidy(now);
-        while let Some(expired) = self.shared.timers.pop(now) {
-            let Some(flow) = self.flows.get_mut(expired.place) else {
-                continue;
-            };
-            if flow.id() != expired.flow {
-                continue;
-            }
-            if !self.shared.timers.is_due(flow.deadline(), now, expired) {
-                continue;
-            }
-            match flow {
+        while let Some(place) = self.shared.timers.pop(now) {
+            match &self.flows[place] {
                 Flow::TimeWait(waiting) => {
                     let id = waiting.id;
                     let cause = Cause::Timeout(Timer::TimeWait);
-                    self.end_time_wait(now, expired.place, id, cause);
+                    self.end_time_wait(now, place, id, cause);
                 }
-                Flow::Unheard(_) => self.end(now, expired.place),
-                Flow::Tcp(_) | Flow::Udp(_) => self.stand_in_line(expired.place),
+                Flow::Unheard(_) => self.end(now, place),
+                Flow::Tcp(_) | Flow::Udp(_) => self.stand_in_line(place),
             }
         }
     }
@@ -618,7 +607,7 @@ impl Engine {
         let Flow::Tcp(flow) = flow else {
             return;
         };
-        let (id, key, deadline) = (flow.id, flow.key, flow.deadline);
+        let (id, key) = (flow.id, flow.key);
         let time_wait = flow.time_wait;
         let lasts = time_wait.unwrap_or(self.shared.config.time_wait);
         let ends = flow.time_wait_since().unwrap_or(now) + lasts;
@@ -627,7 +616,6 @@ impl Engine {
             id,
             key,
             record,
-            deadline,
             time_wait,
             result,
         };
@@ -644,24 +632,16 @@ impl Engine {
             // The program has held the connection for the whole of it, or it lasts no time at all.
             return self.end_time_wait(now, again, id, Cause::Timeout(Timer::TimeWait));
         }
-        let Flow::TimeWait(waiting) = &mut self.flows[again] else {
-            return;
-        };
-        self.shared
-            .timers
-            .set(&mut waiting.deadline, Some(ends), id, again);
+        self.shared.timers.set(again, Some(ends));
     }
 
     /// The peer's FIN came again: the wait begins anew.
     fn restart_time_wait(&mut self, now: Instant, place: usize) {
-        let Flow::TimeWait(waiting) = &mut self.flows[place] else {
+        let Flow::TimeWait(waiting) = &self.flows[place] else {
             return;
         };
         let lasts = waiting.time_wait.unwrap_or(self.shared.config.time_wait);
-        let ends = now + lasts;
-        self.shared
-            .timers
-            .set(&mut waiting.deadline, Some(ends), waiting.id, place);
+        self.shared.timers.set(place, Some(now + lasts));
     }
 
     fn end_time_wait(&mut self, now: Instant, place: usize, id: FlowId, cause: Cause) {
@@ -695,6 +675,7 @@ impl Engine {
     /// The opposite.
     fn unseat(&mut self, place: usize) -> Option<Flow> {
         let flow = self.flows.try_remove(place)?;
+        self.shared.timers.set(place, None);
         self.occupancy.remove(&flow);
         self.places.remove(&flow.id());
         let key = flow.key();
@@ -752,15 +733,6 @@ impl Flow {
             Flow::TimeWait(waiting) => waiting.key,
             Flow::Udp(flow) => flow.key,
             Flow::Unheard(unheard) => unheard.key,
-        }
-    }
-
-    fn deadline(&mut self) -> &mut Deadline {
-        match self {
-            Flow::Tcp(flow) => &mut flow.deadline,
-            Flow::TimeWait(waiting) => &mut waiting.deadline,
-            Flow::Udp(flow) => &mut flow.deadline,
-            Flow::Unheard(unheard) => &mut unheard.deadline,
         }
     }
 }

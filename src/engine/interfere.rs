@@ -534,11 +534,7 @@ impl Engine {
         }
         interference.unheard += 1;
         let id = self.tell_opened(now, key, Opening::Passive, service);
-        let unheard = Unheard {
-            id,
-            key,
-            deadline: Default::default(),
-        };
+        let unheard = Unheard { id, key };
         self.seat(Flow::Unheard(unheard));
         if key.transport == Transport::Tcp {
             self.shared.entered(now, id, key, TcpState::Listen);
@@ -550,11 +546,10 @@ impl Engine {
     fn keep_unheard(&mut self, now: Instant, described: &Described) {
         let key = super::packets::key_of(described);
         if let Some(&place) = key.and_then(|key| self.map.get(&key))
-            && let Flow::Unheard(unheard) = &mut self.flows[place]
+            && let Flow::Unheard(_) = self.flows[place]
         {
             let due = Some(now + UNHEARD_TIMEOUT);
-            let timers = &mut self.shared.timers;
-            timers.set(&mut unheard.deadline, due, unheard.id, place);
+            self.shared.timers.set(place, due);
         }
     }
 

@@ -143,7 +143,7 @@ impl Engine {
         self.writers.shrink();
         // Only what is behind the last flow.
         self.flows.shrink_to_fit();
-        self.shared.timers.shrink();
+        self.shared.timers.shrink(self.flows.capacity());
         if let Some(interference) = &mut self.shared.interference {
             interference.judge.shrink();
         }

@@ -26,7 +26,7 @@ use crate::stack::path::Path;
 use crate::stack::pool::Pooled;
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::TimeWait;
-use crate::stack::timers::{Deadline, earlier};
+use crate::stack::timers::earlier;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use holes::Kept;
@@ -47,7 +47,6 @@ pub(super) type Start = Box<dyn FnOnce(Connection) -> Program>;
 pub(super) struct TcpFlow {
     pub(super) id: FlowId,
     pub(super) key: FlowKey,
-    pub(super) deadline: Deadline,
     /// Whether it waits in line to be driven.
     pub(super) in_line: bool,
     endpoint: Rc<RefCell<Endpoint>>,
@@ -155,7 +154,6 @@ impl TcpFlow {
         TcpFlow {
             id,
             key,
-            deadline: Deadline::default(),
             in_line: false,
             endpoint: Rc::new(RefCell::new(endpoint)),
             task,
@@ -468,7 +466,7 @@ impl TcpFlow {
         };
         let due = earlier(earlier(socket_at, own_at), program_at);
         let due = earlier(due, self.guard.wake_at());
-        shared.timers.set(&mut self.deadline, due, self.id, place);
+        shared.timers.set(place, due);
         Rest::Waits
     }
 

@@ -10,7 +10,6 @@ use crate::stack::marking::Marking;
 use crate::stack::path::Path;
 use crate::stack::reply::Problem;
 use crate::stack::table::FlowKey;
-use crate::stack::timers::Deadline;
 use crate::stack::{fragments, reply};
 use smoltcp::time::{Duration, Instant};
 use std::cell::RefCell;
@@ -25,7 +24,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct UdpFlow {
     pub(super) id: FlowId,
     pub(super) key: FlowKey,
-    pub(super) deadline: Deadline,
     /// Whether it waits in line to be driven.
     pub(super) in_line: bool,
     last: Instant,
@@ -46,7 +44,6 @@ impl UdpFlow {
         UdpFlow {
             id,
             key,
-            deadline: Deadline::default(),
             in_line: false,
             last: now,
             path: Path::default(),
@@ -110,7 +107,7 @@ impl UdpFlow {
         if due.is_some_and(|due| due <= now) && self.client.is_none() {
             return true;
         }
-        shared.timers.set(&mut self.deadline, due, self.id, place);
+        shared.timers.set(place, due);
         self.client
             .as_ref()
             .is_some_and(|client| client.result.is_some())

@@ -1,90 +1,78 @@
 //! One deadline for each flow, the earliest first.
 
-use crate::event::FlowId;
 use smoltcp::time::Instant;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Deadlines in a heap.
+/// Deadlines in a heap, by the places of flows.
 ///
-/// A flow's deadline moves with nearly every segment. Taking the old entry out of the heap each time would
-/// cost more than it gives, so a flow has at most a few entries, of which one that is too early only leads to
-/// a look that finds nothing: whoever owns the flow keeps its true deadline in a [`Deadline`] and asks
-/// [`Timers::set`] to add an entry only when the true one is earlier than every entry there is.
+/// A flow's deadline moves with nearly every segment. Taking the old entry out of the heap each time would cost more
+/// than it gives. So a place has an entry that is not after its deadline, and when that comes up, it is put back to when
+/// the deadline is by then. It stays when the flow ends, and the next one at this place finds it: connections that come and
+/// go leave nothing behind, and the heap is as large as there are places.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, FlowId, usize)>>,
+    heap: BinaryHeap<Reverse<(Instant, usize)>>,
+    places: Vec<Place>,
 }
 
-/// What a flow keeps of its deadline.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Deadline {
-    /// When the flow is really due.
+struct Place {
+    /// The deadline.
     due: Option<Instant>,
-    /// The earliest entry of this flow in the heap.
+    /// The earliest entry in the heap. Those behind it are left over and mean nothing.
     queued: Option<Instant>,
 }
 
-/// A flow whose entry has come up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expired {
-    pub(crate) flow: FlowId,
-    /// The place that was given to [`Timers::set`].
-    pub(crate) place: usize,
-}
-
 impl Timers {
-    /// Sets the deadline of a flow, or takes it away. `place` is handed back when it expires.
-    pub(crate) fn set(
-        &mut self,
-        deadline: &mut Deadline,
-        due: Option<Instant>,
-        flow: FlowId,
-        place: usize,
-    ) {
-        deadline.due = due;
-        let Some(due) = due else { return };
-        if deadline.queued.is_none_or(|queued| due < queued) {
-            deadline.queued = Some(due);
-            self.heap.push(Reverse((due, flow, place)));
+    /// Sets the deadline of the flow at a place, or takes it away. It stays until it is set again.
+    pub(crate) fn set(&mut self, place: usize, due: Option<Instant>) {
+        if self.places.len() <= place {
+            self.places.resize(place + 1, Place::default());
+        }
+        self.places[place].due = due;
+        self.queue(place);
+    }
+
+    /// Sees to it that there is an entry in time for a place's deadline.
+    fn queue(&mut self, place: usize) {
+        let Place { due, queued } = &mut self.places[place];
+        if let Some(due) = *due
+            && queued.is_none_or(|queued| due < queued)
+        {
+            *queued = Some(due);
+            self.heap.push(Reverse((due, place)));
         }
     }
 
-    /// Gives memory back that was needed for more entries.
-    pub(crate) fn shrink(&mut self) {
+    /// Gives memory back that was needed for more places: there are `len` of them now.
+    pub(crate) fn shrink(&mut self, len: usize) {
+        self.heap.retain(|Reverse((_, place))| *place < len);
         self.heap.shrink_to(2 * self.heap.len());
+        self.places.truncate(len);
+        self.places.shrink_to(2 * len);
     }
 
     /// When to call [`pop`](Timers::pop) next.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _, _))| *at)
+        self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes out the earliest entry that is not after `now`. The flow may be gone, or not due yet: ask
-    /// [`Timers::is_due`].
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<Expired> {
-        if self.next()? > now {
-            return None;
-        }
-        let Reverse((_, flow, place)) = self.heap.pop()?;
-        Some(Expired { flow, place })
-    }
-
-    /// Whether a flow whose entry was popped is due at `now`. If it is not, its true deadline is queued again.
-    pub(crate) fn is_due(
-        &mut self,
-        deadline: &mut Deadline,
-        now: Instant,
-        expired: Expired,
-    ) -> bool {
-        deadline.queued = None;
-        match deadline.due {
-            Some(due) if due <= now => true,
-            due => {
-                self.set(deadline, due, expired.flow, expired.place);
-                false
+    /// The next place whose deadline is not after `now`. Each is told once, until it is set again.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<usize> {
+        while self.next()? <= now {
+            let Reverse((at, place)) = self.heap.pop()?;
+            let Place { due, queued } = &mut self.places[place];
+            if *queued != Some(at) {
+                continue;
             }
+            *queued = None;
+            if due.take_if(|due| *due <= now).is_some() {
+                return Some(place);
+            }
+            self.queue(place);
         }
+        None
     }
 }
 
@@ -109,43 +97,74 @@ mod tests {
     #[test]
     fn a_deadline_that_moves_back_is_not_due_until_then() {
         let mut timers = Timers::default();
-        let mut deadline = Deadline::default();
-        timers.set(&mut deadline, Some(at(10)), FlowId(1), 0);
-        timers.set(&mut deadline, Some(at(30)), FlowId(1), 0);
+        timers.set(0, Some(at(10)));
+        timers.set(0, Some(at(30)));
         assert_eq!(timers.next(), Some(at(10)));
-        let expired = timers.pop(at(10)).unwrap();
-        assert!(!timers.is_due(&mut deadline, at(10), expired));
+        assert_eq!(timers.pop(at(10)), None);
         assert_eq!(timers.pop(at(29)), None);
-        let expired = timers.pop(at(30)).unwrap();
-        assert!(timers.is_due(&mut deadline, at(30), expired));
+        assert_eq!(timers.pop(at(30)), Some(0));
         assert_eq!(timers.next(), None);
     }
 
     #[test]
-    fn a_deadline_that_moves_forward_is_due_at_once() {
+    fn a_deadline_that_moves_forward_is_due_then_and_once() {
         let mut timers = Timers::default();
-        let mut deadline = Deadline::default();
-        timers.set(&mut deadline, Some(at(30)), FlowId(1), 7);
-        timers.set(&mut deadline, Some(at(10)), FlowId(1), 7);
-        let expired = timers.pop(at(10)).unwrap();
-        assert_eq!(
-            expired,
-            Expired {
-                flow: FlowId(1),
-                place: 7
-            }
-        );
-        assert!(timers.is_due(&mut deadline, at(10), expired));
+        timers.set(7, Some(at(30)));
+        timers.set(7, Some(at(10)));
+        assert_eq!(timers.pop(at(9)), None);
+        assert_eq!(timers.pop(at(10)), Some(7));
+        assert_eq!(timers.pop(at(99)), None);
+        assert_eq!(timers.next(), None);
+        // What is left over of the old one is no entry of the new one.
+        timers.set(7, Some(at(30)));
+        timers.set(7, Some(at(10)));
+        assert_eq!(timers.pop(at(10)), Some(7));
+        timers.set(7, Some(at(40)));
+        assert_eq!(timers.pop(at(39)), None);
+        assert_eq!(timers.pop(at(40)), Some(7));
     }
 
     #[test]
     fn a_deadline_taken_away_is_never_due() {
         let mut timers = Timers::default();
-        let mut deadline = Deadline::default();
-        timers.set(&mut deadline, Some(at(10)), FlowId(1), 0);
-        timers.set(&mut deadline, None, FlowId(1), 0);
-        let expired = timers.pop(at(10)).unwrap();
-        assert!(!timers.is_due(&mut deadline, at(10), expired));
+        timers.set(0, Some(at(10)));
+        timers.set(0, None);
+        assert_eq!(timers.pop(at(10)), None);
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn the_earliest_comes_first() {
+        let mut timers = Timers::default();
+        for (place, millis) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
+            timers.set(place, Some(at(millis)));
+        }
+        let due: Vec<usize> = std::iter::from_fn(|| timers.pop(at(30))).collect();
+        assert_eq!(due, [1, 3, 2, 0]);
+    }
+
+    #[test]
+    fn flows_that_come_and_go_leave_one_entry() {
+        let mut timers = Timers::default();
+        for millis in 0..1_000 {
+            timers.set(0, Some(at(millis + 200)));
+            timers.set(0, None);
+            assert_eq!(timers.pop(at(millis)), None);
+        }
+        assert_eq!(timers.heap.len(), 1);
+    }
+
+    #[test]
+    fn places_that_are_gone_are_forgotten() {
+        let mut timers = Timers::default();
+        for place in 0..100 {
+            timers.set(place, Some(at(10)));
+        }
+        timers.shrink(1);
+        assert_eq!((timers.heap.len(), timers.places.len()), (1, 1));
+        assert_eq!(timers.pop(at(10)), Some(0));
+        assert_eq!(timers.pop(at(10)), None);
+        timers.set(5, Some(at(20)));
+        assert_eq!(timers.pop(at(20)), Some(5));
     }
 }
