@@ -18,16 +18,17 @@
 //! [`describe`]: describe
 
 mod notation;
+mod options;
 mod parse;
 mod seq;
 #[cfg(test)]
 mod tests;
 
 pub use notation::{Notation, Origin};
+pub use options::{Iter, Options};
 pub use parse::{describe, describe_captured, describe_offloaded};
 pub use seq::SeqNumber;
 
-use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -130,9 +131,6 @@ impl Layer {
         }
     }
 }
-
-/// The options of a segment. Those of most segments, a timestamp and its padding, take no memory of their own.
-pub type Options = SmallVec<[TcpOption; 3]>;
 
 /// A TCP segment (RFC 9293, section 3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,7 +272,7 @@ impl Segment {
     /// The MSS option.
     pub fn max_segment_size(&self) -> Option<u16> {
         self.options.iter().find_map(|option| match option {
-            TcpOption::MaxSegmentSize(mss) => Some(*mss),
+            TcpOption::MaxSegmentSize(mss) => Some(mss),
             _ => None,
         })
     }
@@ -282,14 +280,14 @@ impl Segment {
     /// The window-scale option: a shift count.
     pub fn window_scale(&self) -> Option<u8> {
         self.options.iter().find_map(|option| match option {
-            TcpOption::WindowScale(shift) => Some(*shift),
+            TcpOption::WindowScale(shift) => Some(shift),
             _ => None,
         })
     }
 
     /// Whether SACK-permitted is among the options.
     pub fn sack_permitted(&self) -> bool {
-        self.options.contains(&TcpOption::SackPermitted)
+        self.options.contains(TcpOption::SackPermitted)
     }
 }
 

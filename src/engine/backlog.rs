@@ -6,7 +6,6 @@ use crate::link::Incoming;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
-use smallvec::smallvec;
 use smoltcp::time::Instant;
 
 impl Engine {
@@ -32,7 +31,7 @@ impl Engine {
             ack: syn.seq + 1,
             flags: Flags(Flags::SYN.0 | Flags::ACK.0),
             window: u16::try_from(config.buffer).unwrap_or(u16::MAX),
-            options: smallvec![TcpOption::MaxSegmentSize(own_mss)],
+            options: [TcpOption::MaxSegmentSize(own_mss)].into_iter().collect(),
             payload: 0..0,
             ..syn.clone()
         };
@@ -62,7 +61,7 @@ impl Engine {
             seq: irs,
             ack: SeqNumber(0),
             flags: Flags::SYN,
-            options: smallvec![TcpOption::MaxSegmentSize(mss)],
+            options: [TcpOption::MaxSegmentSize(mss)].into_iter().collect(),
             payload: 0..0,
             ..segment.clone()
         };

@@ -145,7 +145,8 @@ fn tcp(pattern: &TcpPattern, segment: &Segment, origin: Origin) -> Vec<Field> {
     fields.extend(number("win", &pattern.window, segment.window.into()));
     fields.extend(number("urg", &pattern.urgent, segment.urgent.into()));
     if let Some(expected) = &pattern.options {
-        let agrees = options_agree(&expected.items, &segment.options, origin);
+        let options: Vec<TcpOption> = segment.options.iter().collect();
+        let agrees = options_agree(&expected.items, &options, origin);
         let actual = actual_options(segment, origin);
         fields.push(Field::new("options", expected, actual, agrees));
     }

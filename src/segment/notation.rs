@@ -1,7 +1,9 @@
 //! How segments and other packets print.
 
 use super::parse::UNKNOWN_ICMP;
-use super::{Body, Datagram, Described, Flags, FragmentInfo, Icmp, Segment, SeqNumber, TcpOption};
+use super::{
+    Body, Datagram, Described, Flags, FragmentInfo, Icmp, Options, Segment, SeqNumber, TcpOption,
+};
 use std::fmt;
 
 /// From where relative sequence numbers count.
@@ -175,7 +177,7 @@ fn relative(number: SeqNumber, origin: Option<SeqNumber>) -> SeqNumber {
     SeqNumber(origin.map_or(number.0, |origin| number.since(origin)))
 }
 
-fn options(f: &mut fmt::Formatter<'_>, options: &[TcpOption], origin: Origin) -> fmt::Result {
+fn options(f: &mut fmt::Formatter<'_>, options: &Options, origin: Origin) -> fmt::Result {
     let mut separator = " <";
     for option in options {
         f.write_str(separator)?;

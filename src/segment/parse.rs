@@ -4,7 +4,7 @@
 //! there. Every read is of a range that was checked before, so a layer says either what it found or why it
 //! could not read on; nothing panics and nothing is guessed.
 //!
-//! A good packet costs at most one allocation, that of the TCP options.
+//! A good packet costs no allocation.
 
 mod icmp;
 mod ip;
@@ -222,11 +222,11 @@ impl<'a> Upper<'a> {
 }
 
 /// The big-endian number at `at`, which must lie inside `bytes`.
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// The big-endian number at `at`, which must lie inside `bytes`.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from(u16_at(bytes, at)) << 16 | u32::from(u16_at(bytes, at + 2))
 }

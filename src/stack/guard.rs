@@ -67,6 +67,7 @@ use recovery::{Heard, Recovery};
 use sending::Sending;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::TcpPacket;
+use std::iter;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -174,12 +175,15 @@ pub(crate) enum Verdict {
 impl Guard {
     /// Judges a segment that has arrived, its checksum right, for a connection that is not CLOSED.
     pub(crate) fn judge(&mut self, now: Instant, segment: &Segment, known: &Known) -> Verdict {
-        if !segment.options.iter().any(is_odd) {
+        let options = &segment.options;
+        if options.is_plain() || !options.iter().any(|option| is_odd(&option)) {
             return self.judge_readable(now, segment, known);
         }
         // RFC 9293, section 3.1 (MUST-7): "TCP implementations MUST be prepared to handle an illegal option length".
-        let mut readable = segment.clone();
-        readable.options.retain(|option| !is_odd(option));
+        let readable = Segment {
+            options: options.iter().filter(|option| !is_odd(option)).collect(),
+            ..segment.clone()
+        };
         match self.judge_readable(now, &readable, known) {
             Verdict::Pass => Verdict::Instead(readable),
             verdict => verdict,
@@ -472,11 +476,10 @@ impl Guard {
 
     /// Reads an acceptable acknowledgment for what it says of losses. Returns whether smoltcp is to count it.
     fn hear(&mut self, now: Instant, segment: &Segment, known: &Known, duplicate: bool) -> bool {
+        let mut options = segment.options.iter();
         let tells = self.sack
-            && segment
-                .options
-                .iter()
-                .any(|option| matches!(option, TcpOption::Sack(_)));
+            && !segment.options.is_plain()
+            && options.any(|option| matches!(option, TcpOption::Sack(_)));
         let old = segment.ack.before(known.snd_una) || known.state == TcpState::SynReceived;
         // With a window of zero, what looks like a duplicate answers a probe.
         let duplicate = duplicate && known.snd_wnd_field > 0;
@@ -643,9 +646,10 @@ fn open(segment: &Segment, known: &Known) -> Verdict {
     if !readable {
         // smoltcp acknowledges each second segment of the peer's MSS, of which none can be longer than ours.
         let counts = mss.unwrap_or(DEFAULT_MSS_V6).min(known.own_mss);
-        let options = &mut changed.options;
-        options.retain(|option| !matches!(option, TcpOption::MaxSegmentSize(_)));
-        options.insert(0, TcpOption::MaxSegmentSize(counts));
+        let others = segment.options.iter();
+        let others = others.filter(|option| !matches!(option, TcpOption::MaxSegmentSize(_)));
+        let counts = iter::once(TcpOption::MaxSegmentSize(counts));
+        changed.options = counts.chain(others).collect();
     }
     Verdict::Instead(changed)
 }

@@ -7,9 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::segment::{
-    Body, Described, Flags, Icmp, Options, Segment, SeqNumber, TcpOption, describe,
-};
+use crate::segment::{Body, Described, Flags, Icmp, Options, Segment, SeqNumber, describe};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     Icmpv4Repr, Icmpv6Repr, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl, TcpPacket,
@@ -93,10 +91,8 @@ pub(crate) fn segment(
     payload: &[u8],
 ) -> Vec<u8> {
     let has = |flags: Flags| segment.flags.contains(flags);
-    let timestamp = segment.options.iter().find_map(|option| match *option {
-        TcpOption::Timestamps { val, ecr } => Some(TcpTimestampRepr::new(val, ecr)),
-        _ => None,
-    });
+    let timestamps = segment.options.timestamps();
+    let timestamp = timestamps.map(|(val, ecr)| TcpTimestampRepr::new(val, ecr));
     let repr = TcpRepr {
         src_port: src.port(),
         dst_port: dst.port(),

@@ -103,10 +103,7 @@ impl Stamps {
 }
 
 fn value(segment: &Segment) -> Option<u32> {
-    segment.options.iter().find_map(|option| match option {
-        TcpOption::Timestamps { val, .. } => Some(*val),
-        _ => None,
-    })
+    segment.options.timestamps().map(|(val, _)| val)
 }
 
 fn is_before(one: u32, other: u32) -> bool {

@@ -15,13 +15,7 @@ fn offer(val: u32) -> Vec<u8> {
 
 /// TSval and TSecr of a segment that has them.
 fn stamps(seen: &Seen) -> Option<(u32, u32)> {
-    seen.segment
-        .options
-        .iter()
-        .find_map(|option| match *option {
-            TcpOption::Timestamps { val, ecr } => Some((val, ecr)),
-            _ => None,
-        })
+    seen.segment.options.timestamps()
 }
 
 impl Peer<'_> {

@@ -406,9 +406,9 @@ impl<'a> PayloadRecord<'a> {
     }
 }
 
-impl From<&TcpOption> for OptionRecord {
-    fn from(option: &TcpOption) -> OptionRecord {
-        match *option {
+impl From<TcpOption> for OptionRecord {
+    fn from(option: TcpOption) -> OptionRecord {
+        match option {
             TcpOption::EndOfList => OptionRecord::Eol,
             TcpOption::Nop => OptionRecord::Nop,
             TcpOption::MaxSegmentSize(mss) => OptionRecord::Mss { mss },

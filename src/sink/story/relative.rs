@@ -36,14 +36,16 @@ pub(super) fn counted(flow: &Flow, packet: &Packet) -> (Flow, Packet) {
 fn count(segment: &mut Segment, sender: Option<SeqNumber>, receiver: Option<SeqNumber>) {
     segment.seq = from(segment.seq, sender);
     segment.ack = from(segment.ack, receiver);
-    for option in &mut segment.options {
-        if let TcpOption::Sack(blocks) = option {
-            let blocks_of = blocks.as_slice().iter();
-            *blocks = SackBlocks::new(
-                blocks_of.map(|&(left, right)| (from(left, receiver), from(right, receiver))),
-            );
+    let options = segment.options.iter().map(|option| match option {
+        TcpOption::Sack(blocks) => {
+            let blocks = blocks.as_slice().iter();
+            TcpOption::Sack(SackBlocks::new(
+                blocks.map(|&(left, right)| (from(left, receiver), from(right, receiver))),
+            ))
         }
-    }
+        other => other,
+    });
+    segment.options = options.collect();
 }
 
 fn from(number: SeqNumber, initial: Option<SeqNumber>) -> SeqNumber {

@@ -192,10 +192,10 @@ impl Telling<'_> {
             .iter()
             .filter_map(|option| match option {
                 TcpOption::MaxSegmentSize(mss) => {
-                    Some(lang.option_mss(lang.count((*mss).into(), Thing::Byte)))
+                    Some(lang.option_mss(lang.count(mss.into(), Thing::Byte)))
                 }
                 TcpOption::WindowScale(shift) => {
-                    let unit = 1 << (*shift).min(14);
+                    let unit = 1 << shift.min(14);
                     Some(lang.option_scale(lang.count(unit, Thing::Byte)))
                 }
                 TcpOption::SackPermitted => Some(lang.option_sack()),

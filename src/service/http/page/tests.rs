@@ -181,7 +181,7 @@ fn segment(flags: Flags, seq: SeqNumber, ack: SeqNumber, options: Vec<TcpOption>
         flags,
         window: 64240,
         urgent: 0,
-        options: options.into(),
+        options: options.into_iter().collect(),
         payload: 0..0,
         checksum_ok: true,
     }
