@@ -1,6 +1,6 @@
 //! What the TUN itself gives: a responder that answers segments without being a TCP.
 //!
-//! It keeps five numbers for each connection, looks at nothing twice, negotiates nothing but the window's scale, has no timers
+//! It keeps six numbers for each connection, looks at nothing twice, negotiates nothing but the window's scale, has no timers
 //! and sends nothing again; a FIN is acknowledged with its own. Packets are read and written just as tcplab does. So what
 //! tcplab is behind it is tcplab's own work, and what it is behind the kernel's server is the TUN's.
 
@@ -37,6 +37,8 @@ struct Connection {
     next: TcpSeqNumber,
     unacknowledged: TcpSeqNumber,
     expected: TcpSeqNumber,
+    /// Bytes that have come and are not acknowledged.
+    owed: usize,
     window: usize,
     scale: u8,
 }
@@ -114,6 +116,7 @@ impl Responder<'_> {
                 next: TcpSeqNumber(1_000),
                 unacknowledged: TcpSeqNumber(1_000),
                 expected: tcp.seq_number() + 1,
+                owed: 0,
                 window: 0,
                 scale: scale.map_or(0, |option| option[2]),
             };
@@ -130,6 +133,7 @@ impl Responder<'_> {
         connection.unacknowledged = tcp.ack_number();
         connection.window = usize::from(tcp.window_len()) << connection.scale;
         let payload = tcp.payload();
+        connection.owed += payload.len();
         connection.expected += payload.len() + usize::from(tcp.fin());
         if tcp.fin() {
             // The last acknowledgment meets nobody.
@@ -140,7 +144,10 @@ impl Responder<'_> {
             ECHO if !payload.is_empty() => {
                 self.send(ends, &mut connection, Control::None, payload)?;
             }
-            _ if !payload.is_empty() => self.send(ends, &mut connection, Control::None, &[])?,
+            // RFC 9293, section 3.8.6.3: "at least every second full-sized segment". Behind a PUSH there may be no second.
+            _ if connection.owed >= 2 * MSS || !payload.is_empty() && tcp.psh() => {
+                self.send(ends, &mut connection, Control::None, &[])?;
+            }
             _ => {}
         }
         self.connections.insert(ends, connection);
@@ -205,6 +212,7 @@ impl Responder<'_> {
         tcp.set_window_len((BUFFER >> scale).min(65_535) as u16);
         tcp.options_mut().copy_from_slice(options);
         tcp.payload_mut().copy_from_slice(payload);
+        connection.owed = 0;
         connection.next += payload.len() + usize::from(control != Control::None);
         match self.tun.offload() {
             false => {

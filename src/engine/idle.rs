@@ -1,7 +1,6 @@
 //! Send buffers that nobody needs just now give their memory back.
 
 use super::{Engine, Flow};
-use crate::event::FlowId;
 use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
 
@@ -10,10 +9,12 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// So many at once, so that nothing else waits for long.
 const BATCH: usize = 64;
 
-/// Connections that have written something, each once, and when they are looked at.
+/// The places of connections that have written something, each once, and when they are looked at. One stays in line when
+/// its connection ends, for the next that comes there: so many short ones need no more than those that are there at once.
 #[derive(Debug, Default)]
 pub(super) struct Writers {
-    line: VecDeque<(Instant, FlowId)>,
+    line: VecDeque<(Instant, usize)>,
+    in_line: Vec<bool>,
 }
 
 impl Writers {
@@ -22,32 +23,49 @@ impl Writers {
         self.line.front().map(|(at, _)| *at)
     }
 
+    fn is_in_line(&self, place: usize) -> bool {
+        self.in_line.get(place) == Some(&true)
+    }
+
+    /// Puts one in line that isn't.
+    fn add(&mut self, now: Instant, place: usize) {
+        if self.in_line.len() <= place {
+            self.in_line.resize(place + 1, false);
+        }
+        self.in_line[place] = true;
+        self.line.push_back((look(now), place));
+    }
+
     /// Takes the next out that is to be looked at.
-    fn due(&mut self, now: Instant) -> Option<FlowId> {
-        let (at, id) = *self.line.front()?;
+    fn due(&mut self, now: Instant) -> Option<usize> {
+        let (at, place) = *self.line.front()?;
         if now < at {
             return None;
         }
         self.line.pop_front();
-        Some(id)
+        self.in_line[place] = false;
+        Some(place)
     }
 
-    /// Gives memory back that was needed for more of them.
-    pub(super) fn shrink(&mut self) {
+    /// Gives memory back that was needed for more places: there are `len` of them now.
+    pub(super) fn shrink(&mut self, len: usize) {
+        self.line.retain(|(_, place)| *place < len);
         self.line.shrink_to(2 * self.line.len());
+        self.in_line.truncate(len);
+        self.in_line.shrink_to(2 * len);
     }
 }
 
 impl Engine {
     /// A connection waits: it is looked at later, if it has written anything.
     pub(super) fn watch_writer(&mut self, now: Instant, place: usize) {
-        if self.shared.config.release.is_none() {
+        if self.shared.config.release.is_none() || self.writers.is_in_line(place) {
             return;
         }
-        if let Some(Flow::Tcp(flow)) = self.flows.get_mut(place)
-            && flow.takes_to_writing()
+        if let Some(Flow::Tcp(flow)) = self.flows.get(place)
+            && flow.has_written()
         {
-            self.writers.line.push_back((look(now), flow.id));
+            self.writers.add(now, place);
         }
     }
 
@@ -57,16 +75,14 @@ impl Engine {
             return;
         };
         for _ in 0..BATCH {
-            let Some(id) = self.writers.due(now) else {
+            let Some(place) = self.writers.due(now) else {
                 return;
             };
-            let Some(&place) = self.places.get(&id) else {
-                continue;
-            };
-            if let Flow::Tcp(flow) = &mut self.flows[place]
+            if let Some(Flow::Tcp(flow)) = self.flows.get_mut(place)
+                && flow.has_written()
                 && !flow.release(now, PAUSE, release)
             {
-                self.writers.line.push_back((look(now), id));
+                self.writers.add(now, place);
             }
         }
     }

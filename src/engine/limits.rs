@@ -140,9 +140,9 @@ impl Engine {
         self.map.shrink_to(room);
         self.places.shrink_to(room);
         self.line.shrink_to(room);
-        self.writers.shrink();
         // Only what is behind the last flow.
         self.flows.shrink_to_fit();
+        self.writers.shrink(self.flows.capacity());
         self.shared.timers.shrink(self.flows.capacity());
         if let Some(interference) = &mut self.shared.interference {
             interference.judge.shrink();

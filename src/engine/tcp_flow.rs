@@ -91,9 +91,7 @@ pub(super) struct TcpFlow {
     closing: Option<Closing>,
     /// How long after the handshake the program gets to read.
     reads_after: Option<Duration>,
-    /// Whether the send buffer has been written to since it was released.
-    writes: bool,
-    /// How much had been written then.
+    /// How much had been written when the send buffer was released last.
     released: u64,
 }
 
@@ -179,7 +177,6 @@ impl TcpFlow {
             time_wait: None,
             closing: None,
             reads_after: None,
-            writes: false,
             released: 0,
         }
     }
@@ -483,11 +480,9 @@ impl TcpFlow {
         self.woken = true;
     }
 
-    /// Whether this is the first look since the send buffer was written to.
-    pub(super) fn takes_to_writing(&mut self) -> bool {
-        let takes = !self.writes && self.endpoint.borrow().written > self.released;
-        self.writes |= takes;
-        takes
+    /// Whether the send buffer has been written to since it was released.
+    pub(super) fn has_written(&self) -> bool {
+        self.endpoint.borrow().written > self.released
     }
 
     /// Hands the send buffer to `release` if it is empty, and nothing has gone on for `pause`.
@@ -506,7 +501,7 @@ impl TcpFlow {
             release(space);
             (0, ())
         });
-        (self.writes, self.released) = (false, endpoint.written);
+        self.released = endpoint.written;
         true
     }
 
