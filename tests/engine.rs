@@ -340,3 +340,50 @@ fn a_send_buffer_is_released_once_it_is_idle_and_everything_is_acknowledged() {
     }
     assert_eq!(released(), [0usize; 0], "it was over before");
 }
+
+/// What so many connections that send 80 KB each, in four thousandths of a second, are told: the windows in their last
+/// acknowledgments. None of them goes back on what it was told before.
+fn windows_in_bulk(connections: u16) -> Vec<u16> {
+    const ROUNDS: u32 = 80;
+    let mut played = Played::new(|config| config.buffer = 32 * 1024);
+    played.engine.serve_standard("");
+    played.local.set_port(9);
+    let mut buf = [0; 1500];
+    // Our initial number, the right edge, and the window.
+    let mut told: Vec<(u32, u32, u16)> = Vec::new();
+    for round in 0..=ROUNDS {
+        played.now += Duration::from_micros(50);
+        for number in 0..connections {
+            played.peer.set_port(50_000 + number);
+            if round == 0 {
+                played.send(SYN, 0, 0, b"");
+                played.send(ACK, 1, 1, b"");
+                told.push((played.iss, 0, 0));
+                continue;
+            }
+            let (iss, edge, window) = &mut told[usize::from(number)];
+            let (seq, ack) = (IRS + 1 + (round - 1) * 1_000, *iss + 1);
+            let mut forged = Forged::new(played.peer, played.local, ACK, seq, ack);
+            forged.payload = vec![0; 1_000];
+            played
+                .engine
+                .handle_packet(played.now, &mut forged.packet());
+            while let Some(transmit) = played.engine.poll_transmit(played.now, &mut buf) {
+                let described = describe(&buf[..transmit.len]);
+                let segment = described.tcp().unwrap();
+                let right = segment.ack.0 - IRS + u32::from(segment.window);
+                assert!(right >= *edge, "the window shrinks from {edge} to {right}");
+                (*edge, *window) = (right, segment.window);
+            }
+        }
+    }
+    told.into_iter().map(|(_, _, window)| window).collect()
+}
+
+#[test]
+fn many_that_receive_in_bulk_are_told_of_half_a_window() {
+    // The program has not read the last segment yet.
+    assert_eq!(windows_in_bulk(1), [32 * 1024 - 1_000]);
+    assert_eq!(windows_in_bulk(4), [32 * 1024 - 1_000; 4]);
+    assert_eq!(windows_in_bulk(5), [16 * 1024; 5]);
+}
