@@ -62,62 +62,74 @@
 //! # Findings
 //!
 //! On a virtual machine with two processors (AMD EPYC, kernel 6.18 without preemption) whose caches others use as well,
-//! ratios to the kernel, on one CPU unless it says otherwise, medians of three times five rounds, between which they
-//! differ by a tenth, on two CPUs by a half; for comparison [lwIP](https://savannah.nongnu.org/projects/lwip/) 2.1 with
-//! its raw API, timestamps and SACK, in a hundred lines of C, and tcplab as it was when each packet left by itself:
+//! and which is virtual within a virtual one, so that system calls and changes of process take several times what they do
+//! elsewhere (`echo` of the kernel's server: 15 µs). Ratios to the kernel, medians of three times five rounds, on one CPU unless
+//! it says otherwise; on one CPU they differ by a twentieth from run to run, on two by a quarter:
 //!
 //! | | `echo` p50 | `echo` p99 | `crr` | `crr1` | `connect` | `c2s` | `c2s8` | `s2c` | `s2c8` |
 //! |---|---|---|---|---|---|---|---|---|---|
-//! | MTU 1500 | 0.92 | 1.08 | 1.30 | 1.00 | 1.70 | 0.07 | 0.08 | 0.07 | 0.09 |
-//! | the same, one by one | 0.90 | 1.06 | 1.10 | 1.20 | 1.90 | 0.06 | 0.07 | 0.03 | 0.04 |
-//! | lwIP, MTU 1500 | 0.84 | 0.94 | 1.60 | 1.39 | 1.70 | 0.08 | 0.09 | 0.04 | 0.05 |
-//! | `--offload` | 0.90 | 1.00 | 1.33 | 1.11 | 1.91 | 0.78 | 0.68 | 0.67 | 0.88 |
-//! | the same, one by one, 512 KiB | 0.97 | 1.08 | 1.03 | 1.17 | 1.80 | 0.86 | 0.63 | 0.45 | 0.44 |
-//! | `--offload`, two CPUs | 0.97 | 0.94 | 1.29 | 1.20 | 2.06 | 0.70 | 0.98 | 0.61 | 0.68 |
-//! | the same, one by one, 512 KiB | 1.00 | 1.03 | 0.87 | 1.30 | 2.09 | 0.82 | 0.76 | 0.39 | 0.32 |
+//! | `--offload` | 0.87 | 1.00 | 1.33 | 1.13 | 1.49 | 0.71 | 0.93 | 0.68 | 0.91 |
+//! | floor with offload | 0.78 | 0.78 | 1.75 | 1.44 | 1.61 | 0.78 | 1.00 | 0.85 | 1.16 |
+//! | MTU 1500 | 0.94 | 0.97 | 1.36 | 1.14 | 1.51 | 0.07 | 0.08 | 0.08 | 0.10 |
+//! | floor, MTU 1500 | 0.78 | 0.76 | 1.77 | 1.47 | 1.61 | 0.09 | 0.12 | 0.09 | 0.12 |
+//! | `--offload`, two CPUs | 1.00 | 1.00 | 1.21 | 1.04 | 1.97 | 0.91 | 1.06 | 0.66 | 0.71 |
+//! | floor with offload, two CPUs | 0.94 | 0.90 | 1.96 | 1.16 | 1.81 | 1.14 | 1.31 | 1.06 | 1.15 |
 //!
-//! Of the rate of connections, JSON lines leave 0.60, transitions only 0.91, rules that match nothing 0.92. With 10,000
-//! and 50,000 idle connections everything is within 0.95 and 1.05 of what it is with none, but for what single runs
-//! differ by. An idle connection costs 7.3 KB.
+//! So no TCP behind a TUN can take all that the kernel's server takes from one connection here, nor send all of it: without
+//! any TCP it is 0.78 and 0.85. The rest is what tcplab's own work costs, and where it goes is below.
 //!
-//! On another machine of the same kind, with its caches to itself, most was better: one by one, `echo` was 0.84 there,
-//! `crr` 1.31, `crr1` 1.55, `c2s` 0.88, `c2s8` 0.87, `s2c` 0.55, `s2c8` 0.68, at an MTU of 1500 `crr` was 1.35 (lwIP:
-//! 1.66); packets that leave together have not been measured on it yet.
+//! Of the rate of connections, JSON lines leave 0.64, transitions only 0.90, rules that match nothing 0.95. With 10,000
+//! and 50,000 idle connections everything is within 0.97 and 1.02 of what it is with none, but `c2s8`, 0.93 with 50,000.
+//! An idle connection costs 7.3 KB.
 //!
+//! On another machine of the same kind, with its caches to itself, most was better: `echo` was 0.84 there, `crr1` 1.55, `c2s`
+//! 0.88, when packets still left one by one. On a third, [lwIP](https://savannah.nongnu.org/projects/lwip/) 2.1 with its
+//! raw API, timestamps and SACK, in a hundred lines of C, at an MTU of 1500: `echo` 0.84, `crr` 1.60, `crr1` 1.39,
+//! `c2s` 0.08, `s2c` 0.04, where tcplab had 0.92, 1.30, 1.00, 0.07 and 0.07.
+//!
+//! - *The same program differs from itself.* Copies of one file have `echo` at 0.87, 0.90 and 0.92, each time the same: where
+//!   its pages happen to lie in memory decides what displaces what in the second-level cache. A build that differs in
+//!   nothing that matters can be 0.06 apart too. Compare copies, several of each.
 //! - *Packets that leave together* (`sys::tun`, io_submit(2)) were the largest step. A TUN takes one packet for each
 //!   write, the write wakes the peer, and on the same processor the peer runs as soon as the system call is over: it had
 //!   less of the processor so far, so the scheduler owes it that. In `s2c` it was one change of process for each packet,
 //!   in `crr` one for each connection; now it is one for 7 packets, and one for 15 connections. `s2c` and `s2c8` are 1.5
-//!   to 2.0 times as fast, `crr` 1.25 times. `crr1`, where packets come by ones and twos, is a twentieth to a tenth
-//!   slower for it; measured alone it is not.
+//!   to 2.0 times as fast, `crr` 1.25 times.
 //! - *The scheduler can't be asked for the same.* With `SCHED_BATCH` for tcplab, or a shorter or longer slice
 //!   (sched_setattr(2)), nothing changes. Only the client's being `SCHED_BATCH` does (`s2c` 1.5 times as fast), or a
 //!   better nice value for tcplab, which cost `crr` a quarter, and brings nothing any more.
-//! - *In `s2c`, two copies are what is left.* Of all time of both ends, copies take 44 per cent: 10 from the service to
+//! - *In bulk, copies are what is left.* In `s2c`, of all time of both ends copies take 44 per cent: 10 from the service to
 //!   smoltcp's buffer, 10 from there to the packet, 15 from the packet to the kernel, 10 from the kernel to the client;
-//!   the kernel's own server has the last two only. Without the first two, 0.67 would be 0.83; with what they displace
-//!   from the caches, more. The second could be spared if smoltcp lent the payload of a segment instead of copying it
-//!   (`TxToken::consume` wants the packet in one piece), so that header and payload could leave from two places. In `c2s`
-//!   it is one copy, 11 per cent, from the packet to smoltcp's receive buffer.
+//!   the kernel's own server has the last two only. In `c2s` it is one more than the kernel's, 11 per cent, from the packet to
+//!   smoltcp's receive buffer. With a smoltcp that leaves out both of its copies (and so carries garbage), `c2s` was 0.83
+//!   for 0.74, `c2s8` 0.84 for 0.77, `s2c` 0.77 for 0.69, `s2c8` 1.12 for 0.95: so much it would bring if smoltcp lent the
+//!   payload of a segment instead of copying it (`TxToken::consume` wants the packet in one piece), so that header and
+//!   payload could leave from two places, and if it took over a packet's memory instead of copying from it.
+//! - *Many windows displace each other.* See `stack::crowd`: with half of it for each of eight, `c2s8` is 0.86 to 0.93 for
+//!   0.78.
+//! - *Connections that are over must leave nothing behind.* Their timers did, until they came up: at 20,000 connections a
+//!   second, a heap of a megabyte. With one entry for each place of a flow (`stack::timers`), `crr1` is 1.16 for 1.06,
+//!   `connect` 1.49 for 1.42.
 //! - *Other ways that brought nothing:* to fill the send buffer in pieces of 64 KiB, each of which leaves before the next
 //!   (`s2c` 0.64 for 0.72); 4 or 16 large packets at once instead of 8 (0.69 for 0.74); to read results from the ring of
 //!   io_submit(2) without a system call; not to let fewer than four packets wait for each other.
-//! - *A connection takes 56,000 instructions* in the engine, from SYN to the last ACK: a sixth to read headers, smoltcp a
-//!   quarter, memory a tenth, the rest in small parts. A byte there and back takes 9,900. That is 4 µs in a loop for a
-//!   connection, and twice that between system calls which displace what the processor has at hand. Not to ask smoltcp
-//!   for packets where it says that it has none, and other hashes for our own numbers, changed less than a hundredth of
-//!   it.
+//! - *A connection takes 57,000 instructions* in the engine, from SYN to the last ACK: a seventh to read headers, smoltcp a
+//!   quarter, the rest in small parts. A byte there and back takes 9,600. In a loop a connection is 5 µs, between system
+//!   calls, after each of which nothing is in the caches any more, 11 of the 52 that it takes in `crr`: with none of them,
+//!   `crr` would be near the floor. Not to ask smoltcp for packets where it says that it has none, other hashes for our own
+//!   numbers, options that are kept as bytes and a program of half the size (`opt-level = "s"`) changed less than a hundredth
+//!   of `crr`.
 //! - *The acknowledgment of a FIN is a segment of its own* here, so that CLOSE-WAIT can be seen. With our FIN, where the
 //!   program closes at once, as lwIP has it, `crr` was 1.48 for 1.37 and `crr1` 1.75 for 1.67 in a trial.
-//! - *Buffers beyond the second-level cache cost more than they bring.* With 128 KiB, 256 KiB, 512 KiB and 1 MiB: `c2s`
-//!   0.68, 0.79, 0.80, 0.86; `c2s8` 0.80, 0.68, 0.65, 0.60; `s2c` 0.47, 0.67, 0.69, 0.73; `s2c8` 0.87, 0.97, 0.76, 0.71.
-//!   Acknowledging after 256 KiB at the latest brings `c2s8` 0.03.
+//! - *Buffers beyond the second-level cache cost more than they bring.* With 64, 128, 192, 256 KiB and 1 MiB: `c2s`
+//!   0.40, 0.62, 0.67, 0.74, 0.76; `c2s8` 0.64, 0.94, 0.79, 0.75, 0.64 (before windows followed how many they are). With 128,
+//!   256, 512 KiB and 1 MiB: `s2c` 0.47, 0.67, 0.69, 0.73; `s2c8` 0.87, 0.97, 0.76, 0.71.
 //! - *The engine is a tenth of it.* Of the CPU that tcplab uses for a byte there and back, 12 per cent is its own code,
 //!   85 the kernel's: reading and writing the TUN, the peer's TCP that runs inside the write, and two changes of process.
-//!   A byte there and back takes one read and one write; to wait is rarely needed. By that share, the ratio would still
-//!   be about 0.83 with no code of ours at all.
-//! - *Acknowledgments cost more than data.* Each write to the TUN runs the peer's TCP to its end. To answer all that has
-//!   arrived, up to 24 KB, with one acknowledgment took `c2s` from 0.06 to 0.11. It was given up: RFC 9293 asks for one
+//!   A byte there and back takes one read and one write; to wait is rarely needed.
+//! - *Acknowledgments cost more than data.* Each write to the TUN runs the peer's TCP to its end: at an MTU of 1500, a floor
+//!   that acknowledges every segment has 0.06 in `c2s` instead of 0.09. To answer all that has arrived, up to 24 KB, with
+//!   one acknowledgment took tcplab from 0.06 to 0.11. It was given up: RFC 9293 asks for one
 //!   for every second full-sized segment (SHLD-19). What remains is segmentation and checksums in the peer's kernel,
 //!   which `--offload` saves.
 //! - *Sockets are worth keeping.* Before those that had been reset went back to the pool too, and while glibc cleared the
