@@ -220,7 +220,8 @@ struct Shared {
     room: Vec<u8>,
     fragment_id: u32,
     errors: Bucket,
-    crowd: Crowd,
+    /// With offload: small packets are no faster for it.
+    crowd: Option<Crowd>,
 }
 
 /// What comes of letting a flow go on.
@@ -343,7 +344,7 @@ impl Engine {
                 room: vec![0; wire.largest()],
                 fragment_id: 0,
                 errors: Bucket::default(),
-                crowd: Crowd::new(),
+                crowd: config.offload.then(Crowd::new),
                 config,
             },
             clock: StackClock::default(),

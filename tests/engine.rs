@@ -66,7 +66,7 @@ impl Played {
     }
 
     fn drain(&mut self) -> Vec<String> {
-        let (mut sent, mut buf) = (Vec::new(), [0; 1500]);
+        let (mut sent, mut buf) = (Vec::new(), [0; 65_535]);
         while let Some(transmit) = self.engine.poll_transmit(self.now, &mut buf) {
             let described = describe(&buf[..transmit.len]);
             let segment: &Segment = described.tcp().unwrap();
@@ -343,12 +343,12 @@ fn a_send_buffer_is_released_once_it_is_idle_and_everything_is_acknowledged() {
 
 /// What so many connections that send 80 KB each, in four thousandths of a second, are told: the windows in their last
 /// acknowledgments. None of them goes back on what it was told before.
-fn windows_in_bulk(connections: u16) -> Vec<u16> {
+fn windows_in_bulk(connections: u16, offload: bool) -> Vec<u16> {
     const ROUNDS: u32 = 80;
-    let mut played = Played::new(|config| config.buffer = 32 * 1024);
+    let mut played = Played::new(|config| (config.buffer, config.offload) = (32 * 1024, offload));
     played.engine.serve_standard("");
     played.local.set_port(9);
-    let mut buf = [0; 1500];
+    let mut buf = [0; 65_535];
     // Our initial number, the right edge, and the window.
     let mut told: Vec<(u32, u32, u16)> = Vec::new();
     for round in 0..=ROUNDS {
@@ -383,7 +383,9 @@ fn windows_in_bulk(connections: u16) -> Vec<u16> {
 #[test]
 fn many_that_receive_in_bulk_are_told_of_half_a_window() {
     // The program has not read the last segment yet.
-    assert_eq!(windows_in_bulk(1), [32 * 1024 - 1_000]);
-    assert_eq!(windows_in_bulk(4), [32 * 1024 - 1_000; 4]);
-    assert_eq!(windows_in_bulk(5), [16 * 1024; 5]);
+    const WHOLE: u16 = 32 * 1024 - 1_000;
+    assert_eq!(windows_in_bulk(1, true), [WHOLE]);
+    assert_eq!(windows_in_bulk(4, true), [WHOLE; 4]);
+    assert_eq!(windows_in_bulk(5, true), [16 * 1024; 5]);
+    assert_eq!(windows_in_bulk(5, false), [WHOLE; 5]);
 }

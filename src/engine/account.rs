@@ -153,10 +153,15 @@ impl Account {
     }
 
     /// The window that was told last.
-    pub(super) fn window_told(&mut self, now: Instant, crowd: &mut Crowd, own_mss: u16) -> Told {
-        let limit = match self.edge {
-            Some(_) => crowd.window(now, &mut self.member, self.told.0, self.buffer),
-            None => self.buffer,
+    pub(super) fn window_told(
+        &mut self,
+        now: Instant,
+        crowd: Option<&mut Crowd>,
+        own_mss: u16,
+    ) -> Told {
+        let limit = match (self.edge, crowd) {
+            (Some(_), Some(crowd)) => crowd.window(now, &mut self.member, self.told.0, self.buffer),
+            _ => self.buffer,
         };
         Told {
             edge: self.edge,

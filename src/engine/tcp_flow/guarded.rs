@@ -121,7 +121,9 @@ impl TcpFlow {
     ) -> usize {
         let src = self.key.local.ip();
         let own_mss = own_mss(shared, src);
-        let told = self.account.window_told(now, &mut shared.crowd, own_mss);
+        let told = self
+            .account
+            .window_told(now, shared.crowd.as_mut(), own_mss);
         self.guard.complete(now, room, len, src, &told)
     }
 
