@@ -127,9 +127,17 @@ impl Options {
     }
 
     /// Leaves the last one out if it runs past the end.
-    pub(super) fn without_malformed(self) -> Options {
-        let whole = |option: &TcpOption| !matches!(option, TcpOption::Malformed { .. });
-        self.iter().filter(whole).collect()
+    pub(super) fn without_malformed(mut self) -> Options {
+        let mut rest = self.iter();
+        let mut left = rest.0.len();
+        while let Some(option) = rest.next() {
+            if let TcpOption::Malformed { .. } = option {
+                self.len -= left as u8;
+                break;
+            }
+            left = rest.0.len();
+        }
+        self
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -300,6 +308,19 @@ mod tests {
         check(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 4, 2], Some((1, 2)));
         check(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0], None);
         check(&[0, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2], None);
+    }
+
+    #[test]
+    fn only_what_is_malformed_is_left_out() {
+        #[track_caller]
+        fn check(bytes: &[u8], expected: &[u8]) {
+            let whole = Options::read(bytes).without_malformed();
+            assert_eq!(whole.as_bytes(), expected);
+        }
+        check(&[], &[]);
+        check(&[2, 4, 5], &[]);
+        check(&[1, 254, 4, 7, 7, 8, 10, 0], &[1, 254, 4, 7, 7]);
+        check(&[4, 2, 0, 9], &[4, 2, 0, 9]);
     }
 
     #[test]

@@ -53,7 +53,10 @@ impl Outbox {
         }
     }
 
-    /// Room for one more packet, if it is not [full](Outbox::is_full).
+    /// Room for one more packet.
+    ///
+    /// # Panics
+    /// If it is [full](Outbox::is_full).
     pub fn room(&mut self) -> &mut [u8] {
         let begin = self.end() + self.header;
         &mut self.bytes[begin..]
