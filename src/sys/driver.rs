@@ -1,7 +1,10 @@
 //! An engine at work on a TUN: the loop between the two, one turn at a time.
 
+mod pace;
+
 use std::hint;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -15,11 +18,15 @@ use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
 use crate::event::{self, Direction, Event, EventKind};
 use crate::segment::Checksum;
+use pace::{Ahead, Busy};
 
 /// Once so many packets were taken from the TUN, everything else is looked at.
 const BATCH: usize = 64;
 /// Once so many bytes were taken from it, they are acknowledged, so that a peer who waits for that goes on.
 const TOGETHER: usize = 256 * 1024;
+/// So many bytes of packets are read before the first of them is taken in: neither the kernel's part of the work nor ours is
+/// displaced from the caches by the other for each of them then, and they stay there themselves.
+const READ_AHEAD: usize = 16 * 1024;
 /// While packets keep coming, whatever else there is to see is looked at so often.
 const LOOK_UP: Duration = Duration::from_millis(1);
 
@@ -61,8 +68,9 @@ pub struct Driver<'a> {
     tun: &'a Tun,
     waiter: &'a Waiter,
     clock: Clock,
-    /// Where the packet is that was read last.
+    /// Where packets are that were read and not yet taken in.
     inbox: Vec<u8>,
+    arrived: Vec<Received>,
     outbox: Outbox,
     /// How many packets are answered together.
     together: Ahead,
@@ -97,7 +105,8 @@ impl<'a> Driver<'a> {
             tun,
             waiter,
             clock,
-            inbox: vec![0; ROOM],
+            inbox: vec![0; READ_AHEAD + ROOM],
+            arrived: Vec::with_capacity(BATCH),
             outbox: Outbox::new(tun.offload()),
             together: Ahead::default(),
             rounds: Ahead::default(),
@@ -283,7 +292,7 @@ impl<'a> Driver<'a> {
         let end = now + limit.into();
         let end = until.map_or(end, |until| until.min(end));
         let received = loop {
-            let received = self.read()?;
+            let received = self.read(0)?;
             if received.is_some() || self.clock.now() >= end {
                 break received;
             }
@@ -318,11 +327,8 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Takes in some of what has come, and lets the answers leave together. Says how many came, and whether it is known that
-    /// there are no more: the last look found none, and nothing has left since then that could be answered.
-    ///
-    /// Each is answered before the next is taken in, though not sent: RFC 9293, section 3.8.6.3, asks for an acknowledgment
-    /// "for at least every second full-sized segment" (SHLD-19).
+    /// Reads and takes in some of what has come, and lets the answers leave together. Says how many came, and whether it is
+    /// known that there are no more: the last look found none, and nothing has left since then that could be answered.
     fn receive_together(
         &mut self,
         engine: &mut Engine,
@@ -331,27 +337,31 @@ impl<'a> Driver<'a> {
     ) -> io::Result<(usize, bool)> {
         let (mut next, mut count) = (first, 0);
         let most = self.together.count();
-        let mut bytes = 0;
-        while count < most
-            && bytes < TOGETHER
-            && let Some(received) = next.take().map_or_else(|| self.read(), |it| Ok(Some(it)))?
-        {
-            count += 1;
-            bytes += received.place.len();
-            let now = self.clock.now();
-            let packet = &mut self.inbox[received.place];
-            engine.handle_offloaded(now, packet, received.checksum);
-            match self.tells_late {
-                true => while self.transmit(engine, now)? {},
-                false => self.drain_at(engine, now, tell)?,
+        let (mut bytes, mut is_empty) = (0, false);
+        while count < most && bytes < TOGETHER && !is_empty {
+            let mut end = 0;
+            while count < most && end < READ_AHEAD {
+                let received = match next.take() {
+                    None => self.read(end)?,
+                    first => first,
+                };
+                let Some(received) = received else {
+                    is_empty = true;
+                    break;
+                };
+                count += 1;
+                bytes += received.place.len();
+                end = received.place.end;
+                self.arrived.push(received);
             }
+            self.take_in(engine, tell)?;
         }
-        let is_empty = count < most && bytes < TOGETHER;
         match is_empty {
             true => self.together.was_too_many(count),
             false => self.together.was_enough(),
         }
-        let is_dry = is_empty && self.outbox.is_empty();
+        // What is told at once has left at once.
+        let is_dry = is_empty && self.tells_late && self.outbox.is_empty();
         self.flush()?;
         if self.tells_late {
             self.finish_at(engine, self.clock.now(), tell)?;
@@ -359,11 +369,34 @@ impl<'a> Driver<'a> {
         Ok((count, is_dry))
     }
 
-    /// Reads a packet, if one is there.
-    fn read(&mut self) -> io::Result<Option<Received>> {
+    /// Takes in what was read. Each is answered before the next, though the answers may leave later: RFC 9293, section
+    /// 3.8.6.3, asks for an acknowledgment "for at least every second full-sized segment" (SHLD-19).
+    fn take_in(
+        &mut self,
+        engine: &mut Engine,
+        tell: &mut impl FnMut(&mut Engine, Event),
+    ) -> io::Result<()> {
+        let mut arrived = mem::take(&mut self.arrived);
+        for Received { place, checksum } in arrived.drain(..) {
+            let now = self.clock.now();
+            engine.handle_offloaded(now, &mut self.inbox[place], checksum);
+            match self.tells_late {
+                true => while self.transmit(engine, now)? {},
+                false => self.drain_at(engine, now, tell)?,
+            }
+        }
+        self.arrived = arrived;
+        Ok(())
+    }
+
+    /// Reads a packet to what is behind `begin`, if one is there.
+    fn read(&mut self, begin: usize) -> io::Result<Option<Received>> {
         loop {
-            match self.tun.recv(&mut self.inbox) {
-                Ok(received) => return Ok(Some(received)),
+            match self.tun.recv(&mut self.inbox[begin..]) {
+                Ok(Received { place, checksum }) => {
+                    let place = begin + place.start..begin + place.end;
+                    return Ok(Some(Received { place, checksum }));
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_loss(&error) => return Ok(None),
                 Err(error) => return Err(self.lost_tun(error)),
@@ -374,99 +407,6 @@ impl<'a> Driver<'a> {
     fn lost_tun(&self, error: io::Error) -> io::Error {
         let what = format!("the TUN {} was taken away: {error}", self.tun.name());
         io::Error::new(error.kind(), what)
-    }
-}
-
-/// How many packets to read before they are answered, and how often before the next wait, without a vain attempt at each end.
-///
-/// Where question and answer alternate, there is one packet each time, and to look for a second costs a system call.
-/// Under load many are there, and to answer and to wait after each costs one too. Where the peer has the same processor, it
-/// takes it as soon as it is answered, and has asked again when we come back. So the count follows what was found: it
-/// doubles as long as all of them were there, falls back when one was not, and stays there for a while: the longer, the
-/// more often that has happened in a row.
-#[derive(Debug)]
-struct Ahead {
-    count: usize,
-    /// After so many more rounds a larger count is tried.
-    holds: u8,
-    /// So many rounds it stayed last.
-    pause: u8,
-}
-
-impl Ahead {
-    /// The most rounds before a larger count is tried.
-    const MOST: u8 = 16;
-
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn was_enough(&mut self) {
-        match self.holds {
-            0 => self.count = (self.count * 2).min(BATCH),
-            _ => self.holds -= 1,
-        }
-    }
-
-    fn was_too_many(&mut self, found: usize) {
-        self.pause = match found {
-            0 | 1 => (self.pause * 2).clamp(1, Ahead::MOST),
-            _ => 1,
-        };
-        self.holds = self.pause;
-        self.count = found.max(1);
-    }
-}
-
-impl Default for Ahead {
-    fn default() -> Ahead {
-        Ahead {
-            count: 1,
-            holds: 0,
-            pause: 0,
-        }
-    }
-}
-
-/// Busy polling: when it is worth to look for the next packet without a pause.
-///
-/// Each time in vain doubles the number of times that it is left out, up to [`Busy::MOST`]. So a peer that answers late
-/// costs little, and so does one that needs this very processor in order to answer.
-#[derive(Debug)]
-struct Busy {
-    limit: Duration,
-    /// How often it is left out after it was in vain.
-    pause: u16,
-    /// How often it still is.
-    left_out: u16,
-}
-
-impl Busy {
-    const MOST: u16 = 256;
-
-    fn new(limit: Duration) -> Busy {
-        Busy {
-            limit,
-            pause: 0,
-            left_out: 0,
-        }
-    }
-
-    /// For how long to look this time.
-    fn attempt(&mut self) -> Option<Duration> {
-        if self.left_out > 0 {
-            self.left_out -= 1;
-            return None;
-        }
-        Some(self.limit)
-    }
-
-    fn found(&mut self, a_packet: bool) {
-        self.pause = match a_packet {
-            true => 0,
-            false => (self.pause * 2).clamp(1, Busy::MOST),
-        };
-        self.left_out = self.pause;
     }
 }
 
@@ -543,51 +483,5 @@ mod tests {
         assert_eq!(answers_when_told(false), each);
         let late = [(In, 1), (Out, 1), (In, 2), (Out, 2)];
         assert_eq!(answers_when_told(true), late);
-    }
-
-    /// `there` says how many packets wait each time; `expected` how many are asked for.
-    #[test]
-    fn as_many_packets_are_asked_for_as_there_were() {
-        let mut ahead = Ahead::default();
-        let mut round = |there: usize| {
-            let count = ahead.count();
-            match there < count {
-                true => ahead.was_too_many(there),
-                false => ahead.was_enough(),
-            }
-            count
-        };
-        // Question and answer: a second packet is looked for once in a while only.
-        let asked: Vec<usize> = (0..100).map(|_| round(1)).collect();
-        assert_eq!(asked.iter().sum::<usize>(), 109, "{asked:?}");
-        // Under load it doubles up to the limit.
-        let asked: Vec<usize> = (0..40).map(|_| round(BATCH)).collect();
-        assert_eq!(asked[39], BATCH, "{asked:?}");
-        assert_eq!(round(3), BATCH);
-        assert_eq!(round(3), 3);
-        // None at all, as when a signal has ended the wait.
-        assert_eq!(round(0), 3);
-        assert_eq!(round(0), 1);
-    }
-
-    #[test]
-    fn what_is_in_vain_is_left_out_more_and_more_often() {
-        let mut busy = Busy::new(Duration::from_micros(50));
-        let mut attempts = |rounds: usize, found: bool| {
-            let mut attempts = 0;
-            for _ in 0..rounds {
-                if busy.attempt().is_some() {
-                    attempts += 1;
-                    busy.found(found);
-                }
-            }
-            attempts
-        };
-        assert_eq!(attempts(100, true), 100);
-        // One, then after 1, 2, 4, … 256 more.
-        assert_eq!(attempts(1 + 2 + 3 + 5 + 9, false), 5);
-        let rest = attempts(10_000, false);
-        assert!((40..50).contains(&rest), "{rest}");
-        assert!(attempts(1000, true) >= 740);
     }
 }
