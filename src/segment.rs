@@ -25,7 +25,7 @@ mod seq;
 mod tests;
 
 pub use notation::{Notation, Origin};
-pub use options::{Iter, Options};
+pub use options::{Options, OptionsIter};
 pub use parse::{describe, describe_captured, describe_offloaded};
 pub use seq::SeqNumber;
 

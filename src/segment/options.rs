@@ -52,8 +52,8 @@ impl Options {
     }
 
     /// One after the other, padding included.
-    pub fn iter(&self) -> Iter<'_> {
-        Iter(self.as_bytes())
+    pub fn iter(&self) -> OptionsIter<'_> {
+        OptionsIter(self.as_bytes())
     }
 
     /// Whether there are none.
@@ -165,9 +165,9 @@ impl FromIterator<TcpOption> for Options {
 
 impl<'a> IntoIterator for &'a Options {
     type Item = TcpOption;
-    type IntoIter = Iter<'a>;
+    type IntoIter = OptionsIter<'a>;
 
-    fn into_iter(self) -> Iter<'a> {
+    fn into_iter(self) -> OptionsIter<'a> {
         self.iter()
     }
 }
@@ -189,9 +189,9 @@ impl fmt::Debug for Options {
 
 /// The options of a header, one after the other.
 #[derive(Clone, Debug)]
-pub struct Iter<'a>(&'a [u8]);
+pub struct OptionsIter<'a>(&'a [u8]);
 
-impl Iterator for Iter<'_> {
+impl Iterator for OptionsIter<'_> {
     type Item = TcpOption;
 
     fn next(&mut self) -> Option<TcpOption> {

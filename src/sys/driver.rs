@@ -484,4 +484,63 @@ mod tests {
         let late = [(In, 1), (Out, 1), (In, 2), (Out, 2)];
         assert_eq!(answers_when_told(true), late);
     }
+
+    /// Ten times as many packets as a socket keeps, of which some are larger than what is read ahead.
+    #[test]
+    fn packets_of_any_size_are_answered_in_order() {
+        #[track_caller]
+        fn check(late: bool, busy: bool) {
+            let (tun, peer) = Tun::to_a_socket(false);
+            let [from, to] = ["192.0.2.1:4000", "192.0.2.2:7"].map(|end| end.parse().unwrap());
+            let mut config = Config::new(["192.0.2.2/24".parse().unwrap()]);
+            config.mtu = 65_535;
+            let mut engine = Engine::new(config);
+            engine.serve_standard("");
+            let waiter = Waiter::new().unwrap();
+            let mut driver = Driver::new(&tun, &waiter, Clock::start());
+            if late {
+                driver.tell_late();
+            }
+            if busy {
+                driver.busy_poll(Duration::from_millis(1));
+            }
+            let sizes = (0..100).map(|number| match number % 4 {
+                0 => READ_AHEAD + number,
+                1 => READ_AHEAD / 3,
+                _ => number,
+            });
+            let payloads: Vec<Vec<u8>> = sizes.map(|size| vec![size as u8; size]).collect();
+            let mut answer = vec![0; ROOM];
+            for payloads in payloads.chunks(10) {
+                for payload in payloads {
+                    let question = reply::datagram(from, to, payload).unwrap();
+                    assert_eq!(peer.send(&question).unwrap(), question.len());
+                }
+                let mut missing = payloads;
+                while let [expected, rest @ ..] = missing {
+                    match peer.recv(&mut answer) {
+                        // Behind the headers of IPv4 and UDP.
+                        Ok(len) => {
+                            assert_eq!(&answer[28..len], expected);
+                            missing = rest;
+                        }
+                        Err(_) => {
+                            let soon = driver.now() + smoltcp::time::Duration::from_secs(10);
+                            let until = Until {
+                                deadline: Some(soon),
+                                ..Until::default()
+                            };
+                            driver.step(&mut engine, until, |_, _| {}).unwrap();
+                            assert!(driver.now() < soon, "no answer");
+                        }
+                    }
+                }
+            }
+        }
+        for late in [false, true] {
+            for busy in [false, true] {
+                check(late, busy);
+            }
+        }
+    }
 }
