@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 /// A flow's deadline moves with nearly every segment. Taking the old entry out of the heap each time would cost more
 /// than it gives. So a place has an entry that is not after its deadline, and when that comes up, it is put back to when
 /// the deadline is by then. It stays when the flow ends, and the next one at this place finds it: connections that come and
-/// go leave nothing behind, and the heap is as large as there are places.
+/// go leave nothing behind, and the heap has an entry or a few for each place.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,

@@ -437,19 +437,42 @@ mod tests {
     use super::*;
     use crate::engine::Config;
     use crate::stack::reply;
+    use std::net::SocketAddr;
+
+    /// The peer's end, and that of the echo service.
+    fn ends() -> [SocketAddr; 2] {
+        ["192.0.2.1:4000", "192.0.2.2:7"].map(|end| end.parse().unwrap())
+    }
+
+    fn serving(set: impl FnOnce(&mut Config)) -> Engine {
+        let mut config = Config::new(["192.0.2.2/24".parse().unwrap()]);
+        set(&mut config);
+        let mut engine = Engine::new(config);
+        engine.serve_standard("");
+        engine
+    }
+
+    /// One step, which has something to do within ten seconds.
+    #[track_caller]
+    fn step(driver: &mut Driver<'_>, engine: &mut Engine, tell: impl FnMut(&mut Engine, Event)) {
+        let end = driver.now() + smoltcp::time::Duration::from_secs(10);
+        let until = Until {
+            deadline: Some(end),
+            ..Until::default()
+        };
+        driver.step(engine, until, tell).unwrap();
+        assert!(driver.now() < end, "nothing has come");
+    }
 
     /// How many answers the peer had when it was told of each packet, in order.
     fn answers_when_told(late: bool) -> Vec<(Direction, usize)> {
         let (tun, peer) = Tun::to_a_socket(false);
-        let [from, to] = ["192.0.2.1:4000", "192.0.2.2:7"].map(|end| end.parse().unwrap());
+        let [from, to] = ends();
         for question in [b"one", b"two"] {
             peer.send(&reply::datagram(from, to, question).unwrap())
                 .unwrap();
         }
-        let mut config = Config::new(["192.0.2.2/24".parse().unwrap()]);
-        config.watch = event::Watch::Everything;
-        let mut engine = Engine::new(config);
-        engine.serve_standard("");
+        let mut engine = serving(|config| config.watch = event::Watch::Everything);
         let waiter = Waiter::new().unwrap();
         let mut driver = Driver::new(&tun, &waiter, Clock::start());
         if late {
@@ -458,12 +481,7 @@ mod tests {
         let (mut told, mut answers) = (Vec::new(), 0);
         // One packet the first time, and what is left the second.
         for _ in 0..2 {
-            let soon = driver.now() + smoltcp::time::Duration::from_secs(10);
-            let until = Until {
-                deadline: Some(soon),
-                ..Until::default()
-            };
-            let step = driver.step(&mut engine, until, |_, event| {
+            step(&mut driver, &mut engine, |_, event| {
                 if let EventKind::Packet(packet) = &event.kind {
                     while peer.recv(&mut [0; 100]).is_ok() {
                         answers += 1;
@@ -471,7 +489,6 @@ mod tests {
                     told.push((packet.direction, answers));
                 }
             });
-            step.unwrap();
         }
         told
     }
@@ -491,11 +508,8 @@ mod tests {
         #[track_caller]
         fn check(late: bool, busy: bool) {
             let (tun, peer) = Tun::to_a_socket(false);
-            let [from, to] = ["192.0.2.1:4000", "192.0.2.2:7"].map(|end| end.parse().unwrap());
-            let mut config = Config::new(["192.0.2.2/24".parse().unwrap()]);
-            config.mtu = 65_535;
-            let mut engine = Engine::new(config);
-            engine.serve_standard("");
+            let [from, to] = ends();
+            let mut engine = serving(|config| config.mtu = 65_535);
             let waiter = Waiter::new().unwrap();
             let mut driver = Driver::new(&tun, &waiter, Clock::start());
             if late {
@@ -524,15 +538,7 @@ mod tests {
                             assert_eq!(&answer[28..len], expected);
                             missing = rest;
                         }
-                        Err(_) => {
-                            let soon = driver.now() + smoltcp::time::Duration::from_secs(10);
-                            let until = Until {
-                                deadline: Some(soon),
-                                ..Until::default()
-                            };
-                            driver.step(&mut engine, until, |_, _| {}).unwrap();
-                            assert!(driver.now() < soon, "no answer");
-                        }
+                        Err(_) => step(&mut driver, &mut engine, |_, _| {}),
                     }
                 }
             }
