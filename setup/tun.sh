@@ -106,6 +106,8 @@ up() {
         ip link set dev "$name" alias "$mark"
         # Room for what the windows of many connections let through; for 500 packets by itself.
         ip link set dev "$name" txqueuelen 4000
+        # Nothing that holds packets back, or drops some, in front of that room.
+        ! command -v tc >/dev/null || tc qdisc replace dev "$name" root noqueue 2>/dev/null || true
         # No address of the kernel's own making, and so no packets before yours. Needs IPv6.
         ip link set dev "$name" addrgenmode none 2>/dev/null || true
     fi

@@ -276,6 +276,13 @@ pub(super) fn bring_up(route: &Route, config: &TunConfig) -> Result<Link, Errno>
     // A kernel without IPv6 refuses this, and needs it as little.
     let _ = route.no_link_local(link.index);
     route.bring_up(link.index, Some((config.mtu, QUEUE)))?;
+    if let Err(errno) = route.no_queueing(link.index) {
+        log::debug!(
+            "packets still queue before the TUN {}: {}",
+            config.name,
+            errno.desc()
+        );
+    }
     Ok(link)
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn created() {
         );
         let shown = shell("ip -o addr show dev tcplab0");
         in_order(&shown, &["192.0.2.1/24", "2001:db8::1/64"]);
+        in_order(&shell("ip link show dev tcplab0"), &["qdisc noqueue"]);
         let page = shell("curl -s http://192.0.2.2/; curl -s 'http://[2001:db8::2]/'");
         in_order(
             &page,
@@ -101,6 +102,7 @@ pub(crate) fn prepared() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh");
     let up = format!("{script} up lab8 --user {user} --addr 192.0.2.77/24 --addr 2001:db8::77/64");
     in_order(&shell(&up), &["lab8 is up for"]);
+    in_order(&shell("ip link show dev lab8"), &["qdisc noqueue"]);
     let before = shell("ip -o addr show dev lab8");
 
     let (serve, ready) = serve(as_nobody(&["serve", "--tun", "lab8"]));

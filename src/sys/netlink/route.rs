@@ -70,6 +70,23 @@ impl Route {
         .map(drop)
     }
 
+    /// Takes away what holds packets back on their way to the interface, or puts them in another order: tc(8) calls that no
+    /// queueing discipline `noqueue`. The interface's own queue stays.
+    pub(in crate::sys) fn no_queueing(&self, index: u32) -> Result<(), Errno> {
+        // struct tcmsg of <linux/rtnetlink.h>: family, padding, index, handle, parent, info.
+        let mut header = vec![0; 4];
+        header.extend(index.to_ne_bytes());
+        header.extend([0; 4]);
+        header.extend(TC_H_ROOT.to_ne_bytes());
+        header.extend([0; 4]);
+        self.ask(
+            Request::new(libc::RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE)
+                .bytes(&header)
+                .text(libc::TCA_KIND, "noqueue"),
+        )
+        .map(drop)
+    }
+
     /// Adds an address, usable at once: without duplicate address detection (RFC 4862, section
     /// 5.4), which would keep an IPv6 address from answering for a second.
     pub(in crate::sys) fn add_address(&self, index: u32, cidr: IpCidr) -> Result<(), Errno> {
@@ -98,6 +115,9 @@ impl Route {
 const NLM_F_ACK: u16 = libc::NLM_F_ACK as u16;
 const NLM_F_CREATE: u16 = libc::NLM_F_CREATE as u16;
 const NLM_F_EXCL: u16 = libc::NLM_F_EXCL as u16;
+const NLM_F_REPLACE: u16 = libc::NLM_F_REPLACE as u16;
+/// Of <linux/pkt_sched.h>: what is to be set has no parent.
+const TC_H_ROOT: u32 = u32::MAX;
 const IFA_F_NODAD: u8 = libc::IFA_F_NODAD as u8;
 /// `enum` values of <linux/if_link.h>, which `libc` doesn't have.
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
