@@ -9,7 +9,7 @@ use std::rc::Rc;
 use support::{ACK, FIN, Forged, PSH, RST, SYN};
 use tcplab::engine::{Command, Config, Engine};
 use tcplab::event::{Cause, Direction, Event, EventKind, FlowId, Timer, UserCall};
-use tcplab::segment::{Origin, Segment, SeqNumber, describe};
+use tcplab::segment::{Origin, Segment, SeqNumber, describe, describe_offloaded};
 use tcplab::service::Connection;
 use tcplab::state::TcpState;
 
@@ -68,7 +68,7 @@ impl Played {
     fn drain(&mut self) -> Vec<String> {
         let (mut sent, mut buf) = (Vec::new(), [0; 65_535]);
         while let Some(transmit) = self.engine.poll_transmit(self.now, &mut buf) {
-            let described = describe(&buf[..transmit.len]);
+            let described = describe_offloaded(&buf[..transmit.len], transmit.offload.checksum);
             let segment: &Segment = described.tcp().unwrap();
             if segment.flags.0 & u16::from(SYN) != 0 {
                 self.iss = segment.seq.0;
@@ -382,10 +382,52 @@ fn windows_in_bulk(connections: u16, offload: bool) -> Vec<u16> {
 
 #[test]
 fn many_that_receive_in_bulk_are_told_of_half_a_window() {
-    // The program has not read the last segment yet.
-    const WHOLE: u16 = 32 * 1024 - 1_000;
+    const WHOLE: u16 = 32 * 1024;
     assert_eq!(windows_in_bulk(1, true), [WHOLE]);
     assert_eq!(windows_in_bulk(4, true), [WHOLE; 4]);
-    assert_eq!(windows_in_bulk(5, true), [16 * 1024; 5]);
-    assert_eq!(windows_in_bulk(5, false), [WHOLE; 5]);
+    assert_eq!(windows_in_bulk(5, true), [WHOLE / 2; 5]);
+    // The program has not read the last segment when that is acknowledged.
+    assert_eq!(windows_in_bulk(5, false), [WHOLE - 1_000; 5]);
+}
+
+/// What the echo service answers to data that comes with a FIN right behind it, and to the last acknowledgment.
+fn farewell(offload: bool) -> [Vec<String>; 3] {
+    let mut played = Played::new(|config| config.offload = offload);
+    played
+        .engine
+        .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
+    played.shake_hands();
+    [
+        played.send(PSH | ACK, 1, 1, b"hello"),
+        played.send(FIN | ACK, 6, 1, b""),
+        played.send(ACK, 7, 7, b""),
+    ]
+}
+
+#[test]
+fn with_offload_a_fin_is_acknowledged_by_our_own() {
+    let echo = ["P. 1:6(5) ack 6"];
+    let [answer, end, last] = farewell(false);
+    assert_eq!(answer, echo);
+    assert_eq!(end, [". ack 7", "F. 6:6(0) ack 7"]);
+    assert_eq!(last, [""; 0]);
+    let [answer, end, last] = farewell(true);
+    assert_eq!(answer, echo);
+    assert_eq!(end, ["F. 6:6(0) ack 7"]);
+    assert_eq!(last, [""; 0]);
+}
+
+#[test]
+fn what_still_waits_leaves_with_the_fin() {
+    for offload in [false, true] {
+        let mut played = Played::new(|config| config.offload = offload);
+        played
+            .engine
+            .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
+        played.shake_hands();
+        assert_eq!(played.send(PSH | ACK, 1, 1, b"hello"), ["P. 1:6(5) ack 6"]);
+        // Nagle's algorithm holds it back.
+        assert_eq!(played.send(PSH | ACK, 6, 1, b"again"), [""; 0]);
+        assert_eq!(played.send(FIN | ACK, 11, 1, b""), ["F. 6:11(5) ack 12"]);
+    }
 }

@@ -436,7 +436,8 @@ pub(super) struct Stack {
     #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u16).range(1280..))]
     pub(super) mtu: u16,
     /// Let packets of up to 64 KiB cross the TUN and leave checksums to the kernel: much faster, and what is shown is then
-    /// as large as tcpdump would show it on the TUN, not what a wire would carry
+    /// as large as tcpdump would show it on the TUN, not what a wire would carry. What a program answers at once takes the
+    /// acknowledgment along, its FIN too
     #[arg(long)]
     pub(super) offload: bool,
     /// Keep a processor busy looking for the next packet for up to so many microseconds after each; it answers sooner,

@@ -361,6 +361,12 @@ impl TcpFlow {
     /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`.
     pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, room: &mut [u8]) -> Driven {
         self.check_timers(shared, now);
+        if self.woken && shared.config.offload {
+            self.run_program(shared, now);
+            if self.task.has_yielded() && self.has_sent_all() {
+                self.run_program(shared, now);
+            }
+        }
         loop {
             let before = self.state();
             // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
@@ -478,6 +484,12 @@ impl TcpFlow {
         drop(endpoint);
         self.tell_calls(shared, now);
         self.woken = true;
+    }
+
+    /// Whether all that was written has left.
+    fn has_sent_all(&self) -> bool {
+        let queued = self.endpoint.borrow().socket().send_queue();
+        queued == self.account.flight().0 as usize
     }
 
     /// Whether the send buffer has been written to since it was released.
