@@ -75,7 +75,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
-use tcp_flow::{Rest, TcpFlow};
+use tcp_flow::{Rest, Settled, TcpFlow};
 use udp_flow::UdpFlow;
 
 /// How an [`Engine`] is made. Start from [`Config::new`] and change what should differ.
@@ -229,6 +229,8 @@ struct Shared {
 enum Driven {
     /// A packet of so many bytes leaves.
     Packet(Transmit),
+    /// The same, and there is nothing more to do for now.
+    Last(Transmit, Settled),
     /// A packet was made that does not leave at once.
     Stopped,
     /// There is nothing to do for now.
@@ -539,6 +541,10 @@ impl Engine {
                     self.line.rotate_left(1);
                     return Some(transmit);
                 }
+                Driven::Last(transmit, _) => {
+                    self.line.pop_front();
+                    return Some(transmit);
+                }
                 Driven::Stopped => self.line.rotate_left(1),
                 Driven::Nothing => {
                     self.line.pop_front();
@@ -571,24 +577,27 @@ impl Engine {
                 let Flow::Tcp(flow) = &mut self.flows[place] else {
                     return driven;
                 };
-                if driven != Driven::Nothing {
-                    return driven;
-                }
+                let settled = match driven {
+                    Driven::Packet(_) | Driven::Stopped => return driven,
+                    Driven::Last(_, settled) => Some(settled),
+                    Driven::Nothing => None,
+                };
                 flow.in_line = false;
-                match flow.rest(&mut self.shared, now, place) {
+                match flow.rest(&mut self.shared, now, place, settled) {
                     Rest::Waits => self.watch_writer(now, place),
                     Rest::TimeWait(record) => self.begin_time_wait(now, place, record),
                     Rest::Over => self.end(now, place),
                 }
+                driven
             }
             Flow::Udp(flow) => {
                 if flow.drive(&mut self.shared, now, place) {
                     self.end(now, place);
                 }
+                Driven::Nothing
             }
-            Flow::TimeWait(_) | Flow::Unheard(_) => {}
+            Flow::TimeWait(_) | Flow::Unheard(_) => Driven::Nothing,
         }
-        Driven::Nothing
     }
 
     fn stand_in_line(&mut self, place: usize) {

@@ -26,6 +26,7 @@ mod tests;
 
 pub use notation::{Notation, Origin};
 pub use options::{Options, OptionsIter};
+pub(crate) use parse::own_segment;
 pub use parse::{describe, describe_captured, describe_offloaded};
 pub use seq::SeqNumber;
 
@@ -271,23 +272,17 @@ impl Segment {
 
     /// The MSS option.
     pub fn max_segment_size(&self) -> Option<u16> {
-        self.options.iter().find_map(|option| match option {
-            TcpOption::MaxSegmentSize(mss) => Some(mss),
-            _ => None,
-        })
+        self.options.max_segment_size()
     }
 
     /// The window-scale option: a shift count.
     pub fn window_scale(&self) -> Option<u8> {
-        self.options.iter().find_map(|option| match option {
-            TcpOption::WindowScale(shift) => Some(shift),
-            _ => None,
-        })
+        self.options.window_scale()
     }
 
     /// Whether SACK-permitted is among the options.
     pub fn sack_permitted(&self) -> bool {
-        self.options.contains(TcpOption::SackPermitted)
+        self.options.permits_sack()
     }
 }
 

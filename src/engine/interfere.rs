@@ -185,15 +185,17 @@ impl Shared {
         now: Instant,
         flow: Option<FlowId>,
         packet: &[u8],
-        described: Described,
+        describe: impl FnOnce() -> Described,
         offload: Offload,
         mut remarks: Remarks,
     ) -> bool {
-        let crossing = match self.interferes(source(packet)) {
-            true => crossing(now, flow, Direction::Out, &described, packet.len()),
-            false => None,
-        };
-        let Some(crossing) = crossing else {
+        if !self.interferes(source(packet)) {
+            self.link
+                .departed(&mut self.journal, now, flow, packet, describe, remarks);
+            return true;
+        }
+        let described = describe();
+        let Some(crossing) = crossing(now, flow, Direction::Out, &described, packet.len()) else {
             self.link
                 .departed(&mut self.journal, now, flow, packet, || described, remarks);
             return true;

@@ -430,29 +430,30 @@ pub(super) fn is_syn(segment: &Segment) -> bool {
 /// Whether somebody may have this address. RFC 1122, section 3.2.1.3: a source address is never broadcast, multicast or
 /// (but for DHCP) unspecified.
 pub(super) fn is_host(own: &[IpCidr], address: IpAddr) -> bool {
-    let nobody =
-        |prefix: &IpCidr| prefix.contains_addr(&address.into()) && !has_host(prefix, address);
+    let nobody = |prefix: &IpCidr| is_host_of(prefix, address) == Some(false);
     let everybody = address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST);
     !address.is_unspecified() && !everybody && !own.iter().any(nobody)
 }
 
 /// Whether `address` is one that we answer at.
 pub(super) fn is_ours(own: &[IpCidr], address: IpAddr) -> bool {
-    own.iter().any(|prefix| has_host(prefix, address))
+    let host = |prefix: &IpCidr| is_host_of(prefix, address) == Some(true);
+    !address.is_multicast() && own.iter().any(host)
 }
 
-/// Whether `address` is a host of the prefix: inside, and neither its network nor its broadcast address.
-fn has_host(prefix: &IpCidr, address: IpAddr) -> bool {
-    if !prefix.contains_addr(&address.into()) || address.is_multicast() {
-        return false;
+/// Whether an address of the prefix is a host: neither that of its network nor its broadcast address. `None` where it is not
+/// of the prefix.
+fn is_host_of(prefix: &IpCidr, address: IpAddr) -> Option<bool> {
+    if !prefix.contains_addr(&address.into()) {
+        return None;
     }
-    match (prefix, address) {
+    Some(match (prefix, address) {
         // RFC 3021: both addresses of a /31 are hosts.
         (IpCidr::Ipv4(prefix), IpAddr::V4(address)) if prefix.prefix_len() < 31 => {
             address != prefix.network().address() && Some(address) != prefix.broadcast()
         }
         _ => true,
-    }
+    })
 }
 
 /// The flow to which a packet that comes in belongs, if it is of a kind that has flows.

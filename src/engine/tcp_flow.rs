@@ -103,6 +103,13 @@ enum Stage {
     Over(Option<Result<(), String>>),
 }
 
+/// That there is nothing to do at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// When smoltcp wants to go on.
+    socket_at: Option<Instant>,
+}
+
 /// What is left of a flow when it has nothing more to do for now.
 pub(super) enum Rest {
     /// It waits for segments and timers.
@@ -402,9 +409,12 @@ impl TcpFlow {
                         Thinned::Parts => return Driven::Stopped,
                     }
                 }
-                return match self.depart(shared, now, &mut room[..len]) {
-                    Some(transmit) => Driven::Packet(transmit),
-                    None => Driven::Stopped,
+                let Some(transmit) = self.depart(shared, now, &mut room[..len]) else {
+                    return Driven::Stopped;
+                };
+                return match self.settle(shared, now) {
+                    Some(settled) => Driven::Last(transmit, settled),
+                    None => Driven::Packet(transmit),
                 };
             }
             if self.fill_holes(shared, now) {
@@ -416,26 +426,46 @@ impl TcpFlow {
         }
     }
 
-    /// Looks at what is left to do, after [`drive`](TcpFlow::drive) has found nothing.
-    pub(super) fn rest(&mut self, shared: &mut Shared, now: Instant, place: usize) -> Rest {
+    /// Whether nothing is left to do, now that a packet has left.
+    fn settle(&mut self, shared: &mut Shared, now: Instant) -> Option<Settled> {
+        if self.time_wait_entered.is_some() || self.restrain(shared, now) {
+            return None;
+        }
+        let socket_at = self.socket_at(shared, now);
+        let is_due = socket_at.is_some_and(|at| at <= now);
+        if is_due || self.fill_holes(shared, now) || self.run_program(shared, now) {
+            return None;
+        }
+        Some(Settled { socket_at })
+    }
+
+    /// When smoltcp wants to go on.
+    fn socket_at(&self, shared: &mut Shared, now: Instant) -> Option<Instant> {
+        let sockets = &self.endpoint.borrow().sockets;
+        shared.tcp.poll_at(now, self.room_on_path(), sockets)
+    }
+
+    /// Looks at what is left to do, after [`drive`](TcpFlow::drive) has found nothing more. `settled` is what it has seen last.
+    pub(super) fn rest(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        place: usize,
+        settled: Option<Settled>,
+    ) -> Rest {
         let state = self.state();
         let over = matches!(self.program, Stage::Over(_));
         if matches!(state, TcpState::Closed | TcpState::Listen) && over {
             return Rest::Over;
         }
         self.note_debts(now, state);
-        let mut socket_at = {
-            let endpoint = self.endpoint.borrow();
-            shared
-                .tcp
-                .poll_at(now, self.room_on_path(), &endpoint.sockets)
+        let mut socket_at = match settled {
+            Some(Settled { socket_at }) => socket_at,
+            None => self.socket_at(shared, now),
         };
         if self.is_stalled(now, state, socket_at) {
             self.probe_later(shared, now);
-            let endpoint = self.endpoint.borrow();
-            socket_at = shared
-                .tcp
-                .poll_at(now, self.room_on_path(), &endpoint.sockets);
+            socket_at = self.socket_at(shared, now);
         }
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.

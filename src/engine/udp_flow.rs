@@ -205,7 +205,7 @@ impl Shared {
             self.fragment_id = self.fragment_id.wrapping_add(1);
         }
         for piece in fragments::cut(packet, mtu, self.fragment_id) {
-            let described = describe(&piece);
+            let described = || describe(&piece);
             let whole = Offload::default();
             if self.cross(now, flow, &piece, described, whole, Remarks::default()) {
                 self.link.keep(piece, whole);

@@ -81,10 +81,36 @@ impl Options {
         if self.is_plain() {
             return (!self.is_empty()).then(|| (u32_at(&self.bytes, 4), u32_at(&self.bytes, 8)));
         }
-        self.iter().find_map(|option| match option {
-            TcpOption::Timestamps { val, ecr } => Some((val, ecr)),
-            _ => None,
-        })
+        let option: &[u8; 10] = self.find(TIMESTAMPS)?;
+        Some((u32_at(option, 2), u32_at(option, 6)))
+    }
+
+    pub(super) fn max_segment_size(&self) -> Option<u16> {
+        let option: &[u8; 4] = self.find(MAX_SEGMENT_SIZE)?;
+        Some(u16_at(option, 2))
+    }
+
+    pub(super) fn window_scale(&self) -> Option<u8> {
+        let [_, _, shift]: &[u8; 3] = self.find(WINDOW_SCALE)?;
+        Some(*shift)
+    }
+
+    pub(super) fn permits_sack(&self) -> bool {
+        self.find::<2>(SACK_PERMITTED).is_some()
+    }
+
+    /// The first option of this kind that is as long as such an option has to be.
+    fn find<const LEN: usize>(&self, kind: u8) -> Option<&[u8; LEN]> {
+        let mut rest = self.as_bytes();
+        loop {
+            let (option, others) = split(rest)?;
+            if option[0] == kind
+                && let Ok(option) = option.try_into()
+            {
+                return Some(option);
+            }
+            rest = others;
+        }
     }
 
     /// Adds one behind the others, if there is room for it. Of one that we don't know, the contents are zero.
@@ -195,26 +221,28 @@ impl Iterator for OptionsIter<'_> {
     type Item = TcpOption;
 
     fn next(&mut self) -> Option<TcpOption> {
-        let (&kind, rest) = self.0.split_first()?;
-        let option = match (kind, rest.first()) {
-            (END_OF_LIST, _) => {
-                // What follows the end of the list is padding.
-                self.0 = &[];
-                return Some(TcpOption::EndOfList);
-            }
-            (NOP, _) => {
-                self.0 = rest;
-                return Some(TcpOption::Nop);
-            }
-            (_, Some(&len)) if len >= 2 => self.0.split_at_checked(len.into()),
-            _ => None,
-        };
-        let Some((option, rest)) = option else {
+        let &kind = self.0.first()?;
+        let Some((option, rest)) = split(self.0) else {
             self.0 = &[];
             return Some(TcpOption::Malformed { kind });
         };
         self.0 = rest;
-        Some(known(kind, option))
+        Some(match kind {
+            END_OF_LIST => TcpOption::EndOfList,
+            NOP => TcpOption::Nop,
+            _ => known(kind, option),
+        })
+    }
+}
+
+/// The first option and what follows it; `None` where there is none, or it runs past the end.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        // What follows the end of the list is padding.
+        [END_OF_LIST, ..] => Some((&bytes[..1], &[])),
+        [NOP, ..] => Some(bytes.split_at(1)),
+        [_, len, ..] if *len >= 2 => bytes.split_at_checked((*len).into()),
+        _ => None,
     }
 }
 
@@ -308,6 +336,24 @@ mod tests {
         check(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 4, 2], Some((1, 2)));
         check(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0], None);
         check(&[0, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2], None);
+    }
+
+    #[test]
+    fn the_first_of_the_proper_length_counts() {
+        #[track_caller]
+        fn check(bytes: &[u8], mss: Option<u16>, scale: Option<u8>, sack: bool) {
+            let options = Options::read(bytes);
+            assert_eq!(options.max_segment_size(), mss);
+            assert_eq!(options.window_scale(), scale);
+            assert_eq!(options.permits_sack(), sack);
+        }
+        check(&[], None, None, false);
+        let both = [2, 3, 5, 2, 4, 5, 180, 2, 4, 0, 1, 3, 3, 7, 4, 2];
+        check(&both, Some(1460), Some(7), true);
+        check(&[4, 3, 0, 254, 6, 3, 3, 7, 0], None, None, false);
+        check(&[4, 2, 0, 3, 3, 7], None, None, true);
+        check(&[3, 3, 7, 2, 1, 4, 2], None, Some(7), false);
+        check(&[4, 2, 2, 4, 5], None, None, true);
     }
 
     #[test]

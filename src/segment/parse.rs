@@ -12,6 +12,7 @@ mod tcp;
 mod udp;
 
 pub(super) use icmp::UNKNOWN as UNKNOWN_ICMP;
+pub(crate) use tcp::own_segment;
 
 use super::{Body, Checksum, Described, IpHeader, Layer, Malformed};
 use smoltcp::wire::{IpProtocol, checksum};

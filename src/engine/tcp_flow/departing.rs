@@ -4,9 +4,10 @@ use super::TcpFlow;
 use crate::engine::{Shared, Transmit};
 use crate::event::{Direction, Reason};
 use crate::link::{Offload, Remarks};
-use crate::segment::{Checksum, SeqNumber, describe_offloaded};
+use crate::segment::{Checksum, SeqNumber, describe_offloaded, own_segment};
 use crate::stack::checksum::pseudo_header;
 use crate::stack::iss;
+use crate::stack::tcp::ip_header_len;
 use smoltcp::time::Instant;
 use smoltcp::wire::{Ipv4Packet, TcpPacket};
 use std::net::IpAddr;
@@ -32,8 +33,8 @@ impl TcpFlow {
         fills: bool,
     ) -> Option<Transmit> {
         let (checksum, judged) = self.seal(shared, packet);
-        let described = describe_offloaded(packet, judged);
-        let segment = described.tcp()?;
+        // All that it is, is read only for those who ask.
+        let segment = &own_segment(packet, ip_header_len(self.key.local.ip()))?;
         let wire = shared.config.wire().narrowed(self.path.mtu());
         let offload = Offload {
             checksum,
@@ -64,7 +65,8 @@ impl TcpFlow {
             variables: self.variables(shared),
         };
         self.observe(now, Direction::Out, packet);
-        let leaves = shared.cross(now, Some(self.id), packet, described, offload, remarks);
+        let describe = || describe_offloaded(packet, judged);
+        let leaves = shared.cross(now, Some(self.id), packet, describe, offload, remarks);
         let len = packet.len();
         leaves.then_some(Transmit { len, offload })
     }

@@ -4,9 +4,10 @@ use super::TcpFlow;
 use crate::engine::Shared;
 use crate::engine::icmp::Severity;
 use crate::event::{Cause, EventKind, PacketId};
-use crate::segment::{Flags, Options, Segment, SeqNumber, describe_offloaded};
+use crate::segment::{Flags, Options, Segment, SeqNumber, own_segment};
 use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::marking::Marking;
+use crate::stack::tcp::ip_header_len;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -56,9 +57,9 @@ impl TcpFlow {
                 .egress(now, self.room_on_path(), sockets, &mut room)
         };
         if let Some(len) = len {
-            let (_, judged) = self.seal(shared, &mut room[..len]);
-            if let Some(syn_ack) = describe_offloaded(&room[..len], judged).tcp() {
-                self.account.sent(now, syn_ack);
+            self.seal(shared, &mut room[..len]);
+            if let Some(syn_ack) = own_segment(&room[..len], ip_header_len(self.key.local.ip())) {
+                self.account.sent(now, &syn_ack);
             }
         }
         shared.room = room;
@@ -97,9 +98,7 @@ impl TcpFlow {
 
     /// Lets smoltcp send again at once what it would send again when its timer goes off.
     pub(super) fn send_early(&mut self, shared: &mut Shared, now: Instant) {
-        let due = shared
-            .tcp
-            .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
+        let due = self.socket_at(shared, now);
         let len = due.and_then(|due| {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared
@@ -173,10 +172,7 @@ impl TcpFlow {
     }
 
     fn is_due(&self, shared: &mut Shared, now: Instant) -> bool {
-        let due = shared
-            .tcp
-            .poll_at(now, self.room_on_path(), &self.endpoint.borrow().sockets);
-        due.is_some_and(|due| due <= now)
+        self.socket_at(shared, now).is_some_and(|due| due <= now)
     }
 
     /// Makes smoltcp acknowledge, and nothing else: that is its answer to data that it has had. The packet is written
