@@ -24,6 +24,8 @@ pub mod clock;
 
 pub mod memory;
 
+pub mod code;
+
 pub mod doctor;
 
 pub mod sockets;

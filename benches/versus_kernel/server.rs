@@ -13,6 +13,7 @@ use tcplab::event::Watch;
 use tcplab::sink::Sink;
 use tcplab::sink::jsonl::JsonLines;
 use tcplab::sys::clock::Clock;
+use tcplab::sys::code;
 use tcplab::sys::driver::{Driver, Until};
 use tcplab::sys::memory::without_huge_pages;
 use tcplab::sys::tun::{Tun, TunConfig};
@@ -103,7 +104,7 @@ fn goes_on(port: u16, stream: &mut TcpStream, piece: &mut [u8]) -> bool {
     }
 }
 
-/// The TUN of a server of this program. Its arguments are the TUN's name, the server's address, and whether to offload.
+/// The TUN of a server of this program, which is set up as tcplab is. Its arguments are the TUN's name, the server's address, and whether to offload.
 pub(crate) fn tun(arguments: &[String]) -> Result<(Tun, Ipv4Addr)> {
     let [name, address, offload] = arguments else {
         return Err("the name of a TUN, an address, and whether to offload".into());
@@ -115,12 +116,15 @@ pub(crate) fn tun(arguments: &[String]) -> Result<(Tun, Ipv4Addr)> {
         mtu: 1500,
         offload: offload.parse()?,
     })?;
+    if tun.offload() {
+        code::move_to_huge_pages()?;
+    }
+    without_huge_pages();
     Ok((tun, address))
 }
 
 /// tcplab's engine, told nothing of packets, with JSON lines to a file that has no name.
 pub(crate) fn transitions(arguments: &[String]) -> Result<()> {
-    without_huge_pages();
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let (tun, address) = tun(arguments)?;

@@ -7,6 +7,7 @@ use crate::engine::{Command, Engine};
 use crate::event::{Event, EventKind, FlowId};
 use crate::sys::child::Child;
 use crate::sys::clock::Clock;
+use crate::sys::code;
 use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
 use crate::sys::memory::{Surplus, without_huge_pages};
@@ -64,6 +65,12 @@ impl<'a> Session<'a> {
         clock: Clock,
         watcher: Watcher,
     ) -> Session<'a> {
+        if tun.offload() {
+            match code::move_to_huge_pages() {
+                Ok(moved) => log::debug!("the code is in huge pages: {moved}"),
+                Err(error) => log::debug!("the code stays where it is: {error}"),
+            }
+        }
         without_huge_pages();
         let mut driver = Driver::new(tun, waiter, clock);
         if !watcher.looks_on() {
