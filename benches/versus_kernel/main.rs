@@ -63,34 +63,35 @@
 //!
 //! On a virtual machine with two processors (AMD EPYC, kernel 6.18 without preemption) whose caches others use as well,
 //! and which is virtual within a virtual one, so that system calls and changes of process take several times what they do
-//! elsewhere (`echo` of the kernel's server: 15 µs). Ratios to the kernel, medians of six times five rounds, on one CPU unless
+//! elsewhere (`echo` of the kernel's server: 15 µs). Ratios to the kernel, medians of four times five rounds, on one CPU unless
 //! it says otherwise; on one CPU they differ by a twentieth from run to run, on two by a quarter:
 //!
 //! | | `echo` p50 | `echo` p99 | `crr` | `crr1` | `connect` | `c2s` | `c2s8` | `s2c` | `s2c8` |
 //! |---|---|---|---|---|---|---|---|---|---|
-//! | `--offload` | 0.87 | 0.90 | 1.37 | 1.16 | 1.49 | 0.71 | 0.90 | 0.68 | 0.94 |
-//! | floor with offload | 0.78 | 0.79 | 1.75 | 1.45 | 1.62 | 0.78 | 1.04 | 0.87 | 1.18 |
-//! | MTU 1500 | 0.93 | 0.96 | 1.36 | 1.12 | 1.49 | 0.06 | 0.08 | 0.08 | 0.10 |
-//! | floor, MTU 1500 | 0.78 | 0.78 | 1.76 | 1.47 | 1.60 | 0.09 | 0.12 | 0.09 | 0.12 |
-//! | `--offload`, two CPUs | 1.00 | 1.01 | 1.25 | 1.04 | 1.96 | 0.91 | 1.06 | 0.73 | 0.74 |
-//! | floor with offload, two CPUs | 0.95 | 0.91 | 1.98 | 1.14 | 1.80 | 1.14 | 1.30 | 1.06 | 1.02 |
+//! | `--offload` | 0.84 | 0.96 | 1.50 | 1.20 | 1.52 | 0.71 | 0.79 | 0.67 | 1.00 |
+//! | floor with offload | 0.78 | 0.78 | 1.81 | 1.52 | 1.63 | 0.81 | 1.00 | 0.85 | 1.33 |
+//! | MTU 1500 | 0.92 | 0.95 | 1.38 | 1.15 | 1.51 | 0.07 | 0.08 | 0.08 | 0.10 |
+//! | floor, MTU 1500 | 0.78 | 0.77 | 1.79 | 1.46 | 1.64 | 0.08 | 0.12 | 0.09 | 0.11 |
+//! | `--offload`, two CPUs | 1.00 | 1.05 | 1.52 | 1.06 | 2.04 | 1.15 | 1.01 | 0.91 | 0.79 |
+//! | floor with offload, two CPUs | 0.92 | 0.94 | 2.04 | 1.19 | 1.85 | 1.21 | 1.25 | 1.08 | 1.08 |
 //!
 //! The floor has 256 KiB in flight at most, like tcplab. With 1 MiB it is 0.93 in `c2s`, 0.97 in `s2c`, 0.89 in `c2s8` and
 //! 1.16 in `s2c8`: so behind a TUN, nobody here takes all that the kernel's server takes from one connection. What tcplab is
 //! behind the floor is what its own work costs, and where that goes is below.
 //!
-//! Of the rate of connections, JSON lines leave 0.64, transitions only 0.90, rules that match nothing 0.95. With 10,000
-//! and 50,000 idle connections everything is within 0.97 and 1.02 of what it is with none, but `c2s8`, 0.93 with 50,000.
-//! An idle connection costs 7.3 KB.
+//! Of the rate of connections, JSON lines leave 0.68, transitions only 0.88, rules that match nothing 0.98. With 10,000
+//! and 50,000 idle connections everything but `c2s8` is within 0.95 and 1.06 of what it is with none; that, which differs
+//! most from round to round, is 0.89 and 0.99. An idle connection costs 7.3 KB.
 //!
 //! On another machine of the same kind, with its caches to itself, most was better: `echo` was 0.84 there, `crr1` 1.55, `c2s`
 //! 0.88, when packets still left one by one. On a third, [lwIP](https://savannah.nongnu.org/projects/lwip/) 2.1 with its
 //! raw API, timestamps and SACK, in a hundred lines of C, at an MTU of 1500: `echo` 0.84, `crr` 1.60, `crr1` 1.39,
 //! `c2s` 0.08, `s2c` 0.04, where tcplab had 0.92, 1.30, 1.00, 0.07 and 0.07.
 //!
-//! - *The same program differs from itself.* Copies of one file have `echo` at 0.87, 0.90 and 0.92, each time the same: where
-//!   its pages happen to lie in memory decides what displaces what in the second-level cache. A build that differs in
-//!   nothing that matters can be 0.06 apart too. Compare copies, several of each.
+//! - *Where the code lies.* Each packet leads through some fifty pages of it. A program whose file was written in pieces of 4
+//!   KiB, so that it lies in memory page by page, has `echo` at 0.91 to 0.92; a copy that was written in large pieces, 0.84,
+//!   each time. Therefore `--offload` moves the code to huge pages (`sys::code`): 0.84 for every file. A linker that
+//!   puts the functions of that way side by side made no difference, and neither `crr` nor bulk does.
 //! - *Packets that leave together* (`sys::tun`, io_submit(2)) were the largest step. A TUN takes one packet for each
 //!   write, the write wakes the peer, and on the same processor the peer runs as soon as the system call is over: it had
 //!   less of the processor so far, so the scheduler owes it that. In `s2c` it was one change of process for each packet,
@@ -121,16 +122,21 @@
 //! - *Other ways that brought nothing:* to fill the send buffer in pieces of 64 KiB, each of which leaves before the next
 //!   (`s2c` 0.64 for 0.72); 4 or 16 large packets at once instead of 8 (0.69 for 0.74); to read results from the ring of
 //!   io_submit(2) without a system call; not to let fewer than four packets wait for each other.
-//! - *Where a connection's time goes*: of the 52 µs of `crr`, 17 are the client's own, 13 its TCP inside our writes, 6 the
-//!   reads, 4 the rest of the writes, and 12 the engine, which in a loop needs 5 for it: between system calls, nothing is in
-//!   the caches any more. It executes 57,000 instructions, from SYN to the last ACK: a seventh to read headers, smoltcp a
-//!   quarter, the rest in small parts. The kernel's server takes 67 µs, so 1.6 would leave the engine 2: less than smoltcp
-//!   alone needs. A byte there and back takes 9,600 instructions, 1.3 of 13.4 µs.
+//! - *Where a connection's time goes*: of the 45 µs of `crr`, 17 are the client's own, 11 its TCP inside our writes, 4 the
+//!   reads, 5 the rest of the writes and waiting, and 8 the engine, which in a loop needs 4 for it: between system calls,
+//!   nothing is in the caches any more. It executes 42,000 instructions, from SYN to the last ACK: smoltcp a quarter, headers
+//!   a tenth, the rest in small parts, of which none is a twentieth. The kernel's server takes 67 µs, so 1.6 would leave the
+//!   engine 5: hardly more than it needs where all is in the caches. A byte there and back takes 7,800 instructions, about
+//!   1.1 of 12.9 µs.
 //! - *What changed less than a hundredth of that:* not to ask smoltcp for packets where it says that it has none, other hashes
-//!   for our own numbers, options that are kept as bytes, `panic = "abort"`, and a program of half the size (`opt-level =
-//!   "s"`).
-//! - *The acknowledgment of a FIN is a segment of its own* here, so that CLOSE-WAIT can be seen. With our FIN, where the
-//!   program closes at once, as lwIP has it, `crr` was 1.48 for 1.37 and `crr1` 1.75 for 1.67 in a trial.
+//!   for our own numbers, options that are kept as bytes, `panic = "abort"`, a program of half the size (`opt-level =
+//!   "s"`), and, in `crr`, a seventh fewer instructions for each packet.
+//! - *The acknowledgment of a FIN is a segment of its own* here, so that CLOSE-WAIT can be seen. With `--offload` the program
+//!   is run before anything leaves, so that the acknowledgment goes along with our FIN where it closes at once, as lwIP and
+//!   the kernel's own TCP mostly have it: `crr` is 1.44 for 1.34. In bulk the window is told once what was read has
+//!   made room: `c2s` on two CPUs is 1.14 for 0.94, but `c2s8` on one CPU 0.82 for 0.88; why is not known, and to acknowledge
+//!   first while a crowd receives did not bring it back.
+//! - *What queues before a TUN* takes its time for each packet, `pfifo_fast` a hundredth of `echo`. So nothing does any more.
 //! - *Buffers beyond the second-level cache cost more than they bring.* With 64, 128, 192, 256 KiB and 1 MiB: `c2s`
 //!   0.40, 0.62, 0.67, 0.74, 0.76; `c2s8` 0.64, 0.94, 0.79, 0.75, 0.64 (before windows followed how many they are). With 128,
 //!   256, 512 KiB and 1 MiB: `s2c` 0.47, 0.67, 0.69, 0.73; `s2c8` 0.87, 0.97, 0.76, 0.71.
