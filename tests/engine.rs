@@ -341,10 +341,10 @@ fn a_send_buffer_is_released_once_it_is_idle_and_everything_is_acknowledged() {
     assert_eq!(released(), [0usize; 0], "it was over before");
 }
 
-/// What so many connections that send 80 KB each, in four thousandths of a second, are told: the windows in their last
+/// What so many connections that send 400 KB each, in a fiftieth of a second, are told: the windows in their last
 /// acknowledgments. None of them goes back on what it was told before.
 fn windows_in_bulk(connections: u16, offload: bool) -> Vec<u16> {
-    const ROUNDS: u32 = 80;
+    const ROUNDS: u32 = 400;
     let mut played = Played::new(|config| (config.buffer, config.offload) = (32 * 1024, offload));
     played.engine.serve_standard("");
     played.local.set_port(9);
