@@ -157,6 +157,20 @@
 //!   was a seventh.
 //! - *A chain of iterators over three moments* took 1,400 of the 9,000 instructions of a byte there and back. Callgrind
 //!   shows such things where samples don't: `valgrind --tool=callgrind` on the `engine` benchmark.
+//!
+//! # Not reached
+//!
+//! What was aimed at on one CPU, and with `--offload` unless it says otherwise, and what is in the way; the details are above:
+//!
+//! | | aim | is | floor | what is in the way |
+//! |---|---|---|---|---|
+//! | `crr` | 1.6 | 1.49 | 1.78 | 3 of the engine's 8 µs; hot, it needs 4 |
+//! | `c2s` | 1.0 | 0.72 | 0.83 | the TUN, then smoltcp's copy; on two CPUs it is 1.02 |
+//! | `s2c` | 0.9 | 0.68 | 0.86 | the TUN, then the copies to and from smoltcp's buffer |
+//! | `s2c8`, two CPUs | 0.9 | 0.73 | 0.97 | the same copies, all of them on tcplab's CPU; on one it is 0.96 |
+//! | `echo`, MTU 1500 | 0.82 | 0.92 | 0.78 | where the code lies: in huge pages it is 0.85; then the engine's 1.1 µs |
+//! | `crr`, MTU 1500 | 1.54 | 1.38 | 1.79 | as with `--offload`, and the acknowledgment of the FIN |
+//! | `c2s`, MTU 1500 | 0.10 | 0.07 | 0.08 | the TUN: a packet of 1,500 bytes costs the kernel several microseconds |
 
 #[global_allocator]
 static ALLOCATOR: tcplab::sys::memory::Pages = tcplab::sys::memory::Pages;
