@@ -80,8 +80,7 @@
 //! behind the floor is what its own work costs, and where that goes is below.
 //!
 //! Of the rate of connections, JSON lines leave 0.68, transitions only 0.88, rules that match nothing 0.98. With 10,000
-//! and 50,000 idle connections everything but `c2s8` is within 0.95 and 1.06 of what it is with none; that, which differs
-//! most from round to round, is 0.89 and 0.99. An idle connection costs 7.3 KB.
+//! and 50,000 idle connections every rate is within 0.95 and 1.08 of what it is with none. An idle connection costs 7.3 KB.
 //!
 //! On another machine of the same kind, with its caches to itself, most was better: `echo` was 0.84 there, `crr1` 1.55, `c2s`
 //! 0.88, when packets still left one by one. On a third, [lwIP](https://savannah.nongnu.org/projects/lwip/) 2.1 with its
