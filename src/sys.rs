@@ -24,8 +24,6 @@ pub mod clock;
 
 pub mod memory;
 
-pub mod code;
-
 pub mod doctor;
 
 pub mod sockets;

@@ -42,6 +42,16 @@ impl Played {
         }
     }
 
+    /// With a connection to the echo service, established.
+    fn echoing(config: impl FnOnce(&mut Config)) -> Played {
+        let mut played = Played::new(config);
+        played
+            .engine
+            .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
+        played.shake_hands();
+        played
+    }
+
     /// A segment with numbers relative to the initial ones arrives; what the engine sends then.
     fn send(&mut self, flags: u8, seq: i32, ack: i32, payload: &[u8]) -> Vec<String> {
         let seq = IRS.wrapping_add_signed(seq);
@@ -306,11 +316,7 @@ fn a_send_buffer_is_released_once_it_is_idle_and_everything_is_acknowledged() {
         RELEASED.with_borrow_mut(|released| released.push(buffer.len()));
     }
     let released = || RELEASED.take();
-    let mut played = Played::new(|config| config.release = Some(release));
-    played
-        .engine
-        .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
-    played.shake_hands();
+    let mut played = Played::echoing(|config| config.release = Some(release));
     assert_eq!(played.send(PSH | ACK, 1, 1, b"hello"), ["P. 1:6(5) ack 6"]);
     // Not as long as it may have to be sent again.
     let sent = played.wake_at(Instant::from_secs(4));
@@ -392,11 +398,7 @@ fn many_that_receive_in_bulk_are_told_of_half_a_window() {
 
 /// What the echo service answers to data that comes with a FIN right behind it, and to the last acknowledgment.
 fn farewell(offload: bool) -> [Vec<String>; 3] {
-    let mut played = Played::new(|config| config.offload = offload);
-    played
-        .engine
-        .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
-    played.shake_hands();
+    let mut played = Played::echoing(|config| config.offload = offload);
     [
         played.send(PSH | ACK, 1, 1, b"hello"),
         played.send(FIN | ACK, 6, 1, b""),
@@ -420,11 +422,7 @@ fn with_offload_a_fin_is_acknowledged_by_our_own() {
 #[test]
 fn what_still_waits_leaves_with_the_fin() {
     for offload in [false, true] {
-        let mut played = Played::new(|config| config.offload = offload);
-        played
-            .engine
-            .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
-        played.shake_hands();
+        let mut played = Played::echoing(|config| config.offload = offload);
         assert_eq!(played.send(PSH | ACK, 1, 1, b"hello"), ["P. 1:6(5) ack 6"]);
         // Nagle's algorithm holds it back.
         assert_eq!(played.send(PSH | ACK, 6, 1, b"again"), [""; 0]);

@@ -89,7 +89,7 @@
 //!
 //! - *Where the code lies.* Each packet leads through some fifty pages of it. A program whose file was written in pieces of 4
 //!   KiB, so that it lies in memory page by page, has `echo` at 0.91 to 0.92; a copy that was written in large pieces, 0.84,
-//!   each time. Therefore `--offload` moves the code to huge pages (`sys::code`): 0.84 for every file. A linker that
+//!   each time. Therefore `--offload` moves the code to huge pages (`sys::memory`): 0.84 for every file. A linker that
 //!   puts the functions of that way side by side made no difference, and neither `crr` nor bulk does.
 //! - *Packets that leave together* (`sys::tun`, io_submit(2)) were the largest step. A TUN takes one packet for each
 //!   write, the write wakes the peer, and on the same processor the peer runs as soon as the system call is over: it had

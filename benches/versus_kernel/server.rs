@@ -13,9 +13,8 @@ use tcplab::event::Watch;
 use tcplab::sink::Sink;
 use tcplab::sink::jsonl::JsonLines;
 use tcplab::sys::clock::Clock;
-use tcplab::sys::code;
 use tcplab::sys::driver::{Driver, Until};
-use tcplab::sys::memory::without_huge_pages;
+use tcplab::sys::memory;
 use tcplab::sys::tun::{Tun, TunConfig};
 use tcplab::sys::wait::Waiter;
 use tcplab::view::View;
@@ -104,7 +103,8 @@ fn goes_on(port: u16, stream: &mut TcpStream, piece: &mut [u8]) -> bool {
     }
 }
 
-/// The TUN of a server of this program, which is set up as tcplab is. Its arguments are the TUN's name, the server's address, and whether to offload.
+/// The TUN of a server of this program, which is set up as tcplab is. Its arguments are the TUN's name, the server's
+/// address, and whether to offload.
 pub(crate) fn tun(arguments: &[String]) -> Result<(Tun, Ipv4Addr)> {
     let [name, address, offload] = arguments else {
         return Err("the name of a TUN, an address, and whether to offload".into());
@@ -116,10 +116,7 @@ pub(crate) fn tun(arguments: &[String]) -> Result<(Tun, Ipv4Addr)> {
         mtu: 1500,
         offload: offload.parse()?,
     })?;
-    if tun.offload() {
-        code::move_to_huge_pages()?;
-    }
-    without_huge_pages();
+    memory::arrange(tun.offload());
     Ok((tun, address))
 }
 

@@ -7,10 +7,9 @@ use crate::engine::{Command, Engine};
 use crate::event::{Event, EventKind, FlowId};
 use crate::sys::child::Child;
 use crate::sys::clock::Clock;
-use crate::sys::code;
 use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
-use crate::sys::memory::{Surplus, without_huge_pages};
+use crate::sys::memory::{self, Surplus};
 use crate::sys::pty::is_typed;
 use crate::sys::seccomp::{self, Needs, Unconfined};
 use crate::sys::tun::Tun;
@@ -65,13 +64,7 @@ impl<'a> Session<'a> {
         clock: Clock,
         watcher: Watcher,
     ) -> Session<'a> {
-        if tun.offload() {
-            match code::move_to_huge_pages() {
-                Ok(moved) => log::debug!("the code is in huge pages: {moved}"),
-                Err(error) => log::debug!("the code stays where it is: {error}"),
-            }
-        }
-        without_huge_pages();
+        memory::arrange(tun.offload());
         let mut driver = Driver::new(tun, waiter, clock);
         if !watcher.looks_on() {
             driver.tell_late();

@@ -79,10 +79,19 @@ impl Timers {
 /// The earlier of two moments that may not come. Written out, as this is asked for every packet, and a chain of iterators
 /// took a thousand instructions for it.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    earlier_by(one, other, |&at| at)
+}
+
+/// The earlier of two things that may not be there, each of which has its moment; the first, if both have the same.
+pub(crate) fn earlier_by<T>(
+    one: Option<T>,
+    other: Option<T>,
+    at: impl Fn(&T) -> Instant,
+) -> Option<T> {
     match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, None) => one,
+        (Some(one), Some(other)) if at(&other) < at(&one) => Some(other),
         (None, other) => other,
+        (one, _) => one,
     }
 }
 

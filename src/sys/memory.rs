@@ -1,5 +1,7 @@
 //! Memory that costs what is used of it.
 
+mod code;
+
 use nix::libc;
 use smoltcp::time::{Duration, Instant};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -165,10 +167,22 @@ fn page_size() -> usize {
     usize::try_from(size).unwrap_or(PAGE)
 }
 
+/// Arranges the memory of a program for many connections, and with `offload` for much traffic: its code moves to huge pages
+/// then, where the system has some, of which tools such as perf(1) find no names any more. To be called before the connections
+/// begin, and after the last process was forked, which would inherit it. Where the system refuses, connections cost more, or
+/// packets take longer, and nothing else is different.
+pub fn arrange(offload: bool) {
+    if offload {
+        match code::move_to_huge_pages() {
+            Ok(moved) => log::debug!("the code is in huge pages: {moved}"),
+            Err(error) => log::debug!("the code stays where it is: {error}"),
+        }
+    }
+    without_huge_pages();
+}
+
 /// Keeps the kernel from providing memory in pages of 2 MiB (transparent huge pages), in each of which many buffers begin.
-/// To be called before many connections begin, and after the last process was forked, which would inherit it. Where
-/// the system refuses, connections cost more, and nothing else is different.
-pub fn without_huge_pages() {
+fn without_huge_pages() {
     // SAFETY: this takes numbers only (PR_SET_THP_DISABLE(2const)).
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
 }

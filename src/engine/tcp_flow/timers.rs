@@ -4,6 +4,7 @@
 use super::{Stage, TcpFlow};
 use crate::engine::Shared;
 use crate::event::{Cause, Timer};
+use crate::stack::timers::earlier_by;
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use std::io;
@@ -68,13 +69,7 @@ impl TcpFlow {
             .kept_alive
             .filter(|&(sent, _)| sent >= KEEP_ALIVE_PROBES);
         let dead = dead.and_then(|(_, last)| Some((last + shared.config.keep_alive?, Timer::User)));
-        // A chain of iterators takes several times as long, for every packet.
-        let first =
-            |one: Option<(Instant, Timer)>, other: Option<(Instant, Timer)>| match (one, other) {
-                (Some(one), Some(other)) if other.0 < one.0 => Some(other),
-                (None, other) => other,
-                (one, _) => one,
-            };
+        let first = |one, other| earlier_by(one, other, |&(at, _)| at);
         first(first(user, fin), first(wait, dead))
     }
 

@@ -5,7 +5,10 @@ use std::io;
 use std::ops::Range;
 use std::ptr;
 
+use nix::errno::Errno;
 use nix::libc;
+
+use super::map;
 
 /// The size of a huge page.
 const HUGE: usize = 2 << 20;
@@ -17,17 +20,17 @@ const HUGE: usize = 2 << 20;
 /// fourteenth faster without (see the benchmark `versus_kernel`). The price is as much memory as the code has, and that
 /// tools such as perf(1) find no names for it any more.
 ///
-/// To be called once, before [`without_huge_pages`](super::memory::without_huge_pages). For x86-64 only.
+/// To be called once, as long as the process may have huge pages. For x86-64 only.
 ///
 /// # Errors
 /// Where the system refuses: then nothing has changed.
-pub fn move_to_huge_pages() -> io::Result<bool> {
+pub(super) fn move_to_huge_pages() -> io::Result<bool> {
     if !cfg!(target_arch = "x86_64") || !are_to_be_had() {
         return Ok(false);
     }
     let maps = fs::read_to_string("/proc/self/maps")?;
     match find(&maps, move_to_huge_pages as *const () as usize) {
-        Some(code) => move_to(code).map(|()| true),
+        Some(code) => Ok(move_to(code).map(|()| true)?),
         None => Ok(false),
     }
 }
@@ -51,40 +54,32 @@ fn find(maps: &str, address: usize) -> Option<Range<usize>> {
 }
 
 /// Puts a copy in the place of `code`. It is never both written to and executed.
-fn move_to(code: Range<usize>) -> io::Result<()> {
+fn move_to(code: Range<usize>) -> Result<(), Errno> {
     let size = code.end - code.start;
     // As far from the beginning of a huge page as it is now, so that whole ones move as they are.
     let before = code.start % HUGE;
     let room = (before + size).next_multiple_of(HUGE) + HUGE;
-    let (writable, anonymous) = (
-        libc::PROT_READ | libc::PROT_WRITE,
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-    );
-    // SAFETY: new pages, wherever the kernel finds room for them (mmap(2)).
-    let start = unsafe { libc::mmap(ptr::null_mut(), room, writable, anonymous, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
+    let start: *mut libc::c_void = map(room).cast();
+    if start.is_null() {
+        return Err(Errno::last());
     }
     let ahead = start.align_offset(HUGE);
     let moved = (|| {
         // SAFETY: `ahead` is less than a huge page, so what follows lies within `room`.
         let (huge, copy) = unsafe { (start.byte_add(ahead), start.byte_add(ahead + before)) };
         // SAFETY: this is about pages of our own (madvise(2)).
-        succeed(unsafe { libc::madvise(huge, room - HUGE, libc::MADV_HUGEPAGE) })?;
+        Errno::result(unsafe { libc::madvise(huge, room - HUGE, libc::MADV_HUGEPAGE) })?;
         // SAFETY: `code` can be read, the copy is as long, and new memory is nobody else's.
         unsafe { ptr::copy_nonoverlapping(code.start as *const u8, copy.cast(), size) };
         // SAFETY: pages of our own again; `code` begins and ends with a page.
         let executable = libc::PROT_READ | libc::PROT_EXEC;
-        succeed(unsafe { libc::mprotect(copy, size, executable) })?;
+        Errno::result(unsafe { libc::mprotect(copy, size, executable) })?;
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
         // SAFETY: in this one call (mremap(2)) the copy takes the place of what it is a copy of: the same bytes, which can be
         // read and executed as before. Another thread that comes by meanwhile waits for the kernel to be done.
         let place =
             unsafe { libc::mremap(copy, size, size, flags, code.start as *mut libc::c_void) };
-        match place {
-            libc::MAP_FAILED => Err(io::Error::last_os_error()),
-            _ => Ok(()),
-        }
+        Errno::result(place).map(drop)
     })();
     // What is left is all of it, or both ends. SAFETY: pages of our own, to which nothing points.
     match moved {
@@ -100,13 +95,6 @@ fn move_to(code: Range<usize>) -> io::Result<()> {
         },
     }
     moved
-}
-
-fn succeed(result: libc::c_int) -> io::Result<()> {
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 #[cfg(test)]
