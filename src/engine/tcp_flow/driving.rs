@@ -1,0 +1,186 @@
+//! A connection goes on: one packet at a time, until it has nothing more to do for now.
+
+use super::recovery::Thinned;
+use super::{Stage, TcpFlow};
+use crate::engine::{Driven, Shared};
+use crate::stack::time_wait::TimeWait;
+use crate::stack::timers::earlier;
+use crate::state::TcpState;
+use smoltcp::time::{Duration, Instant};
+
+/// How long smoltcp's own TIME-WAIT lasts.
+const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
+
+/// That there is nothing to do at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Settled {
+    /// When smoltcp wants to go on.
+    socket_at: Option<Instant>,
+}
+
+/// What is left of a flow when it has nothing more to do for now.
+pub(in crate::engine) enum Rest {
+    /// It waits for segments and timers.
+    Waits,
+    /// It only waits in TIME-WAIT from now on.
+    TimeWait(TimeWait),
+    /// It is over.
+    Over,
+}
+
+impl TcpFlow {
+    /// Goes on with whatever can be done at `now` until a packet is made, which is written to `room`.
+    pub(in crate::engine) fn drive(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        room: &mut [u8],
+    ) -> Driven {
+        self.check_timers(shared, now);
+        if self.woken && shared.config.offload {
+            self.answer_first(shared, now);
+        }
+        loop {
+            let before = self.state();
+            // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
+            let len = if self.time_wait_since.is_some() {
+                None
+            } else if self.restrain(shared, now) {
+                self.prod(shared, now, room)
+            } else {
+                let sockets = &mut self.endpoint.borrow_mut().sockets;
+                // It must not end before the last ACK has left either, however late we get to it.
+                let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
+                let now = limit.map_or(now, |limit| now.min(limit));
+                shared.tcp.egress(now, self.room_on_path(), sockets, room)
+            };
+            debug_assert_eq!(
+                before,
+                self.state(),
+                "smoltcp has no timer of its own that is set"
+            );
+            if let Some(len) = len {
+                let len = self.complete(shared, now, room, len);
+                if self.account.is_idle_talk(&room[..len]) {
+                    continue;
+                }
+                let len = self.strip(shared, room, len);
+                if self.urgent.is_some() && self.cut(shared, now, &room[..len]) {
+                    return Driven::Stopped;
+                }
+                if self.guard.recovery.has_sacked() {
+                    match self.thin(shared, now, &room[..len]) {
+                        Thinned::Whole => {}
+                        Thinned::Nothing => continue,
+                        Thinned::Parts => return Driven::Stopped,
+                    }
+                }
+                let Some(transmit) = self.depart(shared, now, &mut room[..len]) else {
+                    return Driven::Stopped;
+                };
+                return match self.settle(shared, now) {
+                    Some(settled) => Driven::Last(transmit, settled),
+                    None => Driven::Packet(transmit),
+                };
+            }
+            if self.fill_holes(shared, now) {
+                return Driven::Stopped;
+            }
+            if !self.run_program(shared, now) {
+                return Driven::Nothing;
+            }
+        }
+    }
+
+    /// Lets the program go on before anything leaves, so that what it says at once takes the acknowledgment along. CLOSE lets
+    /// what was written leave before the FIN; where nothing waits, it needs no pause for that.
+    fn answer_first(&mut self, shared: &mut Shared, now: Instant) {
+        self.run_program(shared, now);
+        if self.task.has_yielded() && self.has_sent_all() {
+            self.run_program(shared, now);
+        }
+    }
+
+    /// Whether nothing is left to do, now that a packet has left.
+    fn settle(&mut self, shared: &mut Shared, now: Instant) -> Option<Settled> {
+        if self.time_wait_entered.is_some() || self.restrain(shared, now) {
+            return None;
+        }
+        let socket_at = self.socket_at(shared, now);
+        let is_due = socket_at.is_some_and(|at| at <= now);
+        if is_due || self.fill_holes(shared, now) || self.run_program(shared, now) {
+            return None;
+        }
+        Some(Settled { socket_at })
+    }
+
+    /// When smoltcp wants to go on.
+    pub(super) fn socket_at(&self, shared: &mut Shared, now: Instant) -> Option<Instant> {
+        let sockets = &self.endpoint.borrow().sockets;
+        shared.tcp.poll_at(now, self.room_on_path(), sockets)
+    }
+
+    /// Looks at what is left to do, after [`drive`](TcpFlow::drive) has found nothing more. `settled` is what it has seen last.
+    pub(in crate::engine) fn rest(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        place: usize,
+        settled: Option<Settled>,
+    ) -> Rest {
+        let state = self.state();
+        let over = matches!(self.program, Stage::Over(_));
+        if matches!(state, TcpState::Closed | TcpState::Listen) && over {
+            return Rest::Over;
+        }
+        self.note_debts(now, state);
+        let mut socket_at = match settled {
+            Some(Settled { socket_at }) => socket_at,
+            None => self.socket_at(shared, now),
+        };
+        if self.is_stalled(now, state, socket_at) {
+            self.probe_later(shared, now);
+            socket_at = self.socket_at(shared, now);
+        }
+        if state == TcpState::TimeWait {
+            // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
+            let done = socket_at.is_none_or(|at| at > now + Duration::from_secs(1));
+            if done || self.time_wait_since.is_some() {
+                self.time_wait_since.get_or_insert(now);
+                socket_at = None;
+            }
+            if over && self.time_wait_since.is_some() {
+                let (snd_nxt, rcv_nxt, window) = self.account.end();
+                let (local, peer) = (self.key.local, self.key.peer);
+                return Rest::TimeWait(TimeWait {
+                    local,
+                    peer,
+                    snd_nxt,
+                    rcv_nxt,
+                    window,
+                    stamps: *self.guard.stamps(),
+                });
+            }
+        }
+        // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
+        let socket_at = socket_at.map(|at| at.max(now + Duration::from_millis(1)));
+        #[cfg(test)]
+        self.account.agrees_with(self.endpoint.borrow().socket());
+        let (own_at, _) = self.own_timer(shared).unzip();
+        let program_at = match self.program {
+            Stage::Running(_) => self.task.wake_at(),
+            Stage::Over(_) => self.orphan_reads_at(now),
+            Stage::Waiting(_) => None,
+        };
+        let due = earlier(earlier(socket_at, own_at), program_at);
+        let due = earlier(due, self.guard.wake_at());
+        shared.timers.set(place, due);
+        Rest::Waits
+    }
+
+    /// Whether all that was written has left.
+    fn has_sent_all(&self) -> bool {
+        let queued = self.endpoint.borrow().socket().send_queue();
+        queued == self.account.flight().0 as usize
+    }
+}
