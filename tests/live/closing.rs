@@ -30,16 +30,19 @@ fn the_client_closes_first() {
     ]);
 }
 
-/// The password service gives the client two seconds.
+/// The password service gives the client two seconds. The client waits before it closes too: its kernel is asked just
+/// after our FIN, and would be in LAST-ACK by then if the client were quick.
 #[test]
 fn the_server_closes_first() {
     let said = socket_program(
         "s = socket.create_connection(('192.0.2.2', 1111)); s.recv(99); s.send(b'123'); s.recv(99)
-import time; start = time.monotonic(); print(s.recv(99)); print(round(time.monotonic() - start))",
+import time; start = time.monotonic(); print(s.recv(99)); print(round(time.monotonic() - start)); time.sleep(0.5)",
     );
     said.expect(0, "b''\n2\n").shows(&[
         "ESTABLISHED → FIN-WAIT-1 (CLOSE)",
         "CLOSE-WAIT   ◀─ F. 29:29(0) ack 4 ─",
+        "── . ack 30 ─",
+        "▶ FIN-WAIT-2",
         "── F. 4:4(0) ack 30 ─",
         "TIME-WAIT",
         "CLOSED       ◀─ . ack 5 ─",
