@@ -116,7 +116,7 @@ pub(crate) fn tun(arguments: &[String]) -> Result<(Tun, Ipv4Addr)> {
         mtu: 1500,
         offload: offload.parse()?,
     })?;
-    memory::arrange(tun.offload());
+    memory::arrange();
     Ok((tun, address))
 }
 

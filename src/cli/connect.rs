@@ -8,7 +8,7 @@ use super::session::Session;
 use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::engine::{Command, Engine, Origin};
-use crate::event::{FlowId, Transport};
+use crate::event::{self, FlowId, Transport};
 use crate::service::Console;
 use crate::service::echo::echo_client;
 use crate::service::hello::hello_client;
@@ -108,7 +108,9 @@ fn begin<'a>(
     mut watcher: Watcher,
 ) -> anyhow::Result<Session<'a>> {
     let own = connect.tun.addr.clone();
-    let config = engine_config(&connect.stack, watcher.wants(), own, tun.mtu(), &clock)?;
+    // A quiet run still needs to know when the program of ours is done.
+    let watch = watcher.wants().max(event::Watch::Transitions);
+    let config = engine_config(&connect.stack, watch, own, tun.mtu(), &clock)?;
     watcher.know(&config.rules);
     let pane = match is_typed() {
         true => Pane::Lines,

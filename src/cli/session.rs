@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
         clock: Clock,
         watcher: Watcher,
     ) -> Session<'a> {
-        memory::arrange(tun.offload());
+        memory::arrange();
         let mut driver = Driver::new(tun, waiter, clock);
         if !watcher.looks_on() {
             driver.tell_late();

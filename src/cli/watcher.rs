@@ -137,9 +137,11 @@ impl Watcher {
     pub(super) fn wants(&self) -> event::Watch {
         if self.shows() || events_are_logged() || !self.sinks.is_empty() {
             event::Watch::Everything
-        } else {
-            // Quiet runs still need to know when a client program of ours is done.
+        } else if self.logs {
+            // Warnings are about limits.
             event::Watch::Transitions
+        } else {
+            event::Watch::Nothing
         }
     }
 

@@ -377,8 +377,12 @@ impl<'a> Driver<'a> {
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
         let mut arrived = mem::take(&mut self.arrived);
+        let mut now = self.clock.now();
         for Received { place, checksum } in arrived.drain(..) {
-            let now = self.clock.now();
+            // Where nobody is told when each has come, a moment for all of them will do.
+            if engine.watch() > event::Watch::Nothing {
+                now = self.clock.now();
+            }
             engine.handle_offloaded(now, &mut self.inbox[place], checksum);
             match self.tells_late {
                 true => while self.transmit(engine, now)? {},

@@ -167,16 +167,16 @@ fn page_size() -> usize {
     usize::try_from(size).unwrap_or(PAGE)
 }
 
-/// Arranges the memory of a program for many connections, and with `offload` for much traffic: its code moves to huge pages
-/// then, where the system has some, of which tools such as perf(1) find no names any more. To be called before the connections
-/// begin, and after the last process was forked, which would inherit it. Where the system refuses, connections cost more, or
-/// packets take longer, and nothing else is different.
-pub fn arrange(offload: bool) {
-    if offload {
-        match code::move_to_huge_pages() {
-            Ok(moved) => log::debug!("the code is in huge pages: {moved}"),
-            Err(error) => log::debug!("the code stays where it is: {error}"),
-        }
+/// Arranges the memory of a program for many connections and much traffic: its code moves to huge pages, where the system has
+/// some. To be called before the connections begin, and after the last process was forked, which would inherit it. Where the
+/// system refuses, connections cost more, or packets take longer, and nothing else is different.
+///
+/// perf(1) finds the names of functions of a program that it has started; for one that runs already it finds none, as the
+/// code is not from a file any more.
+pub fn arrange() {
+    match code::move_to_huge_pages() {
+        Ok(moved) => log::debug!("the code is in huge pages: {moved}"),
+        Err(error) => log::debug!("the code stays where it is: {error}"),
     }
     without_huge_pages();
 }

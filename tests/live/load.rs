@@ -1,12 +1,13 @@
 //! Many connections, and much data over one.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use crate::helper::{self, User};
-use crate::rig::{clean, command, python, run_python};
+use crate::rig::{clean, command, python, run, run_python};
 use crate::serve::serve;
 use crate::soak::allocated;
 
@@ -67,6 +68,20 @@ fn a_mebibyte_comes_back_intact() {
             }
         }
     }
+}
+
+/// Where the kernel has huge pages for those who ask for them.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_code_is_in_huge_pages() {
+    let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    let are_there = setting.is_ok_and(|setting| !setting.contains("[never]"));
+    // Once something was answered, everything is in place.
+    let maps = "echo | nc -N lab.test 7 >/dev/null && cat /proc/$PPID/maps";
+    let said = run(&["-q"], maps).expect_code(0);
+    let is_code = |line: &&str| line.contains(" r-xp ") && line.ends_with("/tcplab");
+    let in_file = said.text().lines().filter(is_code).count();
+    assert_eq!(in_file == 0, are_there, "{}", said.text());
 }
 
 /// Connections that have exchanged a byte each way, until somebody closes its standard input.

@@ -129,23 +129,6 @@ fn what_the_last_user_of_a_tun_has_set_is_gone() {
     helper::run("features", User::OwnNetwork);
 }
 
-/// Where the kernel has huge pages for those who ask for them.
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn the_code_is_in_huge_pages() {
-    let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
-    let are_there = setting.is_ok_and(|setting| !setting.contains("[never]"));
-    for (options, moves) in [(&["--offload"][..], are_there), (&[], false)] {
-        // Once something was answered, everything is in place.
-        let maps = "echo | nc -N lab.test 7 >/dev/null && cat /proc/$PPID/maps";
-        let said = tcplab(&[&["run", "-q"], options, &["--", "sh", "-c", maps]].concat());
-        assert_eq!(said.code, 0, "{}", said.stderr);
-        let is_code = |line: &&str| line.contains(" r-xp ") && line.ends_with("/tcplab");
-        let in_file = said.text().lines().filter(is_code).count();
-        assert_eq!(in_file == 0, moves, "{options:?}: {}", said.text());
-    }
-}
-
 pub(crate) fn checksums() {
     let names = || {
         let mut sender = clean(python(), &["-c", CHECKSUMS, "tcplab0"]);

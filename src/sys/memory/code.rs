@@ -17,8 +17,8 @@ const HUGE: usize = 2 << 20;
 ///
 /// Each packet leads through some fifty pages of it, and while the kernel is at work in between, the processor forgets where
 /// most of them are. To find that out again takes its time, in a virtual machine above all: a byte there and back is a
-/// fourteenth faster without (see the benchmark `versus_kernel`). The price is as much memory as the code has, and that
-/// tools such as perf(1) find no names for it any more.
+/// fourteenth faster without (see the benchmark `versus_kernel`). The price is as much memory as the code has, and that a
+/// tool which looks into a running process, such as `perf record --pid`, finds no names for it any more.
 ///
 /// To be called once, as long as the process may have huge pages. For x86-64 only.
 ///
