@@ -29,7 +29,7 @@ pub const FINISHED_KEPT: usize = 10_000;
 /// All that happened so far, flow by flow.
 #[derive(Clone, Debug)]
 pub struct View {
-    flows: BTreeMap<FlowId, Flow>,
+    flows: BTreeMap<FlowId, Box<Flow>>,
     /// The flows that are over, in the order in which they ended.
     finished: VecDeque<FlowId>,
     totals: Totals,
@@ -121,8 +121,8 @@ impl View {
                 Transport::Tcp => self.totals.connections += 1,
                 Transport::Udp => self.totals.exchanges += 1,
             }
-            self.flows
-                .insert(id, Flow::new(id, event.at, opened, self.ours));
+            let flow = Flow::new(id, event.at, opened, self.ours);
+            self.flows.insert(id, Box::new(flow));
             return;
         }
         let Some(flow) = self.flows.get_mut(&id) else {
@@ -168,12 +168,12 @@ impl View {
 
     /// One flow, unless it is unknown or forgotten.
     pub fn flow(&self, id: FlowId) -> Option<&Flow> {
-        self.flows.get(&id)
+        self.flows.get(&id).map(Box::as_ref)
     }
 
     /// The flows in the order in which they began.
     pub fn flows(&self) -> impl ExactSizeIterator<Item = &Flow> {
-        self.flows.values()
+        self.flows.values().map(Box::as_ref)
     }
 
     /// Sums over all flows.
