@@ -120,13 +120,20 @@ fn a_screen_is_confined() {
         tmux.wait_until("it is wider", |screen| {
             screen.lines().count() > 24 && screen.lines().any(|line| line.chars().count() > 90)
         });
-        let mut seen = 0;
-        for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-            let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-            assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
-            seen += 1;
+        // The screen is there a moment before the filter is.
+        let start = Instant::now();
+        loop {
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+            let statuses: Vec<String> = threads
+                .map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
+                .collect();
+            let is_confined = |status: &String| status.contains("\nSeccomp:\t2\n");
+            if statuses.len() >= 2 && statuses.iter().all(is_confined) {
+                break;
+            }
+            assert!(start.elapsed() < BOUND, "{statuses:?}");
+            sleep(Duration::from_millis(50));
         }
-        assert!(seen >= 2, "{seen} threads");
         tmux.keys(&["q", "q"]);
         tmux.wait_for("CODE 143");
     }

@@ -1,7 +1,7 @@
 //! Active opens: our end begins.
 
 use super::packets::{is_host, is_ours};
-use super::tcp_flow::TcpFlow;
+use super::tcp_flow::{Start, TcpFlow};
 use super::udp_flow::UdpFlow;
 use super::{Engine, Flow, Shared};
 use crate::event::{Cause, EventKind, FlowId, Opening, Transition, Transport, UserCall};
@@ -115,8 +115,8 @@ impl Engine {
         let generated = || self.shared.iss.generate(now, &key);
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
-        let task = self.shared.task();
-        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, program, task);
+        let (start, task) = (Start::Client(program), self.shared.task());
+        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, start, task);
         flow.turn(&knobs);
         if self.shared.config.timestamps {
             flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);

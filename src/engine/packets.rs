@@ -1,6 +1,6 @@
 //! From the wire to the flow that a packet is meant for.
 
-use super::tcp_flow::TcpFlow;
+use super::tcp_flow::{Start, TcpFlow};
 use super::{Engine, Flow};
 use crate::event::{
     Cause, Discard, EventKind, FlowId, Limit, Opened, Opening, PacketId, Transport,
@@ -323,17 +323,17 @@ impl Engine {
         now: Instant,
         key: FlowKey,
         iss: impl FnOnce(&Knobs) -> SeqNumber,
-    ) -> TcpFlow {
+    ) -> Box<TcpFlow> {
         let service = &self.tcp_services[&key.local.port()];
-        let (name, start) = (service.name, service.start.clone());
+        let (name, start) = (service.name, Start::Service(service.start.clone()));
         let knobs = self.knobs_of(&key);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
         self.shared.tell_knobs(now, id, &knobs);
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
-        let program = Box::new(move |connection| start(connection));
         let (iss, task) = (iss(&knobs), self.shared.task());
-        let mut flow = TcpFlow::new(now, id, key, Opening::Passive, iss, pooled, program, task);
+        let flow = TcpFlow::new(now, id, key, Opening::Passive, iss, pooled, start, task);
+        let mut flow = Box::new(flow);
         flow.turn(&knobs);
         if self.shared.config.timestamps {
             flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
@@ -342,9 +342,9 @@ impl Engine {
     }
 
     /// A connection whose SYN has arrived is one of ours from now on.
-    pub(super) fn admit_flow(&mut self, flow: TcpFlow) {
+    pub(super) fn admit_flow(&mut self, flow: Box<TcpFlow>) {
         self.half_open += 1;
-        let place = self.seat(Flow::Tcp(Box::new(flow)));
+        let place = self.seat(Flow::Tcp(flow));
         self.stand_in_line(place);
     }
 

@@ -37,7 +37,11 @@ use std::io;
 use std::rc::Rc;
 
 /// Makes the program of a connection once it is established.
-pub(super) type Start = Box<dyn FnOnce(Connection) -> Program>;
+pub(super) enum Start {
+    /// That of a service, which makes one for each of its connections.
+    Service(Rc<dyn Fn(Connection) -> Program>),
+    Client(Box<dyn FnOnce(Connection) -> Program>),
+}
 
 /// A connection that has a socket.
 pub(super) struct TcpFlow {
@@ -438,8 +442,10 @@ impl TcpFlow {
     /// Notes a packet as part of the handshake, as long as that goes on.
     fn observe(&mut self, now: Instant, direction: Direction, packet: &[u8]) {
         let mut endpoint = self.endpoint.borrow_mut();
-        let state = endpoint.state();
-        endpoint.handshake.note(now, direction, packet, state);
+        if !endpoint.handshake.is_complete() {
+            let state = endpoint.state();
+            endpoint.handshake.note(now, direction, packet, state);
+        }
     }
 
     fn tell_calls(&mut self, shared: &mut Shared, now: Instant) {

@@ -175,8 +175,8 @@ fn page_size() -> usize {
 /// code is not from a file any more.
 pub fn arrange() {
     match code::move_to_huge_pages() {
-        Ok(moved) => log::debug!("the code is in huge pages: {moved}"),
-        Err(error) => log::debug!("the code stays where it is: {error}"),
+        Ok(moved) => log::trace!("the code is in huge pages: {moved}"),
+        Err(error) => log::trace!("the code stays where it is: {error}"),
     }
     without_huge_pages();
 }

@@ -1,6 +1,6 @@
 //! The program of a connection at work.
 
-use super::{Stage, TcpFlow};
+use super::{Stage, Start, TcpFlow};
 use crate::engine::Shared;
 use crate::event::UserCall;
 use crate::service::Connection;
@@ -29,7 +29,10 @@ impl TcpFlow {
                 self.begin_conduct(now);
                 self.task.begin(now);
                 let connection = Connection::new(self.task.clone(), Rc::clone(&self.endpoint));
-                self.program = Stage::Running(start(connection));
+                self.program = Stage::Running(match start {
+                    Start::Service(start) => start(connection),
+                    Start::Client(start) => start(connection),
+                });
                 self.woken = true;
                 if self.endpoint.borrow().close_waits {
                     self.endpoint.borrow_mut().call(UserCall::Close);

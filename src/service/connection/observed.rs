@@ -3,9 +3,12 @@
 use crate::event::{Direction, FlowId, Handshake, HandshakeStep, Opening};
 use crate::segment::{Checksum, SeqNumber, describe_captured, describe_offloaded};
 use crate::state::TcpState;
+use smallvec::SmallVec;
 use smoltcp::time::Instant;
 use std::net::SocketAddr;
 
+/// How many steps a handshake has, as a rule.
+const STEPS: usize = 3;
 /// More steps than these are not kept.
 const MAX_STEPS: usize = 16;
 /// Of each packet so many bytes are kept: all headers, but for long chains of extension headers.
@@ -20,7 +23,9 @@ pub(crate) struct Observed {
     pub(crate) opening: Opening,
     pub(crate) iss: SeqNumber,
     pub(crate) irs: SeqNumber,
-    steps: Vec<Step>,
+    steps: SmallVec<[Step; STEPS]>,
+    /// What was kept of all packets, one behind the other.
+    kept: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -30,7 +35,8 @@ struct Step {
     state: TcpState,
     /// How many bytes crossed.
     len: u32,
-    kept: Box<[u8]>,
+    /// How many of them were kept.
+    kept: u16,
 }
 
 impl Observed {
@@ -48,11 +54,23 @@ impl Observed {
             opening,
             iss,
             irs: SeqNumber(0),
-            steps: Vec::new(),
+            steps: SmallVec::new(),
+            kept: Vec::new(),
         }
     }
 
-    /// A packet has crossed, after which our end is in `state`. It is kept as long as the handshake goes on.
+    /// Whether the handshake is over, or has had more steps than are kept.
+    pub(crate) fn is_complete(&self) -> bool {
+        // The last packet of a handshake is the ACK of whoever began it.
+        let last = match self.opening {
+            Opening::Passive => Direction::In,
+            Opening::Active => Direction::Out,
+        };
+        let is_over = |step: &Step| step.state.is_synchronized() && step.direction == last;
+        self.steps.last().is_some_and(is_over) || self.steps.len() >= MAX_STEPS
+    }
+
+    /// A packet has crossed, after which our end is in `state`. To be called until the handshake is complete.
     pub(crate) fn note(
         &mut self,
         at: Instant,
@@ -60,29 +78,29 @@ impl Observed {
         packet: &[u8],
         state: TcpState,
     ) {
-        // The last packet of a handshake is the ACK of whoever began it.
-        let last = match self.opening {
-            Opening::Passive => Direction::In,
-            Opening::Active => Direction::Out,
-        };
-        let is_complete = self
-            .steps
-            .last()
-            .is_some_and(|step| step.state.is_synchronized() && step.direction == last);
-        if is_complete || self.steps.len() >= MAX_STEPS {
-            return;
+        let kept = &packet[..packet.len().min(KEPT)];
+        if self.steps.is_empty() {
+            // None of the others has more options than the SYN.
+            self.kept.reserve_exact(STEPS * kept.len());
         }
+        self.kept.extend_from_slice(kept);
         self.steps.push(Step {
             at,
             direction,
             state,
             len: packet.len() as u32,
-            kept: packet[..packet.len().min(KEPT)].into(),
+            kept: kept.len() as u16,
         });
     }
 
     /// What the packets said.
     pub(crate) fn describe(&self) -> Handshake {
+        let mut rest = self.kept.as_slice();
+        let describe = |step: &Step| {
+            let (kept, others) = rest.split_at(step.kept.into());
+            rest = others;
+            step.describe(kept)
+        };
         Handshake {
             flow: self.flow,
             local: self.local,
@@ -90,17 +108,17 @@ impl Observed {
             opening: self.opening,
             iss: self.iss,
             irs: self.irs,
-            steps: self.steps.iter().map(Step::describe).collect(),
+            steps: self.steps.iter().map(describe).collect(),
         }
     }
 }
 
 impl Step {
-    fn describe(&self) -> HandshakeStep {
+    fn describe(&self, kept: &[u8]) -> HandshakeStep {
         // Checksums were judged, or made, when the packet crossed: nothing with a wrong one gets here.
-        let described = match self.kept.len() == self.len as usize {
-            true => describe_offloaded(&self.kept, Checksum::Verified),
-            false => describe_captured(&self.kept, self.len as usize),
+        let described = match kept.len() == self.len as usize {
+            true => describe_offloaded(kept, Checksum::Verified),
+            false => describe_captured(kept, self.len as usize),
         };
         HandshakeStep {
             at: self.at,
