@@ -63,17 +63,17 @@
 //!
 //! On a virtual machine with two processors (AMD EPYC, kernel 6.18 without preemption) whose caches others use as well,
 //! and which is virtual within a virtual one, so that system calls and changes of process take several times what they do
-//! elsewhere (`echo` of the kernel's server: 15 µs). Ratios to the kernel, medians of four times five rounds, on one CPU unless
+//! elsewhere (`echo` of the kernel's server: 15 µs). Ratios to the kernel, medians of eight times five rounds, on one CPU unless
 //! it says otherwise; on one CPU they differ by a twentieth from run to run, on two by a quarter:
 //!
 //! | | `echo` p50 | `echo` p99 | `crr` | `crr1` | `connect` | `c2s` | `c2s8` | `s2c` | `s2c8` |
 //! |---|---|---|---|---|---|---|---|---|---|
-//! | `--offload` | 0.84 | 0.94 | 1.49 | 1.20 | 1.53 | 0.72 | 0.94 | 0.68 | 0.96 |
-//! | floor with offload | 0.78 | 0.80 | 1.78 | 1.50 | 1.58 | 0.83 | 1.02 | 0.86 | 1.29 |
-//! | MTU 1500 | 0.92 | 0.95 | 1.38 | 1.15 | 1.51 | 0.07 | 0.08 | 0.08 | 0.10 |
-//! | floor, MTU 1500 | 0.78 | 0.77 | 1.79 | 1.46 | 1.64 | 0.08 | 0.12 | 0.09 | 0.11 |
-//! | `--offload`, two CPUs | 1.00 | 1.05 | 1.52 | 1.06 | 2.04 | 1.02 | 1.04 | 0.82 | 0.73 |
-//! | floor with offload, two CPUs | 0.92 | 0.94 | 2.04 | 1.19 | 1.85 | 1.19 | 1.20 | 1.18 | 0.97 |
+//! | `--offload` | 0.84 | 0.93 | 1.48 | 1.24 | 1.52 | 0.72 | 0.97 | 0.68 | 0.99 |
+//! | floor with offload | 0.77 | 0.76 | 1.78 | 1.49 | 1.64 | 0.81 | 1.08 | 0.86 | 1.26 |
+//! | MTU 1500 | 0.86 | 0.96 | 1.40 | 1.15 | 1.51 | 0.07 | 0.08 | 0.08 | 0.10 |
+//! | floor, MTU 1500 | 0.78 | 0.77 | 1.76 | 1.48 | 1.64 | 0.09 | 0.12 | 0.09 | 0.12 |
+//! | `--offload`, two CPUs | 0.98 | 0.98 | 1.54 | 1.06 | 2.01 | 1.02 | 1.07 | 0.73 | 0.71 |
+//! | floor with offload, two CPUs | 0.93 | 1.01 | 2.04 | 1.12 | 1.87 | 1.14 | 1.24 | 0.90 | 0.92 |
 //!
 //! The floor has 256 KiB in flight at most, like tcplab. With 1 MiB it is 0.93 in `c2s`, 0.97 in `s2c`, 0.89 in `c2s8` and
 //! 1.16 in `s2c8`: so behind a TUN, nobody here takes all that the kernel's server takes from one connection. What tcplab is
@@ -89,8 +89,8 @@
 //!
 //! - *Where the code lies.* Each packet leads through some fifty pages of it. A program whose file was written in pieces of 4
 //!   KiB, so that it lies in memory page by page, has `echo` at 0.91 to 0.92; a copy that was written in large pieces, 0.84,
-//!   each time. Therefore `--offload` moves the code to huge pages (`sys::memory`): 0.84 for every file. A linker that
-//!   puts the functions of that way side by side made no difference, and neither `crr` nor bulk does.
+//!   each time. Therefore the code moves to huge pages (`sys::memory`): 0.84 for every file, and 0.87 at an MTU of 1500. A linker
+//!   that puts the functions of that way side by side made no difference, and neither `crr` nor bulk gains.
 //! - *Packets that leave together* (`sys::tun`, io_submit(2)) were the largest step. A TUN takes one packet for each
 //!   write, the write wakes the peer, and on the same processor the peer runs as soon as the system call is over: it had
 //!   less of the processor so far, so the scheduler owes it that. In `s2c` it was one change of process for each packet,
@@ -121,15 +121,21 @@
 //! - *Other ways that brought nothing:* to fill the send buffer in pieces of 64 KiB, each of which leaves before the next
 //!   (`s2c` 0.64 for 0.72); 4 or 16 large packets at once instead of 8 (0.69 for 0.74); to read results from the ring of
 //!   io_submit(2) without a system call; not to let fewer than four packets wait for each other.
-//! - *Where a connection's time goes*: of the 45 µs of `crr`, 17 are the client's own, 11 its TCP inside our writes, 4 the
-//!   reads, 5 the rest of the writes and waiting, and 8 the engine, which in a loop needs 4 for it: between system calls,
-//!   nothing is in the caches any more. It executes 42,000 instructions, from SYN to the last ACK: smoltcp a quarter, headers
-//!   a tenth, the rest in small parts, of which none is a twentieth. The kernel's server takes 67 µs, so 1.6 would leave the
-//!   engine 5: hardly more than it needs where all is in the caches. A byte there and back takes 7,800 instructions, about
-//!   1.1 of 12.9 µs.
+//! - *Where a connection's time goes*: of the 45 µs of `crr`, 15 are the client's own, 17 our three writes, of which its TCP
+//!   inside them has 11, 4 our five reads, and 8 to 9 the engine, 1.7 for each packet it is given (by the clock around each
+//!   batch of some forty). In a loop it needs 0.9. It executes 41,000 instructions, from SYN to the last ACK: smoltcp a quarter,
+//!   headers a tenth, the rest in small parts, of which none is a twentieth. The kernel's server takes 67 µs, and the floor
+//!   37 without any engine, so 1.6 would leave the engine 5: hardly more than it needs where all is in the caches. A byte
+//!   there and back takes 7,800 instructions, about 1.0 of 12.9 µs.
+//! - *What the engine waits for is memory.* Since a connection's last packet the kernel and the client have been at work, so that
+//!   its parts come from afar: half of the time in which a flow is looked up by its key, and two fifths of that in
+//!   which a segment arrives, pass at the first look at each. To ask for all that the packets need which were read
+//!   together, part by part, before the first is taken in, made it 1.67 µs for 1.80, and `crr` a hundredth faster. That is not
+//!   worth a second way to every flow.
 //! - *What changed less than a hundredth of that:* not to ask smoltcp for packets where it says that it has none, other hashes
 //!   for our own numbers, options that are kept as bytes, `panic = "abort"`, a program of half the size (`opt-level =
-//!   "s"`), and, in `crr`, a seventh fewer instructions for each packet.
+//!   "s"`), a malloc that keeps more at hand (`glibc.malloc.tcache_count`), and, in `crr`, a sixth fewer instructions for each
+//!   packet, and no events for a quiet run.
 //! - *The acknowledgment of a FIN is a segment of its own* here, so that CLOSE-WAIT can be seen. With `--offload` the program
 //!   is run before anything leaves, so that the acknowledgment goes along with our FIN where it closes at once, as lwIP and
 //!   the kernel's own TCP mostly have it: `crr` is 1.44 for 1.34. In bulk the window is told once what was read has
@@ -163,13 +169,14 @@
 //!
 //! | | aim | is | floor | what is in the way |
 //! |---|---|---|---|---|
-//! | `crr` | 1.6 | 1.49 | 1.78 | 3 of the engine's 8 µs; hot, it needs 4 |
-//! | `c2s` | 1.0 | 0.72 | 0.83 | the TUN, then smoltcp's copy; on two CPUs it is 1.02 |
+//! | `crr` | 1.6 | 1.48 | 1.78 | 3 of the engine's 8 µs: 1.6 leaves it 5, and hot it needs 4.6 |
+//! | `c2s` | 1.0 | 0.72 | 0.81 | the TUN, then smoltcp's copy; on two CPUs it is 1.02 |
 //! | `s2c` | 0.9 | 0.68 | 0.86 | the TUN, then the copies to and from smoltcp's buffer |
-//! | `s2c8`, two CPUs | 0.9 | 0.73 | 0.97 | the same copies, all of them on tcplab's CPU; on one it is 0.96 |
-//! | `echo`, MTU 1500 | 0.82 | 0.92 | 0.78 | where the code lies: in huge pages it is 0.85; then the engine's 1.1 µs |
-//! | `crr`, MTU 1500 | 1.54 | 1.38 | 1.79 | as with `--offload`, and the acknowledgment of the FIN |
-//! | `c2s`, MTU 1500 | 0.10 | 0.07 | 0.08 | the TUN: a packet of 1,500 bytes costs the kernel several microseconds |
+//! | `s2c`, two CPUs | 0.9 | 0.73 | 0.90 | the same copies, all of them on tcplab's CPU |
+//! | `s2c8`, two CPUs | 0.9 | 0.71 | 0.92 | likewise; on one CPU it is 0.99 |
+//! | `echo`, MTU 1500 | 0.82 | 0.86 | 0.78 | 0.82 leaves the engine 0.6 µs, and it needs 1.0 |
+//! | `crr`, MTU 1500 | 1.54 | 1.40 | 1.76 | as with `--offload`, and the acknowledgment of the FIN, without which it is 1.48 |
+//! | `c2s`, MTU 1500 | 0.10 | 0.07 | 0.09 | the TUN: a packet of 1,500 bytes costs the kernel several microseconds |
 
 #[global_allocator]
 static ALLOCATOR: tcplab::sys::memory::Pages = tcplab::sys::memory::Pages;

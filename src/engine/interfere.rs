@@ -546,6 +546,10 @@ impl Engine {
 
     /// A connection of which the stack has heard nothing yet is given up if nothing else comes for long.
     fn keep_unheard(&mut self, now: Instant, described: &Described) {
+        let interference = self.shared.interference.as_ref();
+        if interference.is_none_or(|interference| interference.unheard == 0) {
+            return;
+        }
         let key = super::packets::key_of(described);
         if let Some(&place) = key.and_then(|key| self.map.get(&key))
             && let Flow::Unheard(_) = self.flows[place]
