@@ -79,7 +79,7 @@
 //! 1.16 in `s2c8`: so behind a TUN, nobody here takes all that the kernel's server takes from one connection. What tcplab is
 //! behind the floor is what its own work costs, and where that goes is below.
 //!
-//! Of the rate of connections, JSON lines leave 0.68, transitions only 0.88, rules that match nothing 0.98. With 10,000
+//! Of the rate of connections, JSON lines leave 0.64, transitions only 0.88, rules that match nothing 0.95. With 10,000
 //! and 50,000 idle connections every rate is within 0.95 and 1.08 of what it is with none. An idle connection costs 7.3 KB.
 //!
 //! On another machine of the same kind, with its caches to itself, most was better: `echo` was 0.84 there, `crr1` 1.55, `c2s`
