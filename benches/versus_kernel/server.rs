@@ -131,11 +131,14 @@ pub(crate) fn transitions(arguments: &[String]) -> Result<()> {
     let mut engine = Engine::new(config);
     engine.serve_standard("");
     let path = "/dev/shm/tcplab-versus-kernel-transitions.json";
-    let mut sink = JsonLines::new(BufWriter::new(File::create(path)?));
+    let file = BufWriter::with_capacity(1 << 16, File::create(path)?);
+    let mut sink = JsonLines::new(file);
     std::fs::remove_file(path)?;
     let mut view = View::default();
     eprintln!("ready");
     let mut driver = Driver::new(&tun, &waiter, clock);
+    // As tcplab does for files.
+    driver.tell_late();
     loop {
         let ready = driver.step(&mut engine, Until::default(), |_, event| {
             view.event(&event);

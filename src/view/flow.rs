@@ -5,6 +5,7 @@ use crate::event::{
 };
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::state::TcpState;
+use smallvec::{SmallVec, smallvec};
 use smoltcp::time::{Duration, Instant};
 use std::net::SocketAddr;
 use std::ops::AddAssign;
@@ -57,7 +58,7 @@ pub struct Flow {
     pub result: Option<Result<(), String>>,
     /// How long our end was in each state, the present one not included.
     times: [Duration; TcpState::ALL.len()],
-    visited: Vec<TcpState>,
+    visited: SmallVec<[TcpState; TcpState::ALL.len()]>,
     entered_at: Instant,
     first_syn_at: Option<Instant>,
     /// The first numbers that neither end has sent yet.
@@ -152,7 +153,7 @@ impl Flow {
             endings: Vec::new(),
             result: None,
             times: [Duration::ZERO; TcpState::ALL.len()],
-            visited: vec![state],
+            visited: smallvec![state],
             entered_at: at,
             first_syn_at: None,
             received_up_to: None,
