@@ -70,7 +70,7 @@
 //! |---|---|---|---|---|---|---|---|---|---|
 //! | `--offload` | 0.84 | 0.93 | 1.48 | 1.24 | 1.52 | 0.72 | 0.97 | 0.68 | 0.99 |
 //! | floor with offload | 0.77 | 0.76 | 1.78 | 1.49 | 1.64 | 0.81 | 1.08 | 0.86 | 1.26 |
-//! | MTU 1500 | 0.86 | 0.96 | 1.40 | 1.15 | 1.51 | 0.07 | 0.08 | 0.08 | 0.10 |
+//! | MTU 1500 | 0.85 | 0.93 | 1.40 | 1.15 | 1.51 | 0.07 | 0.08 | 0.08 | 0.10 |
 //! | floor, MTU 1500 | 0.78 | 0.77 | 1.76 | 1.48 | 1.64 | 0.09 | 0.12 | 0.09 | 0.12 |
 //! | `--offload`, two CPUs | 0.98 | 0.98 | 1.54 | 1.06 | 2.01 | 1.02 | 1.07 | 0.73 | 0.71 |
 //! | floor with offload, two CPUs | 0.93 | 1.01 | 2.04 | 1.12 | 1.87 | 1.14 | 1.24 | 0.90 | 0.92 |
@@ -79,7 +79,7 @@
 //! 1.16 in `s2c8`: so behind a TUN, nobody here takes all that the kernel's server takes from one connection. What tcplab is
 //! behind the floor is what its own work costs, and where that goes is below.
 //!
-//! Of the rate of connections, JSON lines leave 0.64, transitions only 0.88, rules that match nothing 0.95. With 10,000
+//! Of the rate of connections, JSON lines leave 0.64, transitions only 0.91, rules that match nothing 0.95. With 10,000
 //! and 50,000 idle connections every rate is within 0.95 and 1.08 of what it is with none. An idle connection costs 7.3 KB.
 //!
 //! On another machine of the same kind, with its caches to itself, most was better: `echo` was 0.84 there, `crr1` 1.55, `c2s`
@@ -89,8 +89,10 @@
 //!
 //! - *Where the code lies.* Each packet leads through some fifty pages of it. A program whose file was written in pieces of 4
 //!   KiB, so that it lies in memory page by page, has `echo` at 0.91 to 0.92; a copy that was written in large pieces, 0.84,
-//!   each time. Therefore the code moves to huge pages (`sys::memory`): 0.84 for every file, and 0.87 at an MTU of 1500. A linker
-//!   that puts the functions of that way side by side made no difference, and neither `crr` nor bulk gains.
+//!   each time. Therefore the code moves to huge pages (`sys::memory`): 0.84 for every file, and 0.85 at an MTU of 1500.
+//!   It is linked so that nothing else is in these pages: before, one or two of them were whole, by chance, and the rest
+//!   small, so `echo` was 0.85 to 0.91 from run to run. A linker that puts the functions of that way side by side made no
+//!   difference, and neither `crr` nor bulk gains.
 //! - *Packets that leave together* (`sys::tun`, io_submit(2)) were the largest step. A TUN takes one packet for each
 //!   write, the write wakes the peer, and on the same processor the peer runs as soon as the system call is over: it had
 //!   less of the processor so far, so the scheduler owes it that. In `s2c` it was one change of process for each packet,
@@ -174,7 +176,7 @@
 //! | `s2c` | 0.9 | 0.68 | 0.86 | the TUN, then the copies to and from smoltcp's buffer |
 //! | `s2c`, two CPUs | 0.9 | 0.73 | 0.90 | the same copies, all of them on tcplab's CPU |
 //! | `s2c8`, two CPUs | 0.9 | 0.71 | 0.92 | likewise; on one CPU it is 0.99 |
-//! | `echo`, MTU 1500 | 0.82 | 0.86 | 0.78 | 0.82 leaves the engine 0.6 µs, and it needs 1.0 |
+//! | `echo`, MTU 1500 | 0.82 | 0.85 | 0.78 | 0.82 leaves the engine 0.6 µs, and it needs 1.0 |
 //! | `crr`, MTU 1500 | 1.54 | 1.40 | 1.76 | as with `--offload`, and the acknowledgment of the FIN, without which it is 1.48 |
 //! | `c2s`, MTU 1500 | 0.10 | 0.07 | 0.09 | the TUN: a packet of 1,500 bytes costs the kernel several microseconds |
 

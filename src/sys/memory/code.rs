@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::ptr;
 
@@ -54,47 +55,113 @@ fn find(maps: &str, address: usize) -> Option<Range<usize>> {
 }
 
 /// Puts a copy in the place of `code`. It is never both written to and executed.
+///
+/// Its first and its last huge page become one as a whole only where nothing else is in them: `build.rs` asks the linker for
+/// that. Otherwise what the code has of them stays in small ones.
 fn move_to(code: Range<usize>) -> Result<(), Errno> {
-    let size = code.end - code.start;
+    let whole = code.start - code.start % HUGE..code.end.next_multiple_of(HUGE);
+    let edges = [whole.start..code.start, code.end..whole.end];
+    let place = match edges.clone().map(Reserved::new) {
+        [Ok(before), Ok(behind)] => {
+            before.keep();
+            behind.keep();
+            whole.clone()
+        }
+        _ => code.clone(),
+    };
+    let moved = copy_to(&place, &code, &whole);
+    if moved.is_err() && place == whole {
+        for edge in edges {
+            drop(Reserved(edge));
+        }
+    }
+    moved
+}
+
+/// Puts a copy of `code` in its place, and new memory in what else there is of `place`, from huge pages of which `whole` is
+/// the extent.
+fn copy_to(place: &Range<usize>, code: &Range<usize>, whole: &Range<usize>) -> Result<(), Errno> {
     // As far from the beginning of a huge page as it is now, so that whole ones move as they are.
-    let before = code.start % HUGE;
-    let room = (before + size).next_multiple_of(HUGE) + HUGE;
+    let room = whole.len() + HUGE;
     let start: *mut libc::c_void = map(room).cast();
     if start.is_null() {
         return Err(Errno::last());
     }
     let ahead = start.align_offset(HUGE);
+    // Where the copy of an address of `whole` is. SAFETY: `ahead` is less than a huge page, so all of them lie within `room`.
+    let copy_of = |address: usize| unsafe { start.byte_add(ahead + address - whole.start) };
     let moved = (|| {
-        // SAFETY: `ahead` is less than a huge page, so what follows lies within `room`.
-        let (huge, copy) = unsafe { (start.byte_add(ahead), start.byte_add(ahead + before)) };
         // SAFETY: this is about pages of our own (madvise(2)).
-        Errno::result(unsafe { libc::madvise(huge, room - HUGE, libc::MADV_HUGEPAGE) })?;
+        let advised =
+            unsafe { libc::madvise(copy_of(whole.start), whole.len(), libc::MADV_HUGEPAGE) };
+        Errno::result(advised)?;
+        let (from, to) = (code.start as *const u8, copy_of(code.start).cast());
         // SAFETY: `code` can be read, the copy is as long, and new memory is nobody else's.
-        unsafe { ptr::copy_nonoverlapping(code.start as *const u8, copy.cast(), size) };
-        // SAFETY: pages of our own again; `code` begins and ends with a page.
+        unsafe { ptr::copy_nonoverlapping(from, to, code.len()) };
+        let copy = copy_of(place.start);
+        // SAFETY: pages of our own again; `place` begins and ends with a page.
         let executable = libc::PROT_READ | libc::PROT_EXEC;
-        Errno::result(unsafe { libc::mprotect(copy, size, executable) })?;
+        Errno::result(unsafe { libc::mprotect(copy, place.len(), executable) })?;
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let (len, to) = (place.len(), place.start as *mut libc::c_void);
         // SAFETY: in this one call (mremap(2)) the copy takes the place of what it is a copy of: the same bytes, which can be
-        // read and executed as before. Another thread that comes by meanwhile waits for the kernel to be done.
-        let place =
-            unsafe { libc::mremap(copy, size, size, flags, code.start as *mut libc::c_void) };
-        Errno::result(place).map(drop)
+        // read and executed as before; what else there is of `place` is reserved. Another thread that comes by meanwhile
+        // waits for the kernel to be done.
+        Errno::result(unsafe { libc::mremap(copy, len, len, flags, to) }).map(drop)
     })();
     // What is left is all of it, or both ends. SAFETY: pages of our own, to which nothing points.
     match moved {
         Ok(()) => unsafe {
-            libc::munmap(start, ahead + before);
-            libc::munmap(
-                start.byte_add(ahead + before + size),
-                room - ahead - before - size,
-            );
+            let before = ahead + place.start - whole.start;
+            let behind = before + place.len();
+            libc::munmap(start, before);
+            libc::munmap(start.byte_add(behind), room - behind);
         },
         Err(_) => unsafe {
             libc::munmap(start, room);
         },
     }
     moved
+}
+
+/// Addresses that nobody else gets as long as this is there.
+struct Reserved(Range<usize>);
+
+impl Reserved {
+    /// # Errors
+    /// Where something is there already.
+    fn new(range: Range<usize>) -> Result<Reserved, Errno> {
+        if !range.is_empty() {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+            let start = range.start as *mut libc::c_void;
+            // SAFETY: with MAP_FIXED_NOREPLACE (mmap(2)) nothing is replaced, and a kernel that doesn't know it chooses
+            // another place.
+            let got = unsafe { libc::mmap(start, range.len(), libc::PROT_NONE, flags, -1, 0) };
+            if got == libc::MAP_FAILED {
+                return Err(Errno::last());
+            }
+            if got != start {
+                // SAFETY: it is new, and nothing points there.
+                unsafe { libc::munmap(got, range.len()) };
+                return Err(Errno::EEXIST);
+            }
+        }
+        Ok(Reserved(range))
+    }
+
+    /// They stay reserved.
+    fn keep(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            // SAFETY: they are ours, and nothing points there.
+            unsafe { libc::munmap(self.0.start as *mut libc::c_void, self.0.len()) };
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,5 +183,14 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]
         assert_eq!(find(maps, code.end), None);
         assert_eq!(find(maps, 0xffff_ffff_ff60_0000), None);
         assert_eq!(find("nonsense\n", 0), None);
+    }
+
+    #[test]
+    fn nothing_that_is_there_is_displaced() {
+        let there = Box::new([7; 3 * 4096]);
+        let page = (there.as_ptr() as usize).next_multiple_of(4096);
+        let refused = Reserved::new(page..page + 4096).map(Reserved::keep);
+        assert_eq!(refused, Err(Errno::EEXIST));
+        assert_eq!(*there, [7; 3 * 4096]);
     }
 }
