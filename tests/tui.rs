@@ -2,6 +2,7 @@
 //!
 //! Each test has a tmux server of its own, whose only window is 80 columns wide and 24 rows high.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -98,11 +99,7 @@ fn nothing_runs_on_when_the_terminal_is_closed() {
     let process = Path::new("/proc").join(pid.trim());
     assert!(process.exists());
     tmux.tmux(&["kill-server"]);
-    let start = Instant::now();
-    while process.exists() {
-        assert!(start.elapsed() < BOUND, "{pid} still runs");
-        sleep(Duration::from_millis(50));
-    }
+    wait_until("it has ended", || process.exists(), |runs| !runs);
 }
 
 /// The filter of system calls covers the thread that draws, and lets it draw, read keys and learn of a new size.
@@ -121,19 +118,16 @@ fn a_screen_is_confined() {
             screen.lines().count() > 24 && screen.lines().any(|line| line.chars().count() > 90)
         });
         // The screen is there a moment before the filter is.
-        let start = Instant::now();
-        loop {
+        let statuses = || -> String {
             let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-            let statuses: Vec<String> = threads
+            threads
                 .map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
-                .collect();
-            let is_confined = |status: &String| status.contains("\nSeccomp:\t2\n");
-            if statuses.len() >= 2 && statuses.iter().all(is_confined) {
-                break;
-            }
-            assert!(start.elapsed() < BOUND, "{statuses:?}");
-            sleep(Duration::from_millis(50));
-        }
+                .collect()
+        };
+        wait_until("all threads are confined", statuses, |statuses| {
+            let threads = statuses.matches("Name:\t").count();
+            threads >= 2 && statuses.matches("\nSeccomp:\t2\n").count() == threads
+        });
         tmux.keys(&["q", "q"]);
         tmux.wait_for("CODE 143");
     }
@@ -376,15 +370,7 @@ impl Tmux {
 
     #[track_caller]
     fn wait_until(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        let start = Instant::now();
-        loop {
-            let screen = self.screen();
-            if holds(&screen) {
-                return screen;
-            }
-            assert!(start.elapsed() < BOUND, "not seen: {what}\n{screen}");
-            sleep(Duration::from_millis(50));
-        }
+        wait_until(what, || self.screen(), |screen| holds(screen))
     }
 
     /// What was there before the live screen is there again.
@@ -407,6 +393,20 @@ impl Tmux {
 impl Drop for Tmux {
     fn drop(&mut self) {
         self.tmux(&["kill-server"]);
+    }
+}
+
+/// Looks again and again, until what is seen is as it should be.
+#[track_caller]
+fn wait_until<T: Display>(what: &str, look: impl Fn() -> T, holds: impl Fn(&T) -> bool) -> T {
+    let start = Instant::now();
+    loop {
+        let seen = look();
+        if holds(&seen) {
+            return seen;
+        }
+        assert!(start.elapsed() < BOUND, "not seen: {what}\n{seen}");
+        sleep(Duration::from_millis(50));
     }
 }
 

@@ -135,7 +135,7 @@ impl Watcher {
 
     /// How much it wants to be told.
     pub(super) fn wants(&self) -> event::Watch {
-        if self.shows() || events_are_logged() || !self.sinks.is_empty() {
+        if self.shows() || !self.sinks.is_empty() || events_are_logged() {
             event::Watch::Everything
         } else if self.logs {
             // Warnings are about limits.
@@ -185,7 +185,7 @@ impl Watcher {
 
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
-        if !self.shows() && !self.logs && self.sinks.is_empty() {
+        if self.wants() == event::Watch::Nothing {
             return;
         }
         self.view.event(event);

@@ -118,9 +118,7 @@ impl Engine {
         let (start, task) = (Start::Client(program), self.shared.task());
         let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, start, task);
         flow.turn(&knobs);
-        if self.shared.config.timestamps {
-            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
-        }
+        flow.offer_timestamps(&self.shared);
         self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
     }

@@ -335,9 +335,7 @@ impl Engine {
         let flow = TcpFlow::new(now, id, key, Opening::Passive, iss, pooled, start, task);
         let mut flow = Box::new(flow);
         flow.turn(&knobs);
-        if self.shared.config.timestamps {
-            flow.offer_timestamps((self.shared.iss.hash(&key) >> 32) as u32);
-        }
+        flow.offer_timestamps(&self.shared);
         flow
     }
 

@@ -3,14 +3,13 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::rig::{BOUND, TCPLAB, clean, command, start, tcplab};
+use crate::helper::eventually;
+use crate::rig::{TCPLAB, clean, command, start, tcplab};
 
 const GET: [&str; 8] = [
     "--",
@@ -77,7 +76,9 @@ fn a_fifo_is_written_to_again_and_again() {
     ));
     for (waits, order) in [(1, "p\n"), (3, "p 2\n"), (3, "c\n")] {
         let held = format!("\"kind\":\"packet\",\"id\":{waits},");
-        until(|| fs::read_to_string(&json).is_ok_and(|lines| lines.contains(&held)));
+        eventually("it waits", || {
+            fs::read_to_string(&json).is_ok_and(|lines| lines.contains(&held))
+        });
         let mut fifo = fs::OpenOptions::new().write(true).open(&path).unwrap();
         fifo.write_all(order.as_bytes()).unwrap();
     }
@@ -94,7 +95,9 @@ fn a_signal_ends_it_and_lets_everything_go() {
     let running = start(&mut command(
         &[&options[..], &steps, &GET, &["http://lab.test/"]].concat(),
     ));
-    until(|| fs::read_to_string(&json).is_ok_and(|lines| lines.contains("\"held\"")));
+    eventually("it waits", || {
+        fs::read_to_string(&json).is_ok_and(|lines| lines.contains("\"held\""))
+    });
     running.signal(Signal::SIGINT);
     let outcome = running.finish();
     assert_eq!(outcome.code, 130, "{}", outcome.stderr);
@@ -148,13 +151,4 @@ fn scratch(name: &str) -> PathBuf {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-#[track_caller]
-fn until(mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < BOUND, "it does not happen");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

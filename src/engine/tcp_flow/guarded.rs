@@ -29,9 +29,11 @@ impl TcpFlow {
         self.account.known(state, opening, own, received, finished)
     }
 
-    /// Offers timestamps, whose clock is moved by `offset`.
-    pub(in crate::engine) fn offer_timestamps(&mut self, offset: u32) {
-        self.guard = Guard::new(offset);
+    /// Offers timestamps where they are wanted, by a clock that is another for each pair of ends.
+    pub(in crate::engine) fn offer_timestamps(&mut self, shared: &Shared) {
+        if shared.config.timestamps {
+            self.guard = Guard::new((shared.iss.hash(&self.key) >> 32) as u32);
+        }
     }
 
     /// Brings the connection to where it would be had its SYN been kept, which was answered with a cookie:

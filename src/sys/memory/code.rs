@@ -61,21 +61,15 @@ fn find(maps: &str, address: usize) -> Option<Range<usize>> {
 fn move_to(code: Range<usize>) -> Result<(), Errno> {
     let whole = code.start - code.start % HUGE..code.end.next_multiple_of(HUGE);
     let edges = [whole.start..code.start, code.end..whole.end];
-    let place = match edges.clone().map(Reserved::new) {
+    match edges.map(Reserved::new) {
         [Ok(before), Ok(behind)] => {
+            copy_to(&whole, &code, &whole)?;
             before.keep();
             behind.keep();
-            whole.clone()
+            Ok(())
         }
-        _ => code.clone(),
-    };
-    let moved = copy_to(&place, &code, &whole);
-    if moved.is_err() && place == whole {
-        for edge in edges {
-            drop(Reserved(edge));
-        }
+        _ => copy_to(&code, &code, &whole),
     }
-    moved
 }
 
 /// Puts a copy of `code` in its place, and new memory in what else there is of `place`, from huge pages of which `whole` is
@@ -141,8 +135,7 @@ impl Reserved {
                 return Err(Errno::last());
             }
             if got != start {
-                // SAFETY: it is new, and nothing points there.
-                unsafe { libc::munmap(got, range.len()) };
+                drop(Reserved(got as usize..got as usize + range.len()));
                 return Err(Errno::EEXIST);
             }
         }
