@@ -8,6 +8,7 @@ use crate::event::{Opening, Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
 use crate::stack::crowd::{Crowd, Member};
 use crate::stack::guard::{Known, Told};
+use crate::stack::pool::reserve;
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::TcpPacket;
@@ -25,6 +26,8 @@ pub(super) struct Account {
     irs: Option<SeqNumber>,
     /// SND.UNA.
     una: SeqNumber,
+    /// How many numbers are acknowledged: where SND.UNA is, without wrapping.
+    acknowledged: u64,
     /// The highest number sent, plus one.
     max: SeqNumber,
     /// The same, with the byte that asks a peer whose window is shut; smoltcp does not count that as sent.
@@ -39,8 +42,10 @@ pub(super) struct Account {
     told: (SeqNumber, u16),
     /// Whether that was in a SYN, whose window is not scaled.
     told_in_syn: bool,
-    /// The highest right edge of a window of ours so far.
+    /// The right edge of our window, which never moves left.
     edge: Option<SeqNumber>,
+    /// That of the window that smoltcp goes by. It takes no text beyond it.
+    socket_edge: Option<SeqNumber>,
     /// Who receives in bulk is one of them.
     member: Member,
     /// The highest number that the peer has sent, plus one.
@@ -68,6 +73,7 @@ impl Account {
             iss,
             irs: None,
             una: iss,
+            acknowledged: 0,
             max: iss,
             probed: iss,
             nxt: iss,
@@ -76,6 +82,7 @@ impl Account {
             told: (SeqNumber(0), 0),
             told_in_syn: false,
             edge: None,
+            socket_edge: None,
             member: Member::default(),
             rcv_max: SeqNumber(0),
             unacknowledged: None,
@@ -91,12 +98,12 @@ impl Account {
     /// SND.NXT at its highest, and the acknowledgment number and window last sent, as a later header says them again.
     pub(super) fn end(&self) -> (SeqNumber, SeqNumber, u16) {
         let (ack, window) = self.told;
-        let unscaled = if self.told_in_syn { self.shift(1) } else { 0 };
-        (self.probed, ack, window >> unscaled)
+        let unit = 1 << if self.told_in_syn { self.shift(1) } else { 0 };
+        (self.probed, ack, window.div_ceil(unit))
     }
 
     /// What the guard must know when a segment arrives. `own` is whether we talk IPv6, our MSS, and what is in the send
-    /// buffer; `received` and `finished` as for [`arrived`](Account::arrived).
+    /// buffer; `received` counts the bytes that have arrived in order, `finished` says whether the peer's FIN has.
     pub(super) fn known(
         &self,
         state: TcpState,
@@ -106,22 +113,28 @@ impl Account {
         finished: bool,
     ) -> Known {
         let (v6, own_mss, queued) = own;
-        let (ack, window) = self.told;
-        let scaled = if self.told_in_syn { 0 } else { self.shift(1) };
+        let rcv_nxt = self.rcv_nxt(received, finished).unwrap_or_default();
+        let advertised = self.edge.unwrap_or(rcv_nxt);
+        let taken = self.socket_edge.unwrap_or(rcv_nxt);
         Known {
             state,
             opening,
             v6,
             own_mss,
             queued,
-            iss: self.iss,
+            acknowledged: self.acknowledged,
             snd_una: self.una,
             snd_nxt: self.probed,
             snd_wnd: self.window,
             snd_wnd_field: self.window_field(None),
             irs: self.irs.unwrap_or_default(),
-            rcv_nxt: self.rcv_nxt(received, finished).unwrap_or_default(),
-            edge: ack + (u32::from(window) << scaled),
+            rcv_nxt,
+            advertised,
+            edge: if taken.before(advertised) {
+                taken
+            } else {
+                advertised
+            },
             scale: self.shift(1),
             finished,
             duplicates: self.counted(),
@@ -152,13 +165,22 @@ impl Account {
         Some(u16::try_from(field).unwrap_or(u16::MAX).max(1))
     }
 
-    /// The window that was told last.
+    /// What a packet of smoltcp's may advertise, which begins at `seq`.
     pub(super) fn window_told(
         &mut self,
         now: Instant,
         crowd: Option<&mut Crowd>,
         own_mss: u16,
+        seq: SeqNumber,
+        packet: &TcpPacket<&[u8]>,
     ) -> Told {
+        // Of the window of a packet that carries a byte which it does not count as sent, smoltcp keeps no account.
+        let asks = packet.payload().len() == 1 && (self.window == 0 || self.is_keep_alive(seq, 1));
+        if packet.ack() && !packet.syn() && !packet.rst() && !asks {
+            let ack = SeqNumber(packet.ack_number().0 as u32);
+            let window = u32::from(packet.window_len()) << self.shift(1);
+            self.socket_edge = Some(ack + window);
+        }
         let limit = match (self.edge, crowd) {
             (Some(_), Some(crowd)) => crowd.window(now, &mut self.member, self.told.0, self.buffer),
             _ => self.buffer,
@@ -167,7 +189,11 @@ impl Account {
             edge: self.edge,
             scale: self.shift(1),
             buffer: self.buffer,
-            limit,
+            reserve: match self.shift(1) {
+                0 => 0,
+                _ => reserve(self.buffer as usize) as u32,
+            },
+            limit: if asks { 0 } else { limit },
             own_mss,
         }
     }
@@ -261,7 +287,8 @@ impl Account {
 
     /// Whether data of ours has left.
     pub(super) fn has_sent_data(&self) -> bool {
-        self.max.since(self.iss) > 1
+        // The first number is that of the SYN.
+        self.acknowledged + u64::from(self.max.since(self.una)) > 1
     }
 
     /// SND.NXT, as far as smoltcp has gone back with it.
@@ -286,24 +313,10 @@ impl Account {
         self.scales[0] = syn.window_scale();
     }
 
-    /// A segment has arrived. `received` counts the bytes that had arrived in order before it, `finished` says whether
-    /// the peer's FIN had.
-    pub(super) fn arrived(
-        &mut self,
-        now: Instant,
-        segment: &Segment,
-        received: u64,
-        finished: bool,
-    ) {
+    /// A segment has arrived that is acceptable.
+    pub(super) fn arrived(&mut self, now: Instant, segment: &Segment) {
         let syn = segment.flags.contains(Flags::SYN);
         if self.irs.is_none() || segment.flags.contains(Flags::RST) {
-            return;
-        }
-        // Numbers beyond the receive buffer are not the peer's, whoever has sent them.
-        if segment.end().since(self.told.0) <= self.buffer {
-            self.rcv_max = self.rcv_max.max(segment.end());
-        }
-        if !syn && !self.is_acceptable(segment, received, finished) {
             return;
         }
         if segment.sequence_len() > 0 {
@@ -331,6 +344,7 @@ impl Account {
             if self.una != ack {
                 self.unanswered = 0;
             }
+            self.acknowledged += u64::from(ack.since(self.una));
             self.una = ack;
             self.nxt = self.nxt.max(ack);
             self.max = self.max.max(ack);
@@ -338,49 +352,22 @@ impl Account {
         self.window = window;
     }
 
-    /// RFC 9293, section 3.10.7.4, "First, check sequence number": of a segment that is not acceptable, nothing counts.
-    fn is_acceptable(&self, segment: &Segment, received: u64, finished: bool) -> bool {
-        let Some(rcv_nxt) = self.rcv_nxt(received, finished) else {
-            return true;
-        };
-        let end = self.told.0 + (u32::from(self.told.1) << self.shift(1));
-        let (first, after) = (segment.seq, segment.seq + segment.payload.len() as u32);
-        let inside = rcv_nxt.at_or_before(first) && first.before(end);
-        match (first == after, rcv_nxt == end) {
-            (true, true) => first == rcv_nxt,
-            (true, false) => inside,
-            (false, true) => false,
-            (false, false) => inside || (rcv_nxt.before(after) && after.at_or_before(end)),
+    /// A segment of the peer's has these numbers, acceptable or not. Those beyond the receive buffer are not the peer's.
+    pub(super) fn note_numbers(&mut self, segment: &Segment) {
+        if self.irs.is_none() || segment.flags.contains(Flags::RST) {
+            return;
+        }
+        if segment.end().since(self.told.0) <= self.buffer {
+            self.rcv_max = self.rcv_max.max(segment.end());
         }
     }
 
-    /// The acknowledgment in a segment that lies where our window once reached and does not reach any more, as a segment
-    /// of its own that is acceptable.
-    ///
-    /// Windows are told in units of the window scale, rounded down, so their right edge may draw back by a few bytes
-    /// (RFC 7323, section 2.4). A peer that has used them up sends everything from beyond the edge, and with a window
-    /// of zero every segment of data lies there. RFC 9293, section 3.10.7.4: "If the RCV.WND is zero, no segments will be
-    /// acceptable, but special allowance should be made to accept valid ACKs".
-    pub(super) fn stranded_acknowledgment(
-        &self,
-        segment: &Segment,
-        received: u64,
-        finished: bool,
-    ) -> Option<Segment> {
-        let rcv_nxt = self.rcv_nxt(received, finished)?;
-        let plain = segment.flags.contains(Flags::ACK)
-            && !segment.flags.contains(Flags::SYN)
-            && !segment.flags.contains(Flags::RST);
-        let offered = rcv_nxt.at_or_before(segment.seq) && segment.seq.at_or_before(self.edge?);
-        if !plain || !offered || self.is_acceptable(segment, received, finished) {
-            return None;
-        }
-        Some(Segment {
-            seq: rcv_nxt,
-            flags: Flags::ACK,
-            payload: 0..0,
-            ..segment.clone()
-        })
+    /// Whether smoltcp takes nothing any more before it has acknowledged what it has: a FIN has come right behind a window
+    /// that was used up.
+    pub(super) fn is_overrun(&self, received: u64, finished: bool) -> bool {
+        let rcv_nxt = self.rcv_nxt(received, finished);
+        let edge = self.socket_edge.zip(rcv_nxt);
+        edge.is_some_and(|(edge, rcv_nxt)| edge.before(rcv_nxt))
     }
 
     fn rcv_nxt(&self, received: u64, finished: bool) -> Option<SeqNumber> {
@@ -449,6 +436,9 @@ impl Account {
             let shift = if self.told_in_syn { 0 } else { self.shift(1) };
             let edge = ack + (u32::from(segment.window) << shift);
             self.edge = Some(self.edge.map_or(edge, |highest| highest.max(edge)));
+            if self.told_in_syn {
+                self.socket_edge = self.edge;
+            }
             self.unacknowledged = None;
         }
     }

@@ -21,10 +21,10 @@ use crate::segment::{Flags, Segment, SeqNumber};
 use crate::service::connection::{Conduct, Endpoint, Observed};
 use crate::service::{Connection, Program, Task};
 use crate::stack::fragments::without_extensions;
-use crate::stack::guard::{Guard, Verdict};
+use crate::stack::guard::{Guard, Known, Verdict};
 use crate::stack::marking::dscp;
 use crate::stack::path::Path;
-use crate::stack::pool::Pooled;
+use crate::stack::pool::{Pooled, buffer_of};
 use crate::stack::table::FlowKey;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
@@ -116,10 +116,7 @@ impl TcpFlow {
         start: Start,
         task: Task,
     ) -> TcpFlow {
-        let buffer = pooled
-            .sockets
-            .get::<tcp::Socket>(pooled.handle)
-            .recv_capacity();
+        let buffer = buffer_of(pooled.sockets.get::<tcp::Socket>(pooled.handle));
         let endpoint = Endpoint {
             sockets: pooled.sockets,
             handle: pooled.handle,
@@ -223,9 +220,10 @@ impl TcpFlow {
         };
         let known = self.known(shared, before, received, finished);
         let verdict = self.guard.judge(now, segment, &known);
+        let is_acceptable = !matches!(verdict, Verdict::Unacceptable(_));
         let instead = match verdict {
             Verdict::Pass => None,
-            Verdict::Instead(changed) => Some(changed),
+            Verdict::Instead(changed) | Verdict::Unacceptable(changed) => Some(changed),
             _ => {
                 let id = self.tell_arrived(shared, now, &incoming, retransmission);
                 self.answer(shared, now, &verdict, &known);
@@ -237,11 +235,17 @@ impl TcpFlow {
         // What is told is what has arrived; what counts may be less.
         let segment = instead.as_ref().unwrap_or(segment);
         let queued = self.endpoint.borrow().socket().send_queue();
-        let stranded = self
-            .account
-            .stranded_acknowledgment(segment, received, finished);
-        let kept = self.kept_open(stranded.as_ref().unwrap_or(segment));
+        let stranded = match is_acceptable {
+            true => None,
+            false => known.acknowledgment_in(segment),
+        };
+        let counts = match is_acceptable {
+            true => Some(segment),
+            false => stranded.as_ref(),
+        };
+        let kept = counts.and_then(|segment| self.kept_open(segment));
         if let Some(stranded) = &stranded {
+            self.guard.shows_window();
             let bare = kept.as_ref().unwrap_or(stranded);
             let mut bare = reply::segment(self.key.peer, self.key.local, bare, &[]);
             iss::translate_in(&mut bare, self.shift.unwrap_or(0));
@@ -249,8 +253,10 @@ impl TcpFlow {
             // Whatever it may want to answer, the segment itself is answered below.
             shared.tcp.ingress(now, &bare, sockets, &mut shared.room);
         }
+        // It sees no text that is not acceptable: it would take it for something else.
+        let old = (!is_acceptable).then(|| known.old(segment));
+        let changed = old.as_ref().or(kept.as_ref());
         // smoltcp reads no extension headers but hop-by-hop options, and makes nothing of those.
-        let changed = kept.as_ref().filter(|_| stranded.is_none());
         let mut plain = match changed.or(instead.as_ref()) {
             Some(changed) => {
                 let payload = &incoming.bytes[changed.payload.clone()];
@@ -279,13 +285,14 @@ impl TcpFlow {
             self.account.synchronize(segment);
             self.guard.synchronize(now, segment, &known);
         }
-        if let Some(stranded) = &stranded {
-            self.account.arrived(now, stranded, received, finished);
+        self.account.note_numbers(segment);
+        if let Some(counts) = counts {
+            self.account.arrived(now, counts);
         }
-        self.account.arrived(now, segment, received, finished);
         self.kept.acknowledged(self.account.outstanding().0);
         // The ACK of the FIN is that of all before it.
-        let answer = answer.filter(|_| !self.take_early_fin(shared, now, segment));
+        let took_fin = self.take_early_fin(shared, now, segment);
+        let answer = answer.filter(|_| !took_fin);
         // Nor is an acknowledgment acknowledged.
         let answer = answer.filter(|_| !(before == TcpState::LastAck && known.is_bare(segment)));
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
@@ -296,13 +303,17 @@ impl TcpFlow {
         // connection to stay open."
         self.excused =
             before.is_synchronized() && segment.window == 0 && segment.acknowledges().is_some();
-        if self.endpoint.borrow().socket().send_queue() < queued {
+        let still_queued = self.endpoint.borrow().socket().send_queue();
+        if still_queued < queued {
             self.endpoint.borrow_mut().unanswered = 0;
             self.owed = None;
             self.progress = now;
+            if still_queued == 0 {
+                self.stop_probing(shared, now);
+            }
         }
         let brings = !segment.payload.is_empty() && known.rcv_nxt.before(segment.end());
-        if brings && known.window() > 0 {
+        if brings && is_acceptable {
             self.progress = now;
         }
         if segment.flags.contains(Flags::URG) {
@@ -338,14 +349,31 @@ impl TcpFlow {
         }
         self.observe(now, Direction::In, incoming.bytes);
         self.woken = true;
-        if let Some(len) = answer {
-            self.leave_at_once(shared, now, len);
+        match answer {
+            Some(len) => self.leave_at_once(shared, now, len),
+            None if self.must_acknowledge(segment, &known, is_acceptable) => {
+                self.acknowledge_at_once(shared, now);
+            }
+            None => {}
         }
         if kept.is_some() && after.is_synchronized() {
             self.tell_window(shared, now, 0);
         }
         self.fill_gap(shared, now);
         id
+    }
+
+    /// Whether a segment is to be acknowledged at once that smoltcp has no answer to: a FIN alone behind a gap (RFC 5681,
+    /// section 4.2: "an immediate duplicate ACK when an out-of-order segment arrives"), or one behind the last byte of the
+    /// window.
+    fn must_acknowledge(&self, segment: &Segment, known: &Known, is_acceptable: bool) -> bool {
+        if !segment.flags.contains(Flags::FIN) || !is_acceptable || !self.state().is_synchronized()
+        {
+            return false;
+        }
+        let (received, finished) = self.endpoint.borrow_mut().received();
+        let early = self.guard.holds_fin() && segment.payload.is_empty();
+        early && known.rcv_nxt.before(segment.seq) || self.account.is_overrun(received, finished)
     }
 
     /// CLOSE, ABORT or nothing but a look, asked for from outside.
@@ -435,7 +463,7 @@ impl TcpFlow {
         let mut endpoint = self.endpoint.borrow_mut();
         let (received, finished) = endpoint.received();
         let socket = endpoint.socket();
-        let room = socket.recv_capacity() - socket.recv_queue();
+        let room = buffer_of(socket).saturating_sub(socket.recv_queue());
         Some(Box::new(self.account.variables(received, finished, room)))
     }
 

@@ -107,7 +107,8 @@ pub(crate) struct Known {
     pub(crate) v6: bool,
     /// The MSS that we announce.
     pub(crate) own_mss: u16,
-    pub(crate) iss: SeqNumber,
+    /// How many numbers of ours are acknowledged, that of the SYN among them.
+    pub(crate) acknowledged: u64,
     pub(crate) snd_una: SeqNumber,
     pub(crate) snd_nxt: SeqNumber,
     /// SND.WND in bytes, and as it stands in a header.
@@ -115,7 +116,9 @@ pub(crate) struct Known {
     pub(crate) snd_wnd_field: u16,
     pub(crate) irs: SeqNumber,
     pub(crate) rcv_nxt: SeqNumber,
-    /// The right edge of the window that was told last.
+    /// The right edge of our window as the peer knows it.
+    pub(crate) advertised: SeqNumber,
+    /// That up to which text is taken: no further than smoltcp has room for, as far as it knows itself.
     pub(crate) edge: SeqNumber,
     /// The shift count of our windows.
     pub(crate) scale: u8,
@@ -129,31 +132,40 @@ pub(crate) struct Known {
     pub(crate) rto: Duration,
 }
 
-/// The window that was told last.
+/// The window that was advertised, and what one of smoltcp's may become.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
-    /// Its highest right edge so far.
+    /// Its right edge.
     pub(crate) edge: Option<SeqNumber>,
     pub(crate) scale: u8,
     /// The size of the receive buffer in bytes.
     pub(crate) buffer: u32,
-    /// What may be told at most, unless more was told before.
+    /// What smoltcp has besides, and is not advertised.
+    pub(crate) reserve: u32,
+    /// What may be advertised at most, unless more was before.
     pub(crate) limit: u32,
     pub(crate) own_mss: u16,
 }
 
 impl Told {
     /// RFC 9293, section 3.8.6.2.2: the right edge stays where it is until it can move by "min [...] Fr * RCV.BUFF, Eff.snd.MSS",
-    /// where Fr is 1/2. As long as a full segment fits, no window is silly. It never goes back for the sake of the limit
-    /// (section 3.8.6, SHLD-14).
+    /// where Fr is 1/2. As long as a full segment fits, no window is silly.
+    ///
+    /// It never moves left (section 3.8.6, SHLD-14), neither for the sake of the limit nor by rounding: what is left of the
+    /// window is rounded up to a unit of its scale.
     fn window(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
         let edge = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge));
         let left = edge.map_or(0, |edge| edge.since(rcv_nxt));
-        let new = (u32::from(field) << self.scale).min(self.limit.max(left));
+        let free = (u32::from(field) << self.scale).saturating_sub(self.reserve);
+        let new = free.min(self.limit.max(left));
         let worth = u32::from(self.own_mss).min(self.buffer / 2);
         let is_silly = edge.is_some() && left < worth && new > left && new - left < worth;
-        let window = if is_silly { left } else { new };
-        (window >> self.scale) as u16
+        let unit = 1 << self.scale;
+        let field = match is_silly || new / unit * unit < left {
+            true => left.div_ceil(unit),
+            false => new / unit,
+        };
+        u16::try_from(field).unwrap_or(u16::MAX)
     }
 }
 
@@ -170,6 +182,9 @@ pub(crate) enum Verdict {
     Challenge,
     /// It is answered with the SYN-ACK or the FIN that is in flight, once more.
     Again,
+    /// It is not acceptable (RFC 9293, section 3.10.7.4): it is acknowledged, and nothing of it counts but perhaps its ACK.
+    /// This is it with the acknowledgment number and the window that would.
+    Unacceptable(Segment),
 }
 
 impl Guard {
@@ -389,7 +404,6 @@ impl Guard {
 
     /// A segment with ACK, without SYN and RST.
     fn judge_text(&mut self, now: Instant, segment: &Segment, known: &Known) -> Verdict {
-        self.sending.saw_window();
         self.max_window = self.max_window.max(known.snd_wnd);
         let acceptable = known.accepts(segment);
         if acceptable {
@@ -406,8 +420,8 @@ impl Guard {
         } else if ack.before(known.snd_una) {
             let age = known.snd_una.since(ack);
             // RFC 5961, section 5.2, with what Linux adds: nobody acknowledges what was never sent.
-            let limit = self.max_window.min(known.snd_una.since(known.iss) - 1);
-            if age > limit {
+            let sent = known.acknowledged.saturating_sub(1);
+            if u64::from(age) > sent.min(self.max_window.into()) {
                 return self.challenge(now);
             }
             if acceptable && segment.sequence_len() == 0 {
@@ -436,7 +450,16 @@ impl Guard {
             && ack != known.snd_nxt
             && window == known.snd_wnd_field
             && segment.sequence_len() == 0;
-        let counts = !acceptable || self.hear(now, segment, known, duplicate);
+        if !acceptable {
+            self.duplicates = 0;
+            return Verdict::Unacceptable(Segment {
+                ack,
+                window,
+                ..segment.clone()
+            });
+        }
+        self.sending.saw_window();
+        let counts = self.hear(now, segment, known, duplicate);
         let unanswered = known.has_fin_alone_in_flight()
             || known.state == TcpState::LastAck && known.snd_wnd_field > 0;
         if duplicate && unanswered {
@@ -451,12 +474,8 @@ impl Guard {
         if !counts {
             return Verdict::Ignore;
         }
-        let (seq, flags, payload) = if acceptable {
-            self.trim(segment, known)
-        } else {
-            (segment.seq, segment.flags, segment.payload.clone())
-        };
-        if acceptable && (known.state != TcpState::SynReceived || ack == known.snd_nxt) {
+        let (seq, flags, payload) = self.trim(segment, known);
+        if known.state != TcpState::SynReceived || ack == known.snd_nxt {
             self.note_island(known, seq, payload.len() as u32);
         }
         if (seq, ack, flags, window) == (segment.seq, segment.ack, segment.flags, segment.window)
@@ -499,6 +518,16 @@ impl Guard {
         })
     }
 
+    /// smoltcp is told of the peer's window as it is.
+    pub(crate) fn shows_window(&mut self) {
+        self.sending.saw_window();
+    }
+
+    /// No data waits any more.
+    pub(crate) fn nothing_waits(&mut self) {
+        self.sending = Sending::default();
+    }
+
     /// What counts of the text of an acceptable segment, and of its FIN.
     fn trim(&mut self, segment: &Segment, known: &Known) -> (SeqNumber, Flags, Range<usize>) {
         let whole = (segment.seq, segment.flags, segment.payload.clone());
@@ -512,37 +541,39 @@ impl Guard {
                 false => whole,
             };
         }
-        if !segment.flags.contains(Flags::FIN) {
-            return whole;
+        let (mut seq, mut flags, mut text) = whole;
+        if flags.contains(Flags::FIN) {
+            if end == known.rcv_nxt {
+                // Its data has been here before; the FIN has not.
+                return (end, Flags(Flags::FIN.0 | Flags::ACK.0), 0..0);
+            }
+            if known.edge.before(end) {
+                flags = Flags(flags.0 & !Flags::FIN.0);
+            } else if known.rcv_nxt.before(seq) {
+                self.early_fin = Some(end);
+            }
         }
-        if end == known.rcv_nxt {
-            // Its data has been here before; the FIN has not.
-            return (end, Flags(Flags::FIN.0 | Flags::ACK.0), 0..0);
+        // "trimming off any portions that lie outside the window (including SYN and FIN)"
+        if seq.before(known.rcv_nxt) {
+            let old = known.rcv_nxt.since(seq) as usize;
+            text.start = text.end.min(text.start + old);
+            seq = known.rcv_nxt;
         }
         if known.edge.before(end) {
-            // "trimming off any portions that lie outside the window (including SYN and FIN)"
-            return (segment.seq, Flags(segment.flags.0 & !Flags::FIN.0), whole.2);
+            let beyond = end.since(known.edge) as usize;
+            text.end = text.start.max(text.end.saturating_sub(beyond));
         }
-        if known.rcv_nxt.before(segment.seq) {
-            self.early_fin = Some(end);
-        }
-        whole
+        (seq, flags, text)
     }
 
     /// Data that smoltcp takes, behind a gap or where one is.
     fn note_island(&mut self, known: &Known, seq: SeqNumber, len: u32) {
-        let (first, end) = (seq.max(known.rcv_nxt), seq + len);
-        let end = if known.edge.before(end) {
-            known.edge
-        } else {
-            end
-        };
-        if !first.before(end) || first == known.rcv_nxt && self.islands.is_none() {
+        if len == 0 || seq == known.rcv_nxt && self.islands.is_none() {
             return;
         }
         let islands = self.islands.get_or_insert_with(|| Box::new(Islands::new()));
-        let offset = first.since(known.rcv_nxt);
-        if !islands.add(known.rcv_nxt, offset, end.since(first)) {
+        let offset = seq.since(known.rcv_nxt);
+        if !islands.add(known.rcv_nxt, offset, len) {
             self.islands = None;
         }
     }
@@ -583,11 +614,47 @@ impl Known {
         segment.sequence_len() == 0 && self.accepts(segment)
     }
 
-    /// RCV.WND in bytes.
+    /// RCV.WND in bytes, as far as text is taken.
     pub(crate) fn window(&self) -> u32 {
-        match self.edge.before(self.rcv_nxt) {
+        self.window_to(self.edge)
+    }
+
+    /// The window that the peer knows, as it stands in a header. Rounded up, as its right edge must not move left.
+    pub(crate) fn advertised_field(&self) -> u16 {
+        let field = self.window_to(self.advertised).div_ceil(1 << self.scale);
+        u16::try_from(field).unwrap_or(u16::MAX)
+    }
+
+    fn window_to(&self, edge: SeqNumber) -> u32 {
+        match edge.before(self.rcv_nxt) {
             true => 0,
-            false => self.edge.since(self.rcv_nxt),
+            false => edge.since(self.rcv_nxt),
+        }
+    }
+
+    /// The acknowledgment in a segment that is not acceptable, as a segment of its own that is, if the peer may well have
+    /// sent it: one that has used up the window sends everything from its right edge, and with a window of zero every
+    /// segment of data lies there. RFC 9293, section 3.10.7.4: "If the RCV.WND is zero, no segments will be acceptable, but
+    /// special allowance should be made to accept valid ACKs".
+    pub(crate) fn acknowledgment_in(&self, segment: &Segment) -> Option<Segment> {
+        let offered = segment.seq.since(self.rcv_nxt) <= self.window_to(self.advertised);
+        offered.then(|| Segment {
+            seq: self.rcv_nxt,
+            flags: Flags::ACK,
+            payload: 0..0,
+            ..segment.clone()
+        })
+    }
+
+    /// What smoltcp answers with an acknowledgment, and makes nothing else of: a byte that it has had, or none, of which
+    /// it answers one a second.
+    pub(crate) fn old(&self, segment: &Segment) -> Segment {
+        let text = &segment.payload;
+        Segment {
+            seq: self.rcv_nxt - 1,
+            flags: Flags::ACK,
+            payload: text.start..text.end.min(text.start + 1),
+            ..segment.clone()
         }
     }
 

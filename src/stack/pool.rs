@@ -60,9 +60,10 @@ impl Pool {
             false => None,
         };
         let mut pooled = free.unwrap_or_else(|| {
-            let buffer = || SocketBuffer::new(vec![0; buffer]);
+            let room = |len: usize| SocketBuffer::new(vec![0; len]);
             let mut sockets = SocketSet::new(Vec::with_capacity(1));
-            let handle = sockets.add(Socket::new(buffer(), buffer()));
+            let receive = room(buffer + reserve(buffer));
+            let handle = sockets.add(Socket::new(receive, room(buffer)));
             Pooled { sockets, handle }
         });
         let socket = pooled.sockets.get_mut::<Socket>(pooled.handle);
@@ -83,7 +84,7 @@ impl Pool {
         let used = used.iter().sum();
         let room = self.free.len() < MAX_FREE && self.used + used <= MAX_USED;
         let socket = pooled.sockets.get_mut::<Socket>(pooled.handle);
-        let made_for_one = socket.recv_capacity() != self.buffer;
+        let made_for_one = buffer_of(socket) != self.buffer;
         if made_for_one || !room && self.free.len() >= FEW {
             return;
         }
@@ -122,9 +123,50 @@ impl Pool {
     }
 }
 
+/// Bytes of a receive buffer of `buffer` bytes that are never advertised.
+///
+/// A window is advertised in units of `1 << shift` bytes. Its right edge must not move left (RFC 9293, section 3.8.6), so
+/// an acknowledgment of anything but whole units rounds the rest of the window up, which moves the edge right by less than a
+/// unit. This is room for 128 such acknowledgments that the program has read nothing between, as many as a whole
+/// window of full segments draws. A buffer that needs no scale needs no reserve, and none may change the scale.
+pub(crate) fn reserve(buffer: usize) -> usize {
+    let bits = usize::BITS - buffer.leading_zeros();
+    match bits.saturating_sub(16) {
+        0 => 0,
+        // smoltcp takes no more than a gigabyte.
+        shift => (128 << shift)
+            .min((1 << bits) - 1 - buffer)
+            .min((1usize << 30).saturating_sub(buffer)),
+    }
+}
+
+/// The bytes of a socket's receive buffer that may be advertised.
+pub(crate) fn buffer_of(socket: &Socket<'_>) -> usize {
+    // The send buffer is as large, without the reserve.
+    socket.send_capacity()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reserve_leaves_the_scale_as_it_is() {
+        #[track_caller]
+        fn check(buffer: usize, expected: usize) {
+            assert_eq!(reserve(buffer), expected, "{buffer}");
+            let bits = |len: usize| usize::BITS - len.leading_zeros();
+            assert_eq!(bits(buffer + reserve(buffer)), bits(buffer), "{buffer}");
+        }
+        check(1_024, 0);
+        check(65_535, 0);
+        check(65_536, 256);
+        check(262_143, 0);
+        check(262_144, 1_024);
+        check(262_143 - 100, 100);
+        check(524_288, 2_048);
+        check(1 << 30, 0);
+    }
 
     /// As many sockets as that, all in use at once and then given back.
     fn pool(count: usize, buffer: usize) -> Pool {

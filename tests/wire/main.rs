@@ -33,6 +33,8 @@ mod data;
 
 mod recovery;
 
+mod lies;
+
 mod stamps;
 
 mod siege;
@@ -187,6 +189,16 @@ probes! {
         a_window_shuts_in_last_ack
         a_window_shuts_in_fin_wait_1
         a_window_shuts_over_the_last_of_all
+    }
+    lies {
+        sack_blocks_around_the_circle
+        a_window_shuts_over_nothing
+        a_small_window_is_forgotten
+        nothing_counts_beyond_the_window_of_the_syn_ack
+        numbers_far_from_the_window
+        a_fin_alone_behind_a_gap
+        a_fin_alone_behind_a_gap_when_we_have_closed
+        the_window_never_shrinks
     }
     stamps {
         timestamps_are_echoed

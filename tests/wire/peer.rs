@@ -68,6 +68,9 @@ pub(crate) struct Seen {
     pub(crate) segment: Segment,
     pub(crate) data: Vec<u8>,
     pub(crate) packet: Vec<u8>,
+    /// The initial sequence numbers of the peer and of the target.
+    pub(crate) iss: u32,
+    pub(crate) irs: u32,
     text: String,
 }
 
@@ -233,6 +236,8 @@ impl<'w> Peer<'w> {
                 segment,
                 data,
                 packet,
+                iss: self.iss,
+                irs: self.irs,
                 text,
             });
         }

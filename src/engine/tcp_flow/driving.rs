@@ -11,6 +11,13 @@ use smoltcp::time::{Duration, Instant};
 /// How long smoltcp's own TIME-WAIT lasts.
 const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
 
+/// How often a flow may have something to do in a row of which nothing leaves: more than a buffer holds segments. What is
+/// left goes on after [`PAUSE`], so that neither a program nor smoltcp stops everything else.
+const MOST_ROUNDS: usize = 20_000;
+
+/// How soon a flow goes on that is due already though there was nothing to do.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// That there is nothing to do at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Settled {
@@ -40,7 +47,7 @@ impl TcpFlow {
         if self.woken && shared.config.offload {
             self.answer_first(shared, now);
         }
-        loop {
+        for _ in 0..MOST_ROUNDS {
             let before = self.state();
             // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
             let len = if self.time_wait_since.is_some() {
@@ -90,6 +97,8 @@ impl TcpFlow {
                 return Driven::Nothing;
             }
         }
+        self.woken = true;
+        Driven::Nothing
     }
 
     /// Lets the program go on before anything leaves, so that what it says at once takes the acknowledgment along. CLOSE lets
@@ -163,7 +172,7 @@ impl TcpFlow {
             }
         }
         // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
-        let socket_at = socket_at.map(|at| at.max(now + Duration::from_millis(1)));
+        let socket_at = socket_at.map(|at| at.max(now + PAUSE));
         #[cfg(test)]
         self.account.agrees_with(self.endpoint.borrow().socket());
         let (own_at, _) = self.own_timer(shared).unzip();
@@ -174,6 +183,10 @@ impl TcpFlow {
         };
         let due = earlier(earlier(socket_at, own_at), program_at);
         let due = earlier(due, self.guard.wake_at());
+        let is_cut_short = self.woken && matches!(self.program, Stage::Running(_));
+        let unrest = is_cut_short.then_some(now);
+        // A deadline in the past would come up again and again.
+        let due = earlier(due, unrest).map(|at| if at <= now { now + PAUSE } else { at });
         shared.timers.set(place, due);
         Rest::Waits
     }

@@ -11,6 +11,7 @@ use crate::stack::tcp::ip_header_len;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
+use smoltcp::wire::TcpPacket;
 use std::net::IpAddr;
 
 impl TcpFlow {
@@ -51,7 +52,7 @@ impl TcpFlow {
         let known = self.known(shared, TcpState::SynReceived, 0, false);
         self.account.synchronize(syn);
         self.guard.synchronize(now, syn, &known);
-        self.account.arrived(now, syn, 0, false);
+        self.account.arrived(now, syn);
         let len = {
             let sockets = &mut self.endpoint.borrow_mut().sockets;
             shared
@@ -88,7 +89,7 @@ impl TcpFlow {
             Verdict::Challenge => {
                 let (local, peer) = (self.key.local, self.key.peer);
                 let numbers = (known.snd_nxt, known.rcv_nxt);
-                let window = u16::try_from(known.window() >> known.scale).unwrap_or(u16::MAX);
+                let window = known.advertised_field();
                 let options = self.guard.stamps().option(now);
                 let challenge = reply::acknowledgment(local, peer, numbers, window, options);
                 shared.send_marked(now, Some(self.id), challenge, self.marking(shared));
@@ -122,9 +123,10 @@ impl TcpFlow {
     ) -> usize {
         let src = self.key.local.ip();
         let own_mss = own_mss(shared, src);
-        let told = self
-            .account
-            .window_told(now, shared.crowd.as_mut(), own_mss);
+        let segment = TcpPacket::new_unchecked(&room[ip_header_len(src)..len]);
+        let seq = SeqNumber(segment.seq_number().0 as u32) + self.shift.unwrap_or(0);
+        let crowd = shared.crowd.as_mut();
+        let told = self.account.window_told(now, crowd, own_mss, seq, &segment);
         self.guard.complete(now, room, len, src, &told)
     }
 
@@ -147,6 +149,7 @@ impl TcpFlow {
             (socket.send_queue() as u32, socket.nagle_enabled())
         };
         if queued == 0 || !state.is_synchronized() || state == TcpState::TimeWait {
+            self.guard.nothing_waits();
             return false;
         }
         let (in_flight, window) = self.account.flight();
@@ -175,6 +178,16 @@ impl TcpFlow {
 
     fn is_due(&self, shared: &mut Shared, now: Instant) -> bool {
         self.socket_at(shared, now).is_some_and(|due| due <= now)
+    }
+
+    /// Acknowledges what there is without delay.
+    pub(super) fn acknowledge_at_once(&mut self, shared: &mut Shared, now: Instant) {
+        let mut room = std::mem::take(&mut shared.room);
+        let len = self.prod(shared, now, &mut room);
+        shared.room = room;
+        if let Some(len) = len {
+            self.leave_at_once(shared, now, len);
+        }
     }
 
     /// Makes smoltcp acknowledge, and nothing else: that is its answer to data that it has had. The packet is written
@@ -303,7 +316,7 @@ impl TcpFlow {
         let sockets = &mut self.endpoint.borrow_mut().sockets;
         // smoltcp acknowledges a FIN when it is its turn to send.
         shared.tcp.ingress(now, &packet, sockets, &mut shared.room);
-        self.account.arrived(now, &fin, received, finished);
+        self.account.arrived(now, &fin);
         true
     }
 }

@@ -79,6 +79,20 @@ impl TcpFlow {
             && self.endpoint.borrow().socket().send_queue() > 0
     }
 
+    /// Everything is acknowledged, perhaps with a shut window. smoltcp would go on to probe that though it has nothing to
+    /// send, and in FIN-WAIT-2 without a pause.
+    pub(super) fn stop_probing(&mut self, shared: &mut Shared, now: Instant) {
+        let (_, window) = self.account.flight();
+        let rests = matches!(
+            self.state(),
+            TcpState::Established | TcpState::CloseWait | TcpState::FinWait2
+        );
+        if window == 0 && rests {
+            self.tell_window(shared, now, 1);
+            self.tell_window(shared, now, 0);
+        }
+    }
+
     /// Makes smoltcp probe the shut window from now on, where nothing else would ever happen.
     pub(super) fn probe_later(&mut self, shared: &mut Shared, now: Instant) {
         self.account.timed_out();
