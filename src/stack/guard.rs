@@ -156,7 +156,7 @@ impl Told {
     fn window(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
         let edge = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge));
         let left = edge.map_or(0, |edge| edge.since(rcv_nxt));
-        let free = (u32::from(field) << self.scale).saturating_sub(self.reserve);
+        let free = u32::from(self.without_reserve(field)) << self.scale;
         let new = free.min(self.limit.max(left));
         let worth = u32::from(self.own_mss).min(self.buffer / 2);
         let is_silly = edge.is_some() && left < worth && new > left && new - left < worth;
@@ -166,6 +166,13 @@ impl Told {
             false => new / unit,
         };
         u16::try_from(field).unwrap_or(u16::MAX)
+    }
+
+    /// A window of smoltcp's as it stands in a header, without what it has besides.
+    fn without_reserve(&self, field: u16) -> u16 {
+        // The reserve is a multiple of the unit but in buffers just below a power of two.
+        let reserve = self.reserve.div_ceil(1 << self.scale);
+        u32::from(field).saturating_sub(reserve) as u16
     }
 }
 
@@ -312,8 +319,11 @@ impl Guard {
         if ack {
             self.stamps.acknowledged(rcv_nxt);
         }
-        if ack && !syn && !segment.rst() {
-            let field = before.window(rcv_nxt, segment.window_len());
+        if !syn {
+            let field = match ack && !segment.rst() {
+                true => before.window(rcv_nxt, segment.window_len()),
+                false => before.without_reserve(segment.window_len()),
+            };
             TcpPacket::new_unchecked(&mut room[offset..len]).set_window_len(field);
         }
         if syn {
