@@ -79,6 +79,22 @@ fn besiege(name: &str, options: &[&str], attack: impl FnOnce(&mut Attackers)) {
         since.elapsed()
     );
     assert!(after.is_like(&before), "{before:?} before, {after:?} after");
+    // Nothing is left that comes up again and again.
+    let used = processor_time(process);
+    thread::sleep(Duration::from_secs(2));
+    let used = processor_time(process) - used;
+    assert!(used < Duration::from_millis(500), "{used:?} in two seconds");
+}
+
+/// What a process has had of processors (utime and stime in proc_pid_stat(5)).
+fn processor_time(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The second field is a name in parentheses.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|field| field.parse::<u64>().unwrap()).sum();
+    // A hundred a second on every Linux (USER_HZ in time(7)).
+    Duration::from_millis(10 * ticks)
 }
 
 /// What a process has in memory, in KiB (smaps_rollup in proc_pid_smaps(5)).
@@ -492,6 +508,67 @@ pub(crate) fn inexact() {
             attackers.reset_all(ECHO);
         },
     );
+}
+
+/// Acknowledgments, SACK blocks, windows and data around the true numbers of connections with data in flight, and on the far
+/// side of the circle. `TCPLAB_LIES_SECONDS` has it go on for longer than ten seconds.
+pub(crate) fn lies() {
+    const LIARS: u32 = 20;
+    const RATE: u32 = 3_000;
+    let seconds = std::env::var("TCPLAB_LIES_SECONDS").ok();
+    let seconds: u32 = seconds.map_or(10, |seconds| seconds.parse().unwrap());
+    besiege("lies", &["--user-timeout", "5"], |attackers| {
+        for _ in 0..seconds.div_ceil(10) {
+            attackers.connect(0..LIARS / 2, CHARGEN, 60_000);
+            attackers.connect(LIARS / 2..LIARS, ECHO, 60_000);
+            attackers.send_all(RATE * seconds.min(10), RATE, |attackers, number| {
+                attackers.lie(number % LIARS)
+            });
+            attackers.reset_all(CHARGEN);
+            attackers.reset_all(ECHO);
+        }
+    });
+}
+
+impl Attackers {
+    /// A segment of one that is connected, with numbers that are not true, but for some.
+    fn lie(&mut self, number: u32) -> Vec<u8> {
+        let port = if number < 10 { CHARGEN } else { ECHO };
+        let (from, to) = Attackers::pair(number, port);
+        let (_, nxt, una) = self.heard.get(&from).copied().unwrap_or((port, 1, 1));
+        let mut lie = Forged::new(from, to, ACK, una, nxt);
+        match self.chance(8) {
+            // The truth, so that there is something to lie about.
+            0 => {}
+            1 => lie.ack = self.around(nxt),
+            2 => (lie.seq, lie.payload) = (self.around(una), vec![b'x'; 100]),
+            3 => (lie.flags, lie.payload) = (PSH | ACK, vec![b'y'; 1_000]),
+            _ => {
+                lie.ack = nxt.wrapping_sub(self.chance(20_000) as u32);
+                let count = 1 + self.chance(4) as u8;
+                lie.options = vec![1, 1, 5, 2 + 8 * count];
+                for _ in 0..2 * count {
+                    let end = self.around(nxt);
+                    lie.options.extend(end.to_be_bytes());
+                }
+            }
+        }
+        let windows = [0, 1, 536, 10_000, 60_000, 65_535];
+        lie.window = windows[self.chance(windows.len() as u64) as usize];
+        lie.packet()
+    }
+
+    /// A number near this one, or far from it.
+    fn around(&mut self, number: u32) -> u32 {
+        let far = [0, 0, 1 << 30, i32::MAX as u32, 1 << 31, (1 << 31) + 1];
+        let far = far[self.chance(far.len() as u64) as usize];
+        let near = [1, 2, 1_461, 20_000, 300_000][self.chance(5) as usize];
+        let ahead = self.chance(2 * near) as u32;
+        number
+            .wrapping_add(far)
+            .wrapping_add(ahead)
+            .wrapping_sub(near as u32)
+    }
 }
 
 pub(crate) fn unfinished() {

@@ -237,6 +237,7 @@ const SCENES: &[(&str, fn())] = &[
     ("wire-inexact", besieged::inexact),
     ("wire-unfinished", besieged::unfinished),
     ("wire-islands", besieged::islands),
+    ("wire-lies", besieged::lies),
     ("wire-kernel-server", live::kernel_server),
 ];
 
@@ -278,6 +279,7 @@ attacks! {
     twenty_thousand_inexact_resets_and_syns "wire-inexact"
     a_thousand_unfinished_fragments "wire-unfinished"
     sixty_islands_on_each_of_a_hundred_connections "wire-islands"
+    numbers_that_are_not_true_on_twenty_connections "wire-lies"
 }
 
 #[test]
