@@ -17,6 +17,8 @@
 //!
 //! [`describe`]: describe
 
+#[cfg(test)]
+pub(crate) mod liar;
 mod notation;
 mod options;
 mod parse;

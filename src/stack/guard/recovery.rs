@@ -167,26 +167,30 @@ impl Recovery {
         mss: u32,
     ) -> Vec<(SeqNumber, u32)> {
         let mut again = Vec::new();
-        let (Phase::Fast { filled, limit, .. }, Some(board)) = (&mut self.phase, &self.board)
+        let (Phase::Fast { filled, limit, .. }, Some(board)) = (&mut self.phase, &mut self.board)
         else {
             return again;
         };
-        let mut next = if una.before(*filled) {
-            *filled
-        } else {
-            una + mss
+        board.acknowledge(una);
+        let flight = nxt.since(una);
+        let mss = mss.max(1);
+        // What begins at SND.UNA is smoltcp's; what was sent again before that is acknowledged.
+        let mut next = match filled.since(una) {
+            offset @ 1.. if offset <= flight => offset,
+            _ => mss,
         };
-        let mut pipe = board.pipe(una, nxt, next, mss);
-        for (first, end) in board.lost(una, mss) {
-            next = next.max(first);
-            while next.before(end) && pipe + mss <= *limit {
-                let len = mss.min(end.since(next));
-                if next.since(una) + len > window {
+        let mut pipe = board.pipe(flight, next, mss);
+        for Range { start, end } in board.lost(mss) {
+            next = next.max(start);
+            while next < end && pipe + u64::from(mss) <= u64::from(*limit) {
+                let len = mss.min(end - next);
+                if next.saturating_add(len) > window {
                     return again;
                 }
-                again.push((next, len));
+                again.push((una + next, len));
                 next += len;
-                (*filled, pipe) = (next, pipe + len);
+                pipe += u64::from(len);
+                *filled = una + next;
             }
         }
         again
@@ -228,8 +232,10 @@ impl Recovery {
                 continue;
             };
             for &(left, right) in blocks.as_slice() {
-                let board = self.board.get_or_insert_default();
-                news |= board.add(left, right, una, heard.nxt);
+                let board = self
+                    .board
+                    .get_or_insert_with(|| Box::new(Scoreboard::new(una)));
+                news |= board.add(left, right, heard.nxt);
             }
         }
         if self.board.as_deref().is_some_and(Scoreboard::is_empty) {
@@ -247,10 +253,10 @@ mod tests {
     fn pieces_are_worth_a_segment() {
         #[track_caller]
         fn check(ranges: &[(u32, u32)], len: u32, expected: &[(u32, u32)]) {
-            let mut board = Scoreboard::default();
+            let mut board = Scoreboard::new(SeqNumber(0));
             for &(left, right) in ranges {
                 let (left, right) = (SeqNumber(left), SeqNumber(right));
-                board.add(left, right, SeqNumber(0), SeqNumber(100_000));
+                board.add(left, right, SeqNumber(100_000));
             }
             let recovery = Recovery {
                 board: Some(Box::new(board)),
