@@ -79,17 +79,19 @@ fn v6(packet: &[u8]) -> Option<Objection> {
     let end = 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]]));
     let mut next_at = 6;
     let mut at = 40;
+    // Each round leaves at least eight bytes behind, so the loop ends.
     loop {
-        let next = packet[next_at];
+        let next = *packet.get(next_at)?;
         let rest = packet.get(at..end)?;
-        let len = rest.get(1).map_or(0, |&units| usize::from(units) * 8 + 8);
+        // A first fragment may end before the header that it names. That is somebody else's objection.
+        let len = rest.get(1).map(|&units| usize::from(units) * 8 + 8);
         match next {
             // RFC 8200, section 4.1: "restricted to appear immediately after an IPv6 header only".
             HOP_BY_HOP if at > 40 => {
                 return Some(Objection::Answered(Problem::parameter(1, next_at)));
             }
             HOP_BY_HOP | DESTINATION_OPTIONS => {
-                if let Some(objection) = options(rest.get(..len)?, at) {
+                if let Some(objection) = options(rest.get(..len?)?, at) {
                     return Some(objection);
                 }
             }
@@ -122,7 +124,7 @@ fn v6(packet: &[u8]) -> Option<Objection> {
             }
         }
         next_at = at;
-        at += len;
+        at += len?;
     }
 }
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::segment::describe;
+use proptest::prelude::*;
 
 fn answered(code: u8, pointer: usize) -> Option<Objection> {
     Some(Objection::Answered(Problem::parameter(code, pointer)))
@@ -112,3 +114,87 @@ fn ipv6_headers() {
     check(44, &[fragment(60, 0, 1), options].concat(), answered(2, 50));
     check(60, &[options].concat(), answered(2, 42));
 }
+
+/// A first fragment that has nothing behind its fragment header, or not all of what that names: once this ended the process, and
+/// with padding behind it, everything.
+#[test]
+fn ipv6_first_fragments_that_end() {
+    const FIRST: [u8; 7] = [0, 0, 1, 0, 0, 0, 9];
+    for next in [43, 60] {
+        for rest in [
+            &[][..],
+            &[6],
+            &[6, 0],
+            &[6, 0, 1, 0],
+            &[6, 0, 1, 4, 0, 0, 0],
+        ] {
+            let mut fragment = vec![next];
+            fragment.extend(FIRST);
+            fragment.extend(rest);
+            let expected = match (next, rest) {
+                (43, [_, _, _, 4, ..]) => answered(0, 50),
+                _ => None,
+            };
+            check(44, &fragment, expected);
+            for padding in 0..=u8::MAX {
+                let mut packet = vec![0; 40];
+                (packet[0], packet[5], packet[6]) = (0x60, fragment.len() as u8, 44);
+                packet.extend(&fragment);
+                packet.extend([padding; 24]);
+                assert_eq!(objection(&packet), expected, "{next} {rest:?} {padding}");
+            }
+        }
+    }
+    // Hop-by-hop options may not stand there, whether they are there or not.
+    check(44, &[0, 0, 0, 1, 0, 0, 0, 9], answered(1, 40));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever can be read is judged, and what is wrong lies in the packet.
+    #[test]
+    fn any_headers_are_judged(
+        first in prop::sample::select(&HEADERS[..]),
+        headers in prop::collection::vec(
+            (prop::sample::select(&HEADERS[..]), prop_oneof![Just(0u8), 0..3u8, any::<u8>()], prop::collection::vec(any::<u8>(), 6..30)),
+            0..6,
+        ),
+        cut in any::<prop::sample::Index>(),
+        claimed in prop::option::of(any::<u8>()),
+        v6 in prop::bool::weighted(0.8),
+    ) {
+        let mut packet = vec![0; if v6 { 40 } else { 20 }];
+        for (next, len, rest) in &headers {
+            packet.extend([*next, *len]);
+            packet.extend(rest);
+        }
+        packet.truncate(packet.len() - cut.index(packet.len() / 2));
+        let len = packet.len();
+        if v6 {
+            packet.resize(len.max(40), 0);
+            packet[0] = 0x60;
+            packet[5] = claimed.unwrap_or((len.max(40) - 40).min(255) as u8);
+            packet[6] = first;
+            packet[24] = 0x20;
+        } else {
+            packet.resize(len.max(20), 0);
+            packet[0] = 0x40 | (claimed.unwrap_or(6) % 16);
+            packet[3] = len.min(255) as u8;
+            let header = (usize::from(packet[0] & 15) * 4).min(packet.len());
+            let sum = smoltcp::wire::checksum::data(&packet[..header]);
+            packet[10..12].copy_from_slice(&(!sum).to_be_bytes());
+        }
+        let readable = describe(&packet).ip.is_some_and(|ip| {
+            ip.total_len <= packet.len() && !matches!(describe(&packet).body, crate::segment::Body::Malformed(_))
+        });
+        if readable && let Some(Objection::Answered(problem) | Objection::Protocol(problem)) = objection(&packet) {
+            let Problem::Parameter { pointer, .. } = problem else {
+                panic!("{problem:?}");
+            };
+            prop_assert!(pointer < packet.len(), "{:?}", problem);
+        }
+    }
+}
+
+const HEADERS: [u8; 9] = [0, 6, 17, 43, 44, 51, 58, 59, 60];
