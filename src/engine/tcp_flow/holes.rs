@@ -11,6 +11,9 @@
 //! long, what is in flight is copied when it leaves. Where it does not, a hole for each is soon enough, and nothing is copied:
 //! what is in flight changes so fast only there that this would cost something.
 
+#[cfg(test)]
+mod tests;
+
 use super::TcpFlow;
 use crate::engine::Shared;
 use crate::segment::{Flags, Segment, SeqNumber};
@@ -31,16 +34,21 @@ pub(super) struct Kept {
 impl Kept {
     /// Data leaves, new or once more.
     fn sent(&mut self, seq: SeqNumber, data: &[u8]) {
-        let end = self.first + self.bytes.len() as u32;
-        let end = if self.bytes.is_empty() || end.before(seq) {
+        // What comes before the copy is not put there later on.
+        let (at, copied) = match seq.before(self.first) {
+            true => (0, data.get(self.first.since(seq) as usize..)),
+            false => (seq.since(self.first) as usize, Some(data)),
+        };
+        let missing = self.bytes.len().checked_sub(at);
+        let Some(missing) = missing.filter(|_| !self.bytes.is_empty()) else {
+            // What lies between has left uncopied.
             self.bytes.clear();
+            self.bytes.extend(data);
             self.first = seq;
-            seq
-        } else {
-            end
+            return;
         };
         // Of what comes again, the copy is there.
-        if let Some(new) = data.get(end.since(seq) as usize..) {
+        if let Some(new) = copied.and_then(|copied| copied.get(missing..)) {
             self.bytes.extend(new);
         }
     }
@@ -66,9 +74,10 @@ impl Kept {
     }
 
     fn copy(&self, seq: SeqNumber, len: u32) -> Option<Vec<u8>> {
-        let (from, len) = (seq.since(self.first) as usize, len as usize);
-        let whole = from + len <= self.bytes.len();
-        whole.then(|| self.bytes.range(from..from + len).copied().collect())
+        let from = seq.since(self.first) as usize;
+        let end = from.checked_add(len as usize)?;
+        let whole = end <= self.bytes.len();
+        whole.then(|| self.bytes.range(from..end).copied().collect())
     }
 }
 
@@ -121,34 +130,5 @@ impl TcpFlow {
         if let Some(transmit) = self.depart_as(shared, now, &mut packet, true) {
             shared.link.keep(packet, transmit.offload);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_follows_what_is_in_flight() {
-        let at = |offset: u32| SeqNumber(u32::MAX - 2) + offset;
-        let mut kept = Kept::default();
-        kept.sent(at(0), b"abcd");
-        kept.sent(at(4), b"efgh");
-        // Again, and more behind it.
-        kept.sent(at(2), b"cdef");
-        kept.sent(at(6), b"ghij");
-        assert_eq!(kept.copy(at(3), 5).unwrap(), b"defgh");
-        assert_eq!(kept.copy(at(8), 3), None);
-        kept.acknowledged(at(3));
-        assert!(kept.begins_at(at(3)) && !kept.begins_at(at(0)));
-        assert_eq!(kept.copy(at(3), 2).unwrap(), b"de");
-        kept.acknowledged(at(2));
-        assert!(kept.begins_at(at(3)));
-        kept.acknowledged(at(10));
-        assert!(!kept.begins_at(at(10)));
-        // Whatever has left uncopied in between.
-        kept.sent(at(20), b"uv");
-        kept.sent(at(30), b"yz");
-        assert!(kept.begins_at(at(30)) && kept.bytes.len() == 2);
     }
 }

@@ -3,6 +3,9 @@
 //! smoltcp tells of one island, and of that only in ACKs that leave at once. So its bookkeeping is done a second time
 //! here, by the same code on the same segments, where all islands can be told, the newest first.
 
+#[cfg(test)]
+mod tests;
+
 use crate::segment::SeqNumber;
 use smoltcp::storage::Assembler;
 
@@ -67,7 +70,7 @@ impl Islands {
                 .map(|(left, right)| (rcv_nxt + left as u32, rcv_nxt + right as u32))
         };
         let recent = self.recent.iter().flatten().filter_map(|&number| {
-            all().find(|&(left, right)| left.at_or_before(number) && number.before(right))
+            all().find(|&(left, right)| number.since(left) < right.since(left))
         });
         for block in recent.chain(all()) {
             if count < most.min(MAX_BLOCKS) && !blocks[..count].contains(&block) {
