@@ -24,6 +24,9 @@ struct Place {
     queued: Option<Instant>,
 }
 
+/// So many entries that mean nothing cost nothing worth mentioning.
+const SPARE: usize = 64;
+
 impl Timers {
     /// Sets the deadline of the flow at a place, or takes it away. It stays until it is set again.
     pub(crate) fn set(&mut self, place: usize, due: Option<Instant>) {
@@ -42,7 +45,22 @@ impl Timers {
         {
             *queued = Some(due);
             self.heap.push(Reverse((due, place)));
+            self.tidy();
         }
+    }
+
+    /// Throws away what is left over where that is most of it. Otherwise a peer that has an ACK delayed again and again, on a
+    /// connection with a deadline far away, would leave an entry for each of them until then.
+    fn tidy(&mut self) {
+        if self.heap.len() <= 2 * self.places.len() + SPARE {
+            return;
+        }
+        let places = &self.places;
+        let mut seen = vec![false; places.len()];
+        self.heap.retain(|Reverse((at, place))| {
+            let counts = places.get(*place).is_some_and(|of| of.queued == Some(*at));
+            counts && !std::mem::replace(&mut seen[*place], true)
+        });
     }
 
     /// Gives memory back that was needed for more places: there are `len` of them now.
@@ -98,6 +116,7 @@ pub(crate) fn earlier_by<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(millis: i64) -> Instant {
         Instant::from_millis(millis)
@@ -175,5 +194,47 @@ mod tests {
         assert_eq!(timers.pop(at(10)), None);
         timers.set(5, Some(at(20)));
         assert_eq!(timers.pop(at(20)), Some(5));
+    }
+
+    /// An ACK that is delayed again and again, before a deadline that is far away.
+    #[test]
+    fn a_deadline_far_away_leaves_few_entries() {
+        let mut timers = Timers::default();
+        for millis in 0..10_000 {
+            timers.set(0, Some(at(millis + 60_000)));
+            timers.set(0, Some(at(millis)));
+            assert_eq!(timers.pop(at(millis)), Some(0));
+            timers.set(0, Some(at(millis + 60_001)));
+        }
+        assert!(timers.heap.len() <= SPARE + 2, "{}", timers.heap.len());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever is set and taken away: each is told once, not before its time, and the earliest that is due first.
+        #[test]
+        fn deadlines_are_kept_as_a_list_would_keep_them(
+            steps in prop::collection::vec((0..6usize, prop::option::weighted(0.8, 0..50i64), 0..12i64), 1..400),
+        ) {
+            let mut timers = Timers::default();
+            let mut model = [None::<Instant>; 6];
+            let mut now = 0;
+            for (place, due, passed) in steps {
+                let due = due.map(|after| at(now + after));
+                timers.set(place, due);
+                model[place] = due;
+                now += passed / 8;
+                let mut told = Vec::new();
+                prop_assert!(timers.next().is_none_or(|next| model.iter().flatten().all(|&due| next <= due)));
+                while let Some(place) = timers.pop(at(now)) {
+                    prop_assert!(model[place].take().is_some_and(|due| due <= at(now)));
+                    told.push(place);
+                }
+                prop_assert!(model.iter().flatten().all(|&due| due > at(now)));
+                prop_assert!(timers.next().is_some() || model.iter().all(Option::is_none));
+                prop_assert!(timers.heap.len() <= 2 * timers.places.len() + SPARE);
+            }
+        }
     }
 }
