@@ -212,13 +212,19 @@ impl Piece<'_> {
         }
         // The headers up to the fragment header stay; the one that names it names what follows it instead.
         let mut next_at = 6;
-        let mut at = 40;
-        while packet.get(next_at)? != &44 {
+        let mut at = IPV6_HEADER;
+        loop {
+            match packet.get(next_at)? {
+                44 => break,
+                // Hop-by-hop options, routing, destination options: what else comes first is refused before.
+                0 | 43 | 60 => {}
+                _ => return None,
+            }
             next_at = at;
             at += (usize::from(*packet.get(at + 1)?) + 1) * 8;
         }
         let mut header = packet.get(..at)?.to_vec();
-        header[next_at] = *packet.get(at)?;
+        *header.get_mut(next_at)? = *packet.get(at)?;
         Some(Piece {
             header,
             payload: packet.get(at + 8..)?,
@@ -286,8 +292,12 @@ impl Unfinished {
 
     /// Bytes of memory.
     fn cost(&self) -> usize {
-        let late = self.late.as_ref().map_or(0, Vec::len);
-        PACKET_COST + late + self.len + self.pieces.len() * FRAGMENT_COST
+        let len = |kept: &Option<Vec<u8>>| kept.as_ref().map_or(0, Vec::len);
+        PACKET_COST
+            + len(&self.header)
+            + len(&self.late)
+            + self.len
+            + self.pieces.len() * FRAGMENT_COST
     }
 
     fn is_whole(&self) -> bool {
@@ -361,11 +371,11 @@ pub(crate) fn cut(packet: Vec<u8>, mtu: usize, id: u32) -> Vec<Vec<u8>> {
 /// An IPv6 packet without the extension headers before its TCP segment; `None` where there are none to leave out.
 pub(crate) fn without_extensions(packet: &[u8]) -> Option<Vec<u8>> {
     const TCP: u8 = 6;
-    if packet.first()? >> 4 != 6 || packet[6] == TCP {
+    let mut next = *packet.get(6)?;
+    if packet[0] >> 4 != 6 || next == TCP {
         return None;
     }
-    let mut next = packet[6];
-    let mut at = 40;
+    let mut at = IPV6_HEADER;
     while next != TCP {
         let units = usize::from(*packet.get(at + 1)?);
         let len = match next {

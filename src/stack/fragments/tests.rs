@@ -4,6 +4,8 @@ use super::*;
 use crate::event::Transport;
 use crate::segment::describe;
 use crate::stack::reply;
+use proptest::prelude::*;
+use proptest::sample::select;
 use std::net::SocketAddr;
 
 const MTU: usize = 1280;
@@ -303,5 +305,172 @@ fn extension_headers_are_left_out() {
             without_extensions(&with(first, &headers)).as_ref(),
             Some(&plain)
         );
+    }
+}
+
+/// One packet as single octets, and what has come of it.
+#[derive(Default)]
+struct Octets {
+    there: Vec<Option<u8>>,
+    fragments: Vec<(usize, Vec<u8>)>,
+    total: Option<usize>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Became {
+    Waiting,
+    Whole(Vec<u8>),
+    Unusable,
+}
+
+impl Octets {
+    fn add(&mut self, offset: usize, bytes: &[u8], more: bool) -> Became {
+        let end = offset + bytes.len();
+        if !bytes.is_empty() && self.fragments.contains(&(offset, bytes.to_vec())) {
+            return Became::Waiting;
+        }
+        self.there.resize(self.there.len().max(end), None);
+        let overlaps = self.there[offset..end].iter().any(Option::is_some);
+        let beyond = self.total.is_some_and(|total| end > total || !more);
+        let cuts = !more && self.there[end..].iter().any(Option::is_some);
+        if overlaps || beyond || cuts {
+            *self = Octets::default();
+            return Became::Unusable;
+        }
+        for (place, &byte) in self.there[offset..end].iter_mut().zip(bytes) {
+            *place = Some(byte);
+        }
+        self.fragments.push((offset, bytes.to_vec()));
+        if !more {
+            self.total = Some(end);
+        }
+        match self.there.iter().copied().collect::<Option<Vec<u8>>>() {
+            Some(whole) if self.total == Some(whole.len()) => {
+                *self = Octets::default();
+                Became::Whole(whole)
+            }
+            _ => Became::Waiting,
+        }
+    }
+}
+
+/// A fragment: its identification, offset, payload, and whether more are to come.
+type Cut = (u32, usize, Vec<u8>, bool);
+
+fn cut_by_a_liar() -> impl Strategy<Value = Cut> {
+    let offset = prop_oneof![
+        6 => (0..6usize).prop_map(|units| units * 8),
+        1 => select(&[65_488, 65_504, 65_512, 65_520, 65_528][..]),
+        1 => (0..8_192usize).prop_map(|units| units * 8),
+    ];
+    let len = prop_oneof![6 => select(&[8usize, 8, 8, 16, 24]), 1 => 0..40usize];
+    (0..3u32, offset, len, 0..2u8, prop::bool::weighted(0.8)).prop_filter_map(
+        "neither an offset nor more to come is no fragment",
+        |(id, offset, len, fill, more)| {
+            let payload = (0..len).map(|at| fill * at as u8).collect();
+            (offset > 0 || more).then_some((id, offset, payload, more))
+        },
+    )
+}
+
+fn fragment(v6: bool, (id, offset, payload, more): &Cut) -> Vec<u8> {
+    let (from, to) = ends(v6);
+    // What `cut` has made, with other numbers.
+    let mut fragment = cut(reply::datagram(from, to, &[0; 3_000]).unwrap(), MTU, *id).remove(0);
+    fragment.truncate(if v6 { 48 } else { 20 });
+    fragment.extend(payload);
+    if v6 {
+        let len = fragment.len() - 40;
+        fragment[4..6].copy_from_slice(&(len as u16).to_be_bytes());
+        fragment[42..44].copy_from_slice(&(*offset as u16 | u16::from(*more)).to_be_bytes());
+    } else {
+        let len = fragment.len() as u16;
+        let mut view = Ipv4Packet::new_unchecked(&mut fragment[..]);
+        view.set_total_len(len);
+        view.set_more_frags(*more);
+        view.set_frag_offset(*offset as u16);
+        view.fill_checksum();
+    }
+    fragment
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_cut_becomes_what_its_octets_say(
+        v6 in any::<bool>(),
+        cuts in prop::collection::vec(cut_by_a_liar(), 1..40),
+    ) {
+        let mut reassembler = Reassembler::new(LIMIT);
+        let mut model: [Octets; 3] = Default::default();
+        for one in &cuts {
+            let (id, offset, payload, more) = one;
+            let fits = offset + payload.len() + if v6 { 0 } else { 20 } <= 65_535;
+            let valid = fits && (!more || !payload.is_empty() && payload.len() % 8 == 0);
+            let expected = match valid {
+                true => model[*id as usize].add(*offset, payload, *more),
+                false => Became::Unusable,
+            };
+            let became = match add(&mut reassembler, Instant::ZERO, &fragment(v6, one)) {
+                Added::Waiting => Became::Waiting,
+                Added::Unusable(_) => Became::Unusable,
+                Added::Whole(whole) => {
+                    let described = describe(&whole);
+                    let ip = described.ip.unwrap();
+                    prop_assert!(ip.fragment.is_none() && ip.total_len == whole.len());
+                    Became::Whole(whole[if v6 { 40 } else { 20 }..].to_vec())
+                }
+            };
+            prop_assert_eq!(became, expected, "{:?}", one);
+            let costs: usize = reassembler.unfinished.iter().map(Unfinished::cost).sum();
+            prop_assert_eq!(reassembler.held, costs);
+        }
+    }
+
+    /// However many there are, of whatever size, they take no more than they may.
+    #[test]
+    fn memory_has_a_limit(
+        limit in 0..20_000usize,
+        cuts in prop::collection::vec((cut_by_a_liar(), any::<u16>(), 0..1_500usize), 1..60),
+    ) {
+        let mut reassembler = Reassembler::new(limit);
+        for (place, ((_, offset, _, more), id, len)) in cuts.into_iter().enumerate() {
+            let one = (id.into(), offset, vec![0; len / 8 * 8], more);
+            let at = Instant::from_millis(place as i64);
+            add(&mut reassembler, at, &fragment(true, &one));
+            let taken: usize = reassembler.unfinished.iter().map(|unfinished| {
+                let of = |kept: &Option<Vec<u8>>| kept.as_ref().map_or(0, Vec::len);
+                let pieces: usize = unfinished.pieces.values().map(Vec::len).sum();
+                pieces + of(&unfinished.header) + of(&unfinished.late)
+            }).sum();
+            prop_assert!(taken <= reassembler.held);
+            prop_assert!(reassembler.held <= limit || reassembler.unfinished.len() <= 1);
+        }
+        reassembler.expire(Instant::from_secs(61));
+        prop_assert!(reassembler.held == 0 && reassembler.unfinished.is_empty());
+    }
+
+    /// What is before a fragment header may be anything that can be read.
+    #[test]
+    fn any_headers_may_come_first(
+        kinds in prop::collection::vec((select(&[0u8, 6, 43, 44, 51, 60][..]), 0..3u8), 0..5),
+        rest in prop::collection::vec(any::<u8>(), 0..200),
+        next in select(&[0u8, 43, 44, 51, 60][..]),
+    ) {
+        let mut packet = vec![0; 40];
+        (packet[0], packet[6], packet[24]) = (0x60, next, 0x20);
+        for (kind, units) in kinds {
+            let len = usize::from(units) * 8 + 8;
+            packet.extend([kind, units]);
+            packet.resize(packet.len() + len - 2, 1);
+        }
+        packet.extend(rest);
+        let len = packet.len() - 40;
+        packet[4..6].copy_from_slice(&(len as u16).to_be_bytes());
+        without_extensions(&packet);
+        if let Some(ip) = describe(&packet).ip.filter(|ip| ip.total_len <= packet.len()) {
+            Reassembler::new(LIMIT).add(Instant::ZERO, &packet, &ip, None);
+        }
     }
 }

@@ -47,7 +47,7 @@ proptest! {
         rcv_nxt in chosen(),
         // Many small islands, or few large ones.
         grain in prop_oneof![Just(1), 1..20u32],
-        segments in prop::collection::vec((0..150u32, 1..6u32), 1..120),
+        segments in prop::collection::vec((0..150u32, prop_oneof![Just(1), 1..6u32]), 1..120),
         most in 0..=MAX_BLOCKS,
     ) {
         let mut rcv_nxt = rcv_nxt.of(&[SeqNumber(0)]);

@@ -201,7 +201,7 @@ fn flat(ranges: impl Iterator<Item = Range<u32>>) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_the_peer_says_is_kept_as_octets_would_be(
