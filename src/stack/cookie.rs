@@ -99,6 +99,8 @@ fn time(now: Instant) -> u32 {
 mod tests {
     use super::*;
     use crate::event::Transport;
+    use crate::segment::liar::chosen;
+    use proptest::prelude::*;
 
     fn key(port: u16) -> FlowKey {
         FlowKey {
@@ -141,5 +143,39 @@ mod tests {
         let guessed =
             (0..1_000_000).filter(|&guess| cookies.check(now, &key(1), irs, iss + guess).is_some());
         assert_eq!(guessed.count(), 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What an ACK brings back is whatever the peer says. A cookie is believed for its own SYN alone, and for a while.
+        #[test]
+        fn only_what_was_baked_is_believed(
+            (baked_at, later) in (0..1i64 << 40, prop_oneof![0..300i64, 0..1i64 << 40]),
+            (irs, other_irs) in (any::<u32>(), chosen()),
+            iss in chosen(),
+            (mss, port) in (any::<u16>(), any::<u16>()),
+        ) {
+            let mut cookies = Cookies::new(7);
+            let (at, now) = (Instant::from_secs(baked_at), Instant::from_secs(baked_at + later));
+            let irs = SeqNumber(irs);
+            let other_irs = other_irs.of(&[irs]);
+            prop_assert_eq!(cookies.check(now, &key(port), irs, SeqNumber(mss.into())), None);
+            let cookie = cookies.bake(at, &key(port), irs, mss);
+            let iss = iss.of(&[cookie]);
+            // Of 64 seconds each, counted from zero.
+            let fresh = now.secs() / 64 - at.secs() / 64 <= 1;
+            let size = SIZES.into_iter().filter(|&size| size <= mss).max().unwrap_or(48);
+            prop_assert_eq!(cookies.check(now, &key(port), irs, cookie), fresh.then_some(size));
+            if other_irs != irs {
+                prop_assert_eq!(cookies.check(now, &key(port), other_irs, cookie), None);
+            }
+            // One number in 2^19 is a cookie of one of the other sizes or times.
+            if iss != cookie && later < 64 {
+                let believed = cookies.check(now, &key(port), irs, iss);
+                let is_cookie = (0..256).any(|told| cookies.cookie(&key(port), irs, told) == iss);
+                prop_assert!(believed.is_none() || is_cookie);
+            }
+        }
     }
 }

@@ -62,6 +62,8 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
     #[test]
     fn what_is_believed() {
@@ -99,5 +101,52 @@ mod tests {
         assert_eq!(path.hear(true, 1500, 300, 992), Some(552));
         assert!(path.fragments());
         assert_eq!(path.hear(true, 1500, 68, 552), None);
+    }
+
+    /// What a router says: as it is, and near what matters.
+    fn size() -> impl Strategy<Value = u32> {
+        let near = select(
+            &[
+                0, 1, 67, 68, 69, 296, 508, 551, 552, 553, 1279, 1280, 1281, 1312, 1499, 1500,
+                1501, 65_535,
+            ][..],
+        );
+        prop_oneof![
+            4 => near,
+            4 => 0..2_000u32,
+            1 => any::<u32>(),
+            1 => select(&[65_536, (1 << 31) - 1, 1 << 31, u32::MAX][..]),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever routers say, packets stay as large as every link carries, and only get smaller.
+        #[test]
+        fn nothing_a_router_says_makes_packets_tiny(
+            v4 in any::<bool>(),
+            own in prop_oneof![1280..1501usize, 1280..65_536usize],
+            said in prop::collection::vec((size(), size()), 1..20),
+        ) {
+            let mut path = Path::default();
+            for (mtu, len) in said {
+                let before = path.mtu().map_or(own, usize::from);
+                let len = len as usize;
+                let heard = path.hear(v4, own, mtu, len);
+                let after = path.mtu().map_or(own, usize::from);
+                prop_assert_eq!(heard.is_some(), after < before);
+                prop_assert!(heard.is_none() || heard == path.mtu());
+                if after == before {
+                    continue;
+                }
+                let least = if v4 { 552 } else { 1280 };
+                prop_assert!(after >= least, "{}", after);
+                // It speaks of a packet that may have been sent, and says less.
+                prop_assert!(len <= before && (mtu as usize) < len);
+                prop_assert!(v4 && mtu == 0 || after <= (mtu as usize).max(least));
+                prop_assert_eq!(after % 8, 0);
+            }
+        }
     }
 }

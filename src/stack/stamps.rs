@@ -3,6 +3,9 @@
 //! smoltcp has room for the option and no clock for it, echoes whatever came last, and compares nothing. So it writes
 //! zeros, and what they stand for is known here.
 
+#[cfg(test)]
+mod tests;
+
 use crate::segment::{Flags, Options, Segment, SeqNumber, TcpOption};
 use smoltcp::time::{Duration, Instant};
 
