@@ -8,6 +8,7 @@
 //! | TIME-WAIT | [`Config::time_waits`] | a connection skips it |
 //! | fragments | [`Config::reassembly`] | the oldest unfinished packet is given up |
 //! | data of a connection, in order or not | [`Config::buffer`] | the window is shut; at most 32 gaps |
+//! | datagrams that a client of ours has not read | 208 KiB | one more is lost |
 //! | packets that wait | [`Config::waiting`] | one more is dropped |
 //! | events that were not fetched | [`Config::events`] | further ones are lost |
 //! | ICMP errors | 50 at once, 1,000 a second | one more is not sent |

@@ -250,11 +250,12 @@ impl Engine {
         };
         flow.last = now;
         if let Some(client) = &flow.client {
-            client
-                .queues
-                .borrow_mut()
-                .arrived
-                .push_back(payload.to_vec());
+            let is_first_lost = client.queues.borrow_mut().arrive(payload);
+            if is_first_lost {
+                let note = "datagrams are lost: the program does not read them";
+                let note = EventKind::Note(note.into());
+                self.shared.journal.tell(now, Some(id), note);
+            }
             return;
         }
         let Some(service) = self.udp_services.get_mut(&port) else {

@@ -60,13 +60,42 @@ pub struct UdpSocket {
     queues: Rc<RefCell<Queues>>,
 }
 
+/// What a peer's datagrams that the program has not read may take, in bytes: about what Linux allows (`rmem_default`).
+const MOST_UNREAD: usize = 208 << 10;
+/// What each of them takes besides its payload, rounded up.
+const COST: usize = 64;
+
 /// What waits between a [`UdpSocket`] and the engine.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
-    pub(crate) arrived: VecDeque<Vec<u8>>,
+    arrived: VecDeque<Vec<u8>>,
+    /// What those take.
+    unread: usize,
+    /// Whether any was lost since the program has read one.
+    overflows: bool,
     pub(crate) leaving: VecDeque<Vec<u8>>,
     /// What an ICMP error has said, until the program is told.
     pub(crate) error: Option<io::ErrorKind>,
+}
+
+impl Queues {
+    /// A datagram has arrived; it is lost where too many were not read. Returns whether it is the first of those.
+    pub(crate) fn arrive(&mut self, payload: &[u8]) -> bool {
+        let unread = self.unread + payload.len() + COST;
+        if unread > MOST_UNREAD {
+            return !std::mem::replace(&mut self.overflows, true);
+        }
+        self.unread = unread;
+        self.arrived.push_back(payload.to_vec());
+        false
+    }
+
+    fn read(&mut self) -> Option<Vec<u8>> {
+        let payload = self.arrived.pop_front()?;
+        self.unread -= payload.len() + COST;
+        self.overflows = false;
+        Some(payload)
+    }
 }
 
 impl UdpSocket {
@@ -97,7 +126,7 @@ impl UdpSocket {
     pub async fn recv(&self) -> io::Result<Vec<u8>> {
         poll_fn(|_| {
             let mut queues = self.queues.borrow_mut();
-            match (queues.arrived.pop_front(), queues.error.take()) {
+            match (queues.read(), queues.error.take()) {
                 (Some(payload), error) => {
                     queues.error = error;
                     Poll::Ready(Ok(payload))
@@ -122,5 +151,40 @@ impl UdpSocket {
     /// The other end.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// A peer may send as much as it likes: what is kept comes in order, and has a limit.
+        #[test]
+        fn what_is_not_read_has_a_limit(
+            steps in prop::collection::vec(prop::option::weighted(0.7, prop_oneof![0..2_000usize, 0..65_528usize]), 1..200),
+        ) {
+            let mut queues = Queues::default();
+            let mut model: VecDeque<usize> = VecDeque::new();
+            let mut told = false;
+            for step in steps {
+                let Some(len) = step else {
+                    prop_assert_eq!(queues.read().map(|payload| payload.len()), model.pop_front());
+                    told = false;
+                    continue;
+                };
+                let taken: usize = model.iter().map(|len| len + COST).sum();
+                let fits = taken + len + COST <= MOST_UNREAD;
+                let first_lost = queues.arrive(&vec![0; len]);
+                prop_assert_eq!(first_lost, !fits && !told);
+                told |= first_lost;
+                if fits {
+                    model.push_back(len);
+                }
+            }
+        }
     }
 }

@@ -103,7 +103,7 @@ mod tests {
             task.begin(Instant::ZERO);
             assert!(client.as_mut().poll(&mut context).is_pending());
             assert_eq!(queues.borrow().leaving, [b"Hello Sever"]);
-            queues.borrow_mut().arrived.extend(answer.map(Vec::from));
+            answer.map(|answer| queues.borrow_mut().arrive(answer));
             assert_eq!(task.wake_at(), Some(Instant::from_secs(5)));
             task.begin(Instant::from_secs(5));
             let Poll::Ready(result) = client.as_mut().poll(&mut context) else {
