@@ -316,7 +316,7 @@ impl Link {
             }
             match &mut waiting.wait {
                 Wait::Behind(left) if crossed && waiting.direction == crossing.direction => {
-                    *left -= 1;
+                    *left = left.saturating_sub(1);
                     *left == 0
                 }
                 Wait::Packet(pattern) => judgment.matches(pattern, crossing),
@@ -390,7 +390,8 @@ impl Link {
     /// The oldest packet that is held because everything is.
     pub(crate) fn first_stepped(&self) -> Option<PacketId> {
         let mut conditional = self.conditional.iter();
-        conditional.find(|id| self.waiting[id].stepped).copied()
+        let stepped = |id: &&PacketId| self.waiting.get(*id).is_some_and(|waiting| waiting.stepped);
+        conditional.find(stepped).copied()
     }
 
     fn release_where(

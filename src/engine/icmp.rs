@@ -34,7 +34,9 @@ impl Engine {
         let severity = severity(v4, icmp);
         let speaks = severity.is_some() || icmp.mtu.is_some();
         let excerpt = speaks.then(|| &incoming.bytes[icmp.payload.clone()]);
+        // What a router quotes has the IP version in which it speaks.
         let spoken = excerpt.and_then(spoken_of);
+        let spoken = spoken.filter(|spoken| spoken.key.local.is_ipv4() == v4);
         let place = spoken
             .as_ref()
             .and_then(|spoken| self.map.get(&spoken.key))
@@ -90,7 +92,8 @@ fn spoken_of(excerpt: &[u8]) -> Option<Spoken> {
         4 => {
             let src: [u8; 4] = excerpt.get(12..16)?.try_into().ok()?;
             let dst: [u8; 4] = excerpt.get(16..20)?.try_into().ok()?;
-            let transport = excerpt.get(usize::from(excerpt[0] & 0x0f) * 4..)?;
+            let header_len = usize::from(excerpt[0] & 0x0f) * 4;
+            let transport = excerpt.get(header_len.max(20)..)?;
             let (src, dst) = (Ipv4Addr::from(src).into(), Ipv4Addr::from(dst).into());
             (excerpt[9], src, dst, transport)
         }
