@@ -431,3 +431,35 @@ fn what_still_waits_leaves_with_the_fin() {
         assert_eq!(played.send(FIN | ACK, 11, 1, b""), ["F. 6:11(5) ack 12"]);
     }
 }
+
+/// Options that are missing are put in for smoltcp, where a packet has no room for them.
+#[test]
+fn the_longest_segments_are_answered() {
+    for (local, peer, longest) in [
+        ("192.0.2.2/24", "192.0.2.1:50000", 65_535 - 40),
+        ("2001:db8::2/64", "[2001:db8::1]:50000", 65_535 - 20),
+    ] {
+        let mut played = Played::new(|config| {
+            *config = Config::new([local.parse().unwrap()]);
+        });
+        played
+            .engine
+            .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
+        played.peer = peer.parse().unwrap();
+        let address = local.split('/').next().unwrap();
+        played.local = SocketAddr::new(address.parse().unwrap(), PORT);
+        let mut syn = Forged::new(played.peer, played.local, SYN, IRS, 0);
+        syn.payload = vec![7; longest];
+        let mut sent = Vec::new();
+        for mut fragment in support::fragments(&syn.packet(), 1_200, 1) {
+            played.engine.handle_packet(played.now, &mut fragment);
+            sent.extend(played.drain());
+        }
+        assert!(
+            sent.iter().any(|line| line.starts_with("S. 0:0(0) ack 1 ")),
+            "{local}: {sent:?}"
+        );
+        played.send(ACK, 1, 1, b"");
+        assert_eq!(played.engine.state(FlowId(1)), Some(TcpState::Established));
+    }
+}

@@ -83,7 +83,8 @@ pub(crate) fn acknowledgment(
     segment(local, peer, &acknowledgment, &[])
 }
 
-/// A segment as it is described, with this payload. Of its options those of a handshake and the timestamps count.
+/// A segment as it is described, with this payload. Of its options those of a handshake and the timestamps count. Where these
+/// leave no room for all of the payload in the longest packet there is, its end is left out, to come again.
 pub(crate) fn segment(
     src: SocketAddr,
     dst: SocketAddr,
@@ -93,7 +94,7 @@ pub(crate) fn segment(
     let has = |flags: Flags| segment.flags.contains(flags);
     let timestamps = segment.options.timestamps();
     let timestamp = timestamps.map(|(val, ecr)| TcpTimestampRepr::new(val, ecr));
-    let repr = TcpRepr {
+    let mut repr = TcpRepr {
         src_port: src.port(),
         dst_port: dst.port(),
         control: match () {
@@ -113,7 +114,22 @@ pub(crate) fn segment(
         timestamp,
         payload,
     };
+    let room = longest(src) - repr.header_len();
+    if let Some(fits) = payload.get(..room)
+        && fits.len() < payload.len()
+    {
+        repr.payload = fits;
+        if repr.control == TcpControl::Fin {
+            repr.control = TcpControl::None;
+        }
+    }
     emit(src.ip(), dst.ip(), &repr)
+}
+
+/// The most bytes that one packet carries behind its IP header: 16 bits of length say that of the whole packet in IPv4
+/// (RFC 791), of what follows the header in IPv6 (RFC 8200).
+fn longest(local: SocketAddr) -> usize {
+    usize::from(u16::MAX) - if local.is_ipv4() { 20 } else { 0 }
 }
 
 fn emit(src: IpAddr, dst: IpAddr, repr: &TcpRepr<'_>) -> Vec<u8> {
@@ -129,8 +145,7 @@ fn emit(src: IpAddr, dst: IpAddr, repr: &TcpRepr<'_>) -> Vec<u8> {
 
 /// The most bytes that a UDP datagram between `local` and a peer of the same IP version may carry.
 pub(crate) fn max_udp_payload(local: SocketAddr) -> usize {
-    // 16 bits of length: of the whole packet in IPv4 (RFC 791), of what follows the header in IPv6 (RFC 8200).
-    usize::from(u16::MAX) - 8 - if local.is_ipv4() { 20 } else { 0 }
+    longest(local) - 8
 }
 
 /// A UDP datagram, or `None` where `payload` is too long for one.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::segment::{Body, Origin, describe};
+use crate::segment::{Body, Origin, SackBlocks, TcpOption, describe};
+use proptest::prelude::*;
 
 fn ends(v6: bool) -> (SocketAddr, SocketAddr) {
     let [local, peer] = if v6 {
@@ -139,6 +140,105 @@ fn an_error_holds_what_it_speaks_of() {
             let addresses = if v6 { 8..40 } else { 12..20 };
             assert_eq!(held[addresses.clone()], sent[addresses]);
             assert_eq!(held[header_len..], sent[header_len..held.len()]);
+        }
+    }
+}
+
+fn option() -> impl Strategy<Value = TcpOption> {
+    prop_oneof![
+        Just(TcpOption::Nop),
+        Just(TcpOption::SackPermitted),
+        any::<u16>().prop_map(TcpOption::MaxSegmentSize),
+        any::<u8>().prop_map(TcpOption::WindowScale),
+        any::<(u32, u32)>().prop_map(|(val, ecr)| TcpOption::Timestamps { val, ecr }),
+        any::<(u32, u32)>().prop_map(|(left, right)| {
+            TcpOption::Sack(SackBlocks::new([(SeqNumber(left), SeqNumber(right))]))
+        }),
+        (any::<u8>(), any::<u8>()).prop_map(|(kind, len)| TcpOption::Unknown { kind, len }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a segment of the peer's says, as long as the longest packets: what is made of it can be read, and says the same.
+    #[test]
+    fn any_segment_can_be_written(
+        v6 in any::<bool>(),
+        flags in 0..64u16,
+        (seq, ack, window, urgent) in any::<(u32, u32, u16, u16)>(),
+        options in prop::collection::vec(option(), 0..8),
+        len in prop_oneof![3 => 0..3usize, 1 => 0..1_500usize, 3 => 65_440..65_516usize],
+    ) {
+        let (local, peer) = ends(v6);
+        let described = Segment {
+            src_port: peer.port(),
+            dst_port: local.port(),
+            seq: SeqNumber(seq),
+            ack: SeqNumber(ack),
+            flags: Flags(flags),
+            window,
+            urgent,
+            options: options.into_iter().collect(),
+            payload: 0..len,
+            checksum_ok: true,
+        };
+        let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+        let packet = segment(peer, local, &described, &payload);
+        let again = describe(&packet);
+        prop_assert_eq!(again.ip.unwrap().total_len, packet.len());
+        let Body::Tcp(again) = again.body else {
+            panic!("{again:?}");
+        };
+        let longest = if v6 { 65_575 } else { 65_535 };
+        prop_assert!(again.checksum_ok && packet.len() <= longest);
+        prop_assert_eq!((again.seq, again.acknowledges(), again.window), (described.seq, described.acknowledges(), window));
+        prop_assert_eq!(again.max_segment_size(), described.max_segment_size());
+        prop_assert_eq!(again.window_scale(), described.window_scale());
+        prop_assert_eq!(again.options.timestamps(), described.options.timestamps());
+        let text = &packet[again.payload];
+        prop_assert_eq!(text, &payload[..text.len()]);
+        if text.len() < len {
+            prop_assert!(len > 65_440 && !again.flags.contains(Flags::FIN));
+        }
+    }
+
+    /// Errors about whatever has arrived, and echoes of it, are packets that can be read.
+    #[test]
+    fn any_packet_can_be_complained_of(
+        v6 in any::<bool>(),
+        mut packet in prop::collection::vec(any::<u8>(), 40..1_600),
+        protocol in prop::sample::select(&[1u8, 6, 17, 44, 58, 60][..]),
+        problem in prop_oneof![
+            Just(Problem::Port), Just(Problem::Protocol), Just(Problem::Reassembly),
+            (0..4u8, 0..2_000usize).prop_map(|(code, pointer)| Problem::parameter(code, pointer)),
+        ],
+    ) {
+        let len = packet.len() as u16;
+        if v6 {
+            packet[0] = 0x60;
+            packet[4..6].copy_from_slice(&(len - 40).to_be_bytes());
+            packet[6] = protocol;
+        } else {
+            packet[0] = 0x45;
+            packet[2..4].copy_from_slice(&len.to_be_bytes());
+            packet[6..8].fill(0);
+            packet[9] = protocol;
+            packet[10..12].fill(0);
+            let sum = smoltcp::wire::checksum::data(&packet[..20]);
+            packet[10..12].copy_from_slice(&(!sum).to_be_bytes());
+        }
+        if let Some(error) = error(&packet, problem) {
+            let most = if v6 { 1280 } else { 576 };
+            prop_assert!(error.len() <= most);
+            prop_assert!(notation(&error).starts_with("icmp "));
+        }
+        let described = describe(&packet);
+        if let Body::Icmp(icmp) = &described.body
+            && let Some(reply) = echo_reply(&packet, &described, icmp)
+        {
+            prop_assert_eq!(reply.len(), packet.len());
+            prop_assert!(notation(&reply).starts_with("icmp echo reply"));
         }
     }
 }
