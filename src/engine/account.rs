@@ -97,9 +97,11 @@ impl Account {
 
     /// SND.NXT at its highest, and the acknowledgment number and window last sent, as a later header says them again.
     pub(super) fn end(&self) -> (SeqNumber, SeqNumber, u16) {
-        let (ack, window) = self.told;
-        let unit = 1 << if self.told_in_syn { self.shift(1) } else { 0 };
-        (self.probed, ack, window.div_ceil(unit))
+        let (ack, _) = self.told;
+        let left = self.edge.filter(|&edge| ack.before(edge));
+        let left = left.map_or(0, |edge| edge.since(ack));
+        let window = u16::try_from(left.div_ceil(1 << self.shift(1)));
+        (self.probed, ack, window.unwrap_or(u16::MAX))
     }
 
     /// What the guard must know when a segment arrives. `own` is whether we talk IPv6, our MSS, and what is in the send
@@ -426,6 +428,12 @@ impl Account {
         self.resent += 1;
         self.tell(segment);
         (Reason::Resent(Resend::Gap), true)
+    }
+
+    /// A segment leaves that acknowledges `ack` and states this window, as it stands in a header. smoltcp knows nothing of it.
+    pub(super) fn advertised(&mut self, ack: SeqNumber, window: u16) {
+        let edge = ack + (u32::from(window) << self.shift(1));
+        self.edge = Some(self.edge.map_or(edge, |highest| highest.max(edge)));
     }
 
     /// Notes what a segment says to the peer.

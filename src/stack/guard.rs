@@ -48,12 +48,16 @@
 
 mod allowance;
 mod islands;
+mod known;
 mod options;
 mod recovery;
 mod scoreboard;
 mod sending;
+mod told;
 
+pub(crate) use known::Known;
 pub(crate) use sending::{Advice, Flight};
+pub(crate) use told::Told;
 
 use super::stamps::{self, Stamps};
 use super::tcp::{MIN_MSS, ip_header_len};
@@ -65,7 +69,7 @@ use islands::{Islands, MAX_BLOCKS};
 use options::Options;
 use recovery::{Heard, Recovery};
 use sending::Sending;
-use smoltcp::time::{Duration, Instant};
+use smoltcp::time::Instant;
 use smoltcp::wire::TcpPacket;
 use std::iter;
 use std::net::IpAddr;
@@ -97,83 +101,6 @@ pub(crate) struct Guard {
     timestamps: bool,
     /// Duplicate ACKs that smoltcp has no answer to: of our FIN alone in flight, or in LAST-ACK.
     duplicates: u8,
-}
-
-/// What is known of the connection when a segment arrives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
-    pub(crate) state: TcpState,
-    pub(crate) opening: Opening,
-    pub(crate) v6: bool,
-    /// The MSS that we announce.
-    pub(crate) own_mss: u16,
-    /// How many numbers of ours are acknowledged, that of the SYN among them.
-    pub(crate) acknowledged: u64,
-    pub(crate) snd_una: SeqNumber,
-    pub(crate) snd_nxt: SeqNumber,
-    /// SND.WND in bytes, and as it stands in a header.
-    pub(crate) snd_wnd: u32,
-    pub(crate) snd_wnd_field: u16,
-    pub(crate) irs: SeqNumber,
-    pub(crate) rcv_nxt: SeqNumber,
-    /// The right edge of our window as the peer knows it.
-    pub(crate) advertised: SeqNumber,
-    /// That up to which text is taken: no further than smoltcp has room for, as far as it knows itself.
-    pub(crate) edge: SeqNumber,
-    /// The shift count of our windows.
-    pub(crate) scale: u8,
-    /// Whether the peer's FIN has arrived.
-    pub(crate) finished: bool,
-    /// Bytes in the send buffer, in flight or waiting.
-    pub(crate) queued: usize,
-    /// Duplicate ACKs in a row.
-    pub(crate) duplicates: u8,
-    /// The retransmission timeout.
-    pub(crate) rto: Duration,
-}
-
-/// The window that was advertised, and what one of smoltcp's may become.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Told {
-    /// Its right edge.
-    pub(crate) edge: Option<SeqNumber>,
-    pub(crate) scale: u8,
-    /// The size of the receive buffer in bytes.
-    pub(crate) buffer: u32,
-    /// What smoltcp has besides, and is not advertised.
-    pub(crate) reserve: u32,
-    /// What may be advertised at most, unless more was before.
-    pub(crate) limit: u32,
-    pub(crate) own_mss: u16,
-}
-
-impl Told {
-    /// RFC 9293, section 3.8.6.2.2: the right edge stays where it is until it can move by "min [...] Fr * RCV.BUFF, Eff.snd.MSS",
-    /// where Fr is 1/2. As long as a full segment fits, no window is silly.
-    ///
-    /// It never moves left (section 3.8.6, SHLD-14), neither for the sake of the limit nor by rounding: what is left of the
-    /// window is rounded up to a unit of its scale.
-    fn window(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
-        let edge = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge));
-        let left = edge.map_or(0, |edge| edge.since(rcv_nxt));
-        let free = u32::from(self.without_reserve(field)) << self.scale;
-        let new = free.min(self.limit.max(left));
-        let worth = u32::from(self.own_mss).min(self.buffer / 2);
-        let is_silly = edge.is_some() && left < worth && new > left && new - left < worth;
-        let unit = 1 << self.scale;
-        let field = match is_silly || new / unit * unit < left {
-            true => left.div_ceil(unit),
-            false => new / unit,
-        };
-        u16::try_from(field).unwrap_or(u16::MAX)
-    }
-
-    /// A window of smoltcp's as it stands in a header, without what it has besides.
-    fn without_reserve(&self, field: u16) -> u16 {
-        // The reserve is a multiple of the unit but in buffers just below a power of two.
-        let reserve = self.reserve.div_ceil(1 << self.scale);
-        u32::from(field).saturating_sub(reserve) as u16
-    }
 }
 
 /// What becomes of a segment.
@@ -592,92 +519,6 @@ impl Guard {
         match self.challenges.take(now) {
             true => Verdict::Challenge,
             false => Verdict::Ignore,
-        }
-    }
-}
-
-impl Known {
-    /// RFC 9293, section 3.4: RCV.NXT =< `number` < RCV.NXT+RCV.WND.
-    fn is_in_window(&self, number: SeqNumber) -> bool {
-        number.since(self.rcv_nxt) < self.window()
-    }
-
-    fn has_fin_alone_in_flight(&self) -> bool {
-        let sent = matches!(
-            self.state,
-            TcpState::FinWait1 | TcpState::Closing | TcpState::LastAck
-        );
-        sent && self.queued == 0 && self.snd_nxt.since(self.snd_una) == 1
-    }
-
-    /// Whether a segment does nothing but open a window that was shut.
-    fn opens(&self, segment: &Segment) -> bool {
-        self.snd_wnd_field == 0
-            && segment.window > 0
-            && segment.sequence_len() == 0
-            && segment.ack == self.snd_una
-            && self.queued > 0
-    }
-
-    /// Whether a segment does nothing but acknowledge, and is acceptable.
-    pub(crate) fn is_bare(&self, segment: &Segment) -> bool {
-        segment.sequence_len() == 0 && self.accepts(segment)
-    }
-
-    /// RCV.WND in bytes, as far as text is taken.
-    pub(crate) fn window(&self) -> u32 {
-        self.window_to(self.edge)
-    }
-
-    /// The window that the peer knows, as it stands in a header. Rounded up, as its right edge must not move left.
-    pub(crate) fn advertised_field(&self) -> u16 {
-        let field = self.window_to(self.advertised).div_ceil(1 << self.scale);
-        u16::try_from(field).unwrap_or(u16::MAX)
-    }
-
-    fn window_to(&self, edge: SeqNumber) -> u32 {
-        match edge.before(self.rcv_nxt) {
-            true => 0,
-            false => edge.since(self.rcv_nxt),
-        }
-    }
-
-    /// The acknowledgment in a segment that is not acceptable, as a segment of its own that is, if the peer may well have
-    /// sent it: one that has used up the window sends everything from its right edge, and with a window of zero every
-    /// segment of data lies there. RFC 9293, section 3.10.7.4: "If the RCV.WND is zero, no segments will be acceptable, but
-    /// special allowance should be made to accept valid ACKs".
-    pub(crate) fn acknowledgment_in(&self, segment: &Segment) -> Option<Segment> {
-        let offered = segment.seq.since(self.rcv_nxt) <= self.window_to(self.advertised);
-        offered.then(|| Segment {
-            seq: self.rcv_nxt,
-            flags: Flags::ACK,
-            payload: 0..0,
-            ..segment.clone()
-        })
-    }
-
-    /// What smoltcp answers with an acknowledgment, and makes nothing else of: a byte that it has had, or none, of which
-    /// it answers one a second.
-    pub(crate) fn old(&self, segment: &Segment) -> Segment {
-        let text = &segment.payload;
-        Segment {
-            seq: self.rcv_nxt - 1,
-            flags: Flags::ACK,
-            payload: text.start..text.end.min(text.start + 1),
-            ..segment.clone()
-        }
-    }
-
-    /// RFC 9293, section 3.10.7.4, table 6.
-    pub(crate) fn accepts(&self, segment: &Segment) -> bool {
-        let len = segment.sequence_len();
-        match (len, self.window()) {
-            (0, 0) => segment.seq == self.rcv_nxt,
-            (0, _) => self.is_in_window(segment.seq),
-            // A FIN alone takes no room.
-            (1, 0) if segment.payload.is_empty() => segment.seq == self.rcv_nxt,
-            (_, 0) => false,
-            _ => self.is_in_window(segment.seq) || self.is_in_window(segment.end() - 1),
         }
     }
 }

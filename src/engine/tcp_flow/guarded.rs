@@ -90,6 +90,7 @@ impl TcpFlow {
                 let (local, peer) = (self.key.local, self.key.peer);
                 let numbers = (known.snd_nxt, known.rcv_nxt);
                 let window = known.advertised_field();
+                self.account.advertised(known.rcv_nxt, window);
                 let options = self.guard.stamps().option(now);
                 let challenge = reply::acknowledgment(local, peer, numbers, window, options);
                 shared.send_marked(now, Some(self.id), challenge, self.marking(shared));

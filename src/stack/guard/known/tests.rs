@@ -1,0 +1,147 @@
+use super::*;
+use crate::segment::Options;
+use crate::stack::guard::Guard;
+use crate::stack::guard::Verdict;
+use proptest::prelude::*;
+use smoltcp::time::Instant;
+
+/// Where RCV.NXT is: any place of the circle, its end among them.
+fn places() -> impl Strategy<Value = SeqNumber> {
+    let near_the_end = (0..10_000u32).prop_map(|off| u32::MAX - off);
+    prop_oneof![any::<u32>(), near_the_end, Just(0)].prop_map(SeqNumber)
+}
+
+/// Distances from RCV.NXT, as plain numbers: near it, near the edge, and on the far side of the circle.
+fn distances(window: u32) -> impl Strategy<Value = u32> {
+    let near = prop::sample::select(vec![0i64, 1, -1, 1_460, -1_460, 40, -40]);
+    let far = vec![
+        0,
+        window,
+        (1 << 31) - 1,
+        1 << 31,
+        (1 << 31) + 1,
+        u32::MAX,
+        1 << 30,
+    ];
+    let around = (prop::sample::select(far), near)
+        .prop_map(|(far, near)| (i64::from(far) + near).rem_euclid(1 << 32) as u32);
+    prop_oneof![around, any::<u32>(), 0..=window.saturating_add(2_000)]
+}
+
+fn known(rcv_nxt: SeqNumber, window: u32, finished: bool) -> Known {
+    Known {
+        state: match finished {
+            true => TcpState::CloseWait,
+            false => TcpState::Established,
+        },
+        opening: Opening::Passive,
+        v6: false,
+        own_mss: 1_460,
+        acknowledged: 1,
+        snd_una: SeqNumber(1),
+        snd_nxt: SeqNumber(1),
+        snd_wnd: 1_000,
+        snd_wnd_field: 1_000,
+        irs: rcv_nxt - 1,
+        rcv_nxt,
+        advertised: rcv_nxt + window,
+        edge: rcv_nxt + window,
+        scale: 0,
+        finished,
+        queued: 0,
+        duplicates: 0,
+        rto: Duration::from_secs(1),
+    }
+}
+
+fn segment(seq: SeqNumber, len: usize, fin: bool) -> Segment {
+    let fin = if fin { Flags::FIN.0 } else { 0 };
+    Segment {
+        src_port: 1,
+        dst_port: 2,
+        seq,
+        ack: SeqNumber(1),
+        flags: Flags(Flags::ACK.0 | fin),
+        window: 1_000,
+        urgent: 0,
+        options: Options::new(),
+        payload: 40..40 + len,
+        checksum_ok: true,
+    }
+}
+
+/// Table 6 of RFC 9293, number by number: which of those that a segment occupies lie in the window. One that occupies
+/// none counts as the number it names.
+fn accepts(distance: u32, len: usize, fin: bool, window: u32) -> bool {
+    let numbers = len as u64 + u64::from(fin);
+    let inside = |offset: u64| (u64::from(distance) + offset) % (1 << 32) < u64::from(window);
+    match (numbers, window) {
+        (0, 0) => distance == 0,
+        (0, _) => inside(0),
+        (1, 0) if len == 0 => distance == 0,
+        (_, 0) => false,
+        _ => inside(0) || inside(numbers - 1),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_acceptable_is_what_table_6_says(
+        rcv_nxt in places(),
+        (window, distance) in prop_oneof![Just(0u32), 1..100u32, Just(262_144u32), Just(1 << 30)]
+            .prop_flat_map(|window| (Just(window), distances(window))),
+        len in prop::sample::select(vec![0usize, 1, 40, 1_460, 65_495]),
+        fin in any::<bool>(),
+    ) {
+        let known = known(rcv_nxt, window, false);
+        let segment = segment(rcv_nxt + distance, len, fin);
+        prop_assert_eq!(known.accepts(&segment), accepts(distance, len, fin, window));
+        // What smoltcp gets in the place of one that is not is not acceptable either, and has nothing new.
+        let old = known.old(&segment);
+        prop_assert!(!known.accepts(&old));
+        prop_assert!(old.end().at_or_before(rcv_nxt));
+        // The acknowledgment in it always is.
+        if let Some(bare) = known.acknowledgment_in(&segment) {
+            prop_assert!(known.is_bare(&bare));
+            prop_assert!(distance <= window);
+        }
+    }
+
+    /// Byte by byte: smoltcp gets those in the window, and no others.
+    #[test]
+    fn smoltcp_gets_what_lies_in_the_window(
+        rcv_nxt in places(),
+        (window, distance) in prop_oneof![Just(0u32), 1..3_000u32, Just(262_144u32)]
+            .prop_flat_map(|window| (Just(window), distances(window))),
+        len in prop::sample::select(vec![0usize, 1, 2, 40, 1_460, 4_000]),
+        fin in any::<bool>(),
+        finished in any::<bool>(),
+    ) {
+        let known = known(rcv_nxt, window, finished);
+        let segment = segment(rcv_nxt + distance, len, fin);
+        let given = match Guard::default().judge(Instant::ZERO, &segment, &known) {
+            Verdict::Pass => segment.clone(),
+            Verdict::Instead(changed) => changed,
+            Verdict::Unacceptable(_) => {
+                prop_assert!(!known.accepts(&segment));
+                return Ok(());
+            }
+            Verdict::Ignore | Verdict::Challenge | Verdict::Again => return Ok(()),
+        };
+        prop_assert!(known.accepts(&segment));
+        let expected = (40..40 + len).filter(|index| {
+            let place = (u64::from(distance) + (index - 40) as u64) % (1 << 32);
+            place < u64::from(window) && !finished
+        });
+        prop_assert_eq!(given.payload.clone().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        if !given.payload.is_empty() {
+            let cut = (given.payload.start - 40) as u32;
+            prop_assert_eq!(given.seq, segment.seq + cut);
+        }
+        // A FIN counts where all that comes before it is, or lies in the window.
+        if given.flags.contains(Flags::FIN) {
+            let end = (u64::from(distance) + len as u64) % (1 << 32);
+            prop_assert!(fin && !finished && end <= u64::from(window));
+        }
+    }
+}
