@@ -171,6 +171,8 @@ struct Facts {
     awaits: Option<SeqNumber>,
     /// The next number of the peer's that it knows we await.
     acknowledged: Option<SeqNumber>,
+    /// Whether that was ever beyond its SYN: two gigabytes later, a comparison would say the opposite.
+    syn_acknowledged: bool,
     /// Whether a segment of the peer's has acknowledged our SYN.
     has_answered: bool,
     /// Whether we have sent a SYN without ACK, and whether the peer's crossed it (simultaneous open).
@@ -190,6 +192,7 @@ impl Facts {
             after_our_fin: None,
             awaits: None,
             acknowledged: None,
+            syn_acknowledged: false,
             has_answered: false,
             we_opened: false,
             crossed: false,
@@ -210,6 +213,7 @@ impl Facts {
         };
         self.after_syn = Some(its);
         self.acknowledged = Some(its);
+        self.syn_acknowledged = true;
         self.awaits = Some(ours);
         self.has_answered = true;
     }
@@ -224,6 +228,7 @@ impl Facts {
         if segment.flags.contains(Flags::SYN) && self.after_syn.is_none() {
             self.after_syn = Some(segment.seq + 1);
             self.crossed = self.we_opened && acknowledges.is_none();
+            self.note_acknowledged();
         }
         if let Some(ack) = acknowledges
             && self.after_syn.is_some()
@@ -245,6 +250,7 @@ impl Facts {
     fn must_have_received(&mut self, segment: &Segment) {
         if segment.acknowledges().is_some() && !segment.flags.contains(Flags::SYN) {
             self.acknowledged = self.acknowledged.or(self.after_syn);
+            self.note_acknowledged();
         }
     }
 
@@ -276,6 +282,7 @@ impl Facts {
         }
         if let Some(ack) = segment.acknowledges() {
             self.acknowledged = Some(self.acknowledged.map_or(ack, |before| before.max(ack)));
+            self.note_acknowledged();
         }
         // What comes before its turn does not move RCV.NXT.
         if let Some(awaits) = self.awaits
@@ -285,18 +292,17 @@ impl Facts {
         }
     }
 
+    fn note_acknowledged(&mut self) {
+        self.syn_acknowledged |= covers(self.acknowledged, self.after_syn);
+    }
+
     fn state(&self) -> TcpState {
         if self.reset {
             return TcpState::Closed;
         }
-        let Some(after_syn) = self.after_syn else {
+        if self.after_syn.is_none() {
             return self.initial;
-        };
-        let covers = |reached: Option<SeqNumber>, number: Option<SeqNumber>| match (reached, number)
-        {
-            (Some(reached), Some(number)) => number.at_or_before(reached),
-            _ => false,
-        };
+        }
         if self.awaits.is_none() && !self.crossed {
             return TcpState::SynSent;
         }
@@ -308,7 +314,7 @@ impl Facts {
                 TcpState::SynSent
             };
         }
-        if !covers(self.acknowledged, Some(after_syn)) || self.crossed && !self.has_answered {
+        if !self.syn_acknowledged || self.crossed && !self.has_answered {
             return TcpState::SynReceived;
         }
         let has_our_fin = covers(self.awaits, self.after_our_fin);
@@ -328,6 +334,13 @@ impl Facts {
             (true, true, true) => TcpState::TimeWait,
         }
     }
+}
+
+/// Whether all before `number` is known to have come, where `reached` is how far.
+fn covers(reached: Option<SeqNumber>, number: Option<SeqNumber>) -> bool {
+    reached
+        .zip(number)
+        .is_some_and(|(reached, number)| number.at_or_before(reached))
 }
 
 #[cfg(test)]

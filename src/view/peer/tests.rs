@@ -336,3 +336,23 @@ fn what_a_kernel_may_say() {
         &[Closed],
     );
 }
+
+/// Sequence numbers wrap: what has come first stays known however much follows.
+#[test]
+fn an_established_peer_stays_so_however_much_it_sends() {
+    let mut peer = InferredPeer::new(Passive);
+    for (direction, flags, seq, len, ack, ..) in SHAKE {
+        peer.segment(direction, &segment(direction, flags, seq, len, ack));
+    }
+    let mut next = 1u32;
+    // Five gigabytes, in both directions.
+    for _ in 0..50 {
+        let len = 100_000_000;
+        peer.segment(IN, &segment(IN, "", next, len, Some(next)));
+        let end = next.wrapping_add(len as u32);
+        peer.segment(OUT, &segment(OUT, "", next, len, Some(end)));
+        next = end;
+        assert_eq!(peer.state(), Established, "at {next}");
+        assert_eq!(peer.told(), Established, "at {next}");
+    }
+}
