@@ -26,6 +26,16 @@
 //! The order matters: each `handle_*` is followed by [`Engine::poll_transmit`] until it gives nothing. Programs are
 //! polled in there too, after what their flow had to send has left, so that a service that writes and then
 //! closes sends data and then a FIN.
+//!
+//! Flows share what leaves: those with little to send come first, and those in bulk take turns (`line`). Where packets that
+//! come would be lost while all of it leaves, [`Engine::poll_sparse`] takes the place of [`Engine::poll_transmit`], and the
+//! rest is fetched in parts:
+//!
+//! ```text
+//!   handle_packet      each packet that is there, and after each
+//!   poll_sparse          until None
+//!   poll_transmit      some dozens of times, as long as there is a backlog; then look for packets again
+//! ```
 
 mod account;
 mod backlog;
@@ -35,6 +45,7 @@ mod idle;
 mod interfere;
 mod knobs;
 mod limits;
+mod line;
 mod open;
 mod packets;
 mod standard;
@@ -68,9 +79,10 @@ use foldhash::fast::FixedState;
 use idle::Writers;
 use interfere::{Interference, StackClock};
 use limits::Occupancy;
+use line::{Line, Turn};
 use slab::Slab;
 use smoltcp::time::{Duration, Instant};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
@@ -85,8 +97,8 @@ pub struct Engine {
     map: FlowMap,
     /// Of numbers that are our own, as those of the services' ports are: nobody can choose them so that they collide.
     places: HashMap<FlowId, usize, FixedState>,
-    /// Flows that may have something to send, each once.
-    line: VecDeque<usize>,
+    /// Flows that may have something to send.
+    line: Line,
     tcp_services: HashMap<u16, TcpService, FixedState>,
     udp_services: HashMap<u16, UdpPort, FixedState>,
     reassembler: Reassembler,
@@ -230,7 +242,7 @@ impl Engine {
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
             places: HashMap::default(),
-            line: VecDeque::new(),
+            line: Line::new(wire.largest()),
             tcp_services: HashMap::default(),
             udp_services: HashMap::default(),
             reassembler: Reassembler::new(reassembly),
@@ -314,7 +326,8 @@ impl Engine {
                     continue;
                 }
             }
-            self.stand_in_line(place);
+            // What was asked for is not to wait for what was there before.
+            self.stand_in_line(place, true);
         }
     }
 
@@ -334,7 +347,7 @@ impl Engine {
                     self.end_time_wait(now, place, id, cause);
                 }
                 Flow::Unheard(_) => self.end(now, place),
-                Flow::Tcp(_) | Flow::Udp(_) => self.stand_in_line(place),
+                Flow::Tcp(_) | Flow::Udp(_) => self.stand_in_line(place, false),
             }
         }
     }
@@ -343,17 +356,32 @@ impl Engine {
     /// [`Config::offload`]. To be called again until
     /// it gives `None`; then the engine has nothing to do before the next `handle_*`.
     ///
+    /// Flows with little to send come first, all others take turns: each sends as many bytes as the others.
+    ///
     /// # Panics
     /// If `buf` is shorter than that.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
-        assert!(
-            buf.len() >= self.shared.config.wire().largest(),
-            "a buffer shorter than the largest packet"
-        );
-        let (wall, now) = (now, self.stack_time(now));
-        let transmit = self.next_packet(now, buf);
-        self.set_clock(wall);
-        transmit
+        self.poll(now, buf, true)
+    }
+
+    /// The same, but leaves all that flows in bulk have to send: those that have had their share in this round. To be called
+    /// until it gives `None` after each `handle_*`, in place of [`poll_transmit`](Engine::poll_transmit), where more packets are
+    /// to be taken in soon: while thousands leave, those that come would be lost. A flow that owes an acknowledgment is
+    /// not left out.
+    ///
+    /// What is left is fetched with `poll_transmit`, as much at a time as the caller likes, for as long as there is a
+    /// [backlog](Engine::has_backlog).
+    ///
+    /// # Panics
+    /// As [`poll_transmit`](Engine::poll_transmit).
+    pub fn poll_sparse(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        self.poll(now, buf, false)
+    }
+
+    /// Whether flows in bulk may have something to send, so that [`poll_transmit`](Engine::poll_transmit) is to be called
+    /// before anybody waits.
+    pub fn has_backlog(&self) -> bool {
+        self.line.has_backlog()
     }
 
     /// How much is told.
@@ -404,28 +432,35 @@ impl Engine {
         }
     }
 
-    /// Writes the next packet to `buf`.
-    fn next_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+    fn poll(&mut self, now: Instant, buf: &mut [u8], all: bool) -> Option<Transmit> {
+        assert!(
+            buf.len() >= self.shared.config.wire().largest(),
+            "a buffer shorter than the largest packet"
+        );
+        let (wall, now) = (now, self.stack_time(now));
+        let transmit = self.next_packet(now, buf, all);
+        self.set_clock(wall);
+        transmit
+    }
+
+    /// Writes the next packet to `buf`; without `all`, none of flows in bulk.
+    fn next_packet(&mut self, now: Instant, buf: &mut [u8], all: bool) -> Option<Transmit> {
         loop {
             self.enter(now);
             if let Some((len, offload)) = self.shared.link.next_kept(buf) {
                 return Some(Transmit { len, offload });
             }
-            let place = *self.line.front()?;
-            match self.drive(now, place, buf) {
-                // Flows take turns, one packet each.
-                Driven::Packet(transmit) => {
-                    self.line.rotate_left(1);
-                    return Some(transmit);
-                }
-                Driven::Last(transmit, _) => {
-                    self.line.pop_front();
-                    return Some(transmit);
-                }
-                Driven::Stopped => self.line.rotate_left(1),
-                Driven::Nothing => {
-                    self.line.pop_front();
-                }
+            let place = self.line.next(all)?;
+            let driven = self.drive(now, place, buf);
+            let (turn, transmit) = match driven {
+                Driven::Packet(transmit) => (Turn::Sent(transmit.len), Some(transmit)),
+                Driven::Last(transmit, _) => (Turn::SentLast(transmit.len), Some(transmit)),
+                Driven::Stopped => (Turn::Stopped, None),
+                Driven::Nothing => (Turn::Empty, None),
+            };
+            self.line.took(place, turn);
+            if transmit.is_some() {
+                return transmit;
             }
         }
     }
@@ -459,7 +494,6 @@ impl Engine {
                     Driven::Last(_, settled) => Some(settled),
                     Driven::Nothing => None,
                 };
-                flow.in_line = false;
                 match flow.rest(&mut self.shared, now, place, settled) {
                     Rest::Waits => self.watch_writer(now, place),
                     Rest::TimeWait(record) => self.begin_time_wait(now, place, record),
@@ -477,14 +511,10 @@ impl Engine {
         }
     }
 
-    fn stand_in_line(&mut self, place: usize) {
-        let in_line = match &mut self.flows[place] {
-            Flow::Tcp(flow) => &mut flow.in_line,
-            Flow::Udp(flow) => &mut flow.in_line,
-            Flow::TimeWait(_) | Flow::Unheard(_) => return,
-        };
-        if !std::mem::replace(in_line, true) {
-            self.line.push_back(place);
+    /// A flow may have something to send; see [`Line::stand`].
+    fn stand_in_line(&mut self, place: usize, pressing: bool) {
+        if let Flow::Tcp(_) | Flow::Udp(_) = &self.flows[place] {
+            self.line.stand(place, pressing);
         }
     }
 
@@ -554,6 +584,7 @@ impl Engine {
         let (id, key) = (flow.id(), flow.key());
         self.occupancy.add(&flow);
         let place = self.flows.insert(flow);
+        self.line.seat(place);
         self.map.insert(key, place);
         self.places.insert(id, place);
         place

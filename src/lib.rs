@@ -22,7 +22,10 @@
 //!   poll_event       until None: what has happened, for View and sinks ────────┘
 //! ```
 //!
-//! [`sys::driver`] is this loop on a TUN, and [`sim`] is it between two engines in virtual time. Here a connection is opened,
+//! [`sys::driver`] is this loop on a TUN, and [`sim`] is it between two engines in virtual time. A TUN has a queue that would
+//! overflow while thousands of packets leave. So the driver's drain is one of [`poll_sparse`](engine::Engine::poll_sparse),
+//! which leaves out what flows in bulk have to send; of that, some dozens of packets leave before the TUN is read again.
+//! Here a connection is opened,
 //! used and closed on the simulator:
 //!
 //! ```

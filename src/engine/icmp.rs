@@ -63,7 +63,7 @@ impl Engine {
             }
             _ => return,
         }
-        self.stand_in_line(place);
+        self.stand_in_line(place, false);
     }
 }
 

@@ -102,7 +102,7 @@ impl Engine {
         if let Flow::Tcp(flow) = &mut self.flows[place] {
             flow.call(&mut self.shared, now, Some(UserCall::Abort));
         }
-        self.stand_in_line(place);
+        self.stand_in_line(place, false);
     }
 
     /// An exchange of datagrams has begun at `new`: if that is one too many, another is over.

@@ -153,7 +153,7 @@ impl Engine {
 
     fn start(&mut self, flow: Flow) {
         let place = self.seat(flow);
-        self.stand_in_line(place);
+        self.stand_in_line(place, true);
     }
 
     fn active_key(

@@ -211,7 +211,7 @@ impl Engine {
         match &mut self.flows[place] {
             Flow::Tcp(flow) => {
                 flow.arrive(&mut self.shared, now, incoming, segment);
-                self.stand_in_line(place);
+                self.stand_in_line(place, segment.sequence_len() > 0);
             }
             Flow::TimeWait(waiting) => {
                 let (id, record) = (waiting.id, waiting.record);
@@ -343,7 +343,7 @@ impl Engine {
     pub(super) fn admit_flow(&mut self, flow: Box<TcpFlow>) {
         self.half_open += 1;
         let place = self.seat(Flow::Tcp(flow));
-        self.stand_in_line(place);
+        self.stand_in_line(place, true);
     }
 
     pub(super) fn flow_of(&self, described: &Described) -> Option<FlowId> {

@@ -47,8 +47,6 @@ pub(super) enum Start {
 pub(super) struct TcpFlow {
     pub(super) id: FlowId,
     pub(super) key: FlowKey,
-    /// Whether it waits in line to be driven.
-    pub(super) in_line: bool,
     endpoint: Rc<RefCell<Endpoint>>,
     task: Task,
     program: Stage,
@@ -139,7 +137,6 @@ impl TcpFlow {
         TcpFlow {
             id,
             key,
-            in_line: false,
             endpoint: Rc::new(RefCell::new(endpoint)),
             task,
             program: Stage::Waiting(start),

@@ -24,8 +24,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct UdpFlow {
     pub(super) id: FlowId,
     pub(super) key: FlowKey,
-    /// Whether it waits in line to be driven.
-    pub(super) in_line: bool,
     last: Instant,
     path: Path,
     /// Present where we began.
@@ -44,7 +42,6 @@ impl UdpFlow {
         UdpFlow {
             id,
             key,
-            in_line: false,
             last: now,
             path: Path::default(),
             client: None,
@@ -83,7 +80,6 @@ impl UdpFlow {
 
     /// Lets the client program go on, and sets the timer. Returns whether the flow is over.
     pub(super) fn drive(&mut self, shared: &mut Shared, now: Instant, place: usize) -> bool {
-        self.in_line = false;
         let due = match &mut self.client {
             Some(client) => {
                 client.task.begin(now);
@@ -243,7 +239,7 @@ impl Engine {
         };
         let id = self.flows[place].id();
         self.arrived(now, Some(id), incoming, None);
-        self.stand_in_line(place);
+        self.stand_in_line(place, false);
         let payload = &incoming.bytes[datagram.payload.clone()];
         let Flow::Udp(flow) = &mut self.flows[place] else {
             return;

@@ -18,7 +18,7 @@ use super::wait::{Ready, Waiter, Watch};
 use crate::engine::Engine;
 use crate::event::{self, Direction, Event, EventKind};
 use crate::segment::Checksum;
-use pace::{Ahead, Busy};
+use pace::{Ahead, Busy, Courtesy};
 
 /// Once so many packets were taken from the TUN, everything else is looked at.
 const BATCH: usize = 64;
@@ -27,6 +27,12 @@ const TOGETHER: usize = 256 * 1024;
 /// So many bytes of packets are read before the first of them is taken in: neither the kernel's part of the work nor ours is
 /// displaced from the caches by the other for each of them then, and they stay there themselves.
 const READ_AHEAD: usize = 16 * 1024;
+/// So many packets of flows in bulk leave before the TUN is looked at again, and for no longer than so much time: each of them
+/// may be answered, and what waits in the TUN's queue must neither fill it nor wait for long. As many as leave together.
+const TURN: usize = 32;
+const TURN_TIME: Duration = Duration::from_micros(500);
+/// The clock is asked after each so many of them.
+const LOOKS: usize = 8;
 /// While packets keep coming, whatever else there is to see is looked at so often.
 const LOOK_UP: Duration = Duration::from_millis(1);
 
@@ -79,10 +85,20 @@ pub struct Driver<'a> {
     /// Whether what happens is told only once the answers have left.
     tells_late: bool,
     busy: Option<Busy>,
+    courtesy: Courtesy,
     /// When everything was looked at last.
     looked_up: Instant,
     /// How many packets have left whose events were not told yet.
     untold: usize,
+}
+
+/// Which packets are to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    /// Those of flows with little to send.
+    Sparse,
+    /// All others too, as it is their turn.
+    All,
 }
 
 /// What else ends the wait of a [`Driver::step`], besides packets, timers and signals. The default is nothing.
@@ -112,6 +128,7 @@ impl<'a> Driver<'a> {
             rounds: Ahead::default(),
             tells_late: false,
             busy: None,
+            courtesy: Courtesy::default(),
             looked_up: clock.now(),
             untold: 0,
         }
@@ -141,7 +158,10 @@ impl<'a> Driver<'a> {
     }
 
     /// Waits until something happens and lets the engine deal with what is its business. What is not (signals, the
-    /// end of the child, input, the screen) is returned. Each event goes to `tell`. Afterwards the engine is drained.
+    /// end of the child, input, the screen) is returned. Each event goes to `tell`.
+    ///
+    /// Afterwards all that flows with little to send had to send has left. Those in bulk send some dozens of packets in each
+    /// step, and as long as they have more, a step does not wait.
     ///
     /// # Errors
     /// When the TUN is taken away, or the kernel can't wait.
@@ -152,12 +172,21 @@ impl<'a> Driver<'a> {
         mut tell: impl FnMut(&mut Engine, Event),
     ) -> io::Result<Ready> {
         let now = self.clock.now();
-        self.finish_at(engine, now, &mut tell)?;
+        self.turn(engine, now, &mut tell)?;
+        if engine.has_backlog() {
+            self.courtesy.give_way(self.clock);
+        }
         let wake_at = [engine.poll_timeout(), until.deadline];
         // The difference of two instants has no sign.
         let wake_at = wake_at.into_iter().flatten().min().map(|at| at.max(now));
-        if let Some(received) = self.spin(now, wake_at)? {
-            self.receive(engine, Some(received), &mut tell)?;
+        let first = match engine.has_backlog() {
+            true => self.read(0)?,
+            false => self.spin(now, wake_at)?,
+        };
+        if first.is_some() || engine.has_backlog() {
+            if first.is_some() {
+                self.receive(engine, first, &mut tell)?;
+            }
             let now = self.clock.now();
             engine.handle_timeout(now);
             self.finish_at(engine, now, &mut tell)?;
@@ -179,8 +208,8 @@ impl<'a> Driver<'a> {
         Ok(ready)
     }
 
-    /// Sends what is to be sent and tells what has happened: to be called after each command to the engine, unless
-    /// [`step`](Driver::step) comes next.
+    /// Sends what is to be sent at once and tells what has happened: to be called after each command to the engine, unless
+    /// [`step`](Driver::step) comes next. What flows in bulk have left is sent by the steps to come.
     ///
     /// It is told in the order in which it happens: a packet that has come before the answer to it leaves, unless [that is
     /// left for later](Driver::tell_late), and one of ours once it has left. The kernel takes in what is written to a TUN
@@ -196,13 +225,40 @@ impl<'a> Driver<'a> {
         self.finish_at(engine, self.clock.now(), &mut tell)
     }
 
-    /// Sends and tells, to the last packet.
+    /// Sends and tells all of flows with little to send.
     fn finish_at(
         &mut self,
         engine: &mut Engine,
         now: Instant,
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<()> {
+        self.drain_at(engine, now, tell)?;
+        self.flush()
+    }
+
+    /// Sends and tells all of flows with little to send, and some of the others, whose turn it is.
+    fn turn(
+        &mut self,
+        engine: &mut Engine,
+        now: Instant,
+        tell: &mut impl FnMut(&mut Engine, Event),
+    ) -> io::Result<()> {
+        self.drain_at(engine, now, tell)?;
+        let end = now + TURN_TIME.into();
+        let mut bytes = 0;
+        for count in 1..=TURN {
+            let Some(len) = self.transmit(engine, now, Which::All)? else {
+                break;
+            };
+            bytes += len;
+            if !self.tells_late {
+                self.drain_at(engine, now, tell)?;
+            }
+            let looks = count % LOOKS == 0;
+            if bytes >= TOGETHER || looks && self.clock.now() >= end {
+                break;
+            }
+        }
         self.drain_at(engine, now, tell)?;
         self.flush()
     }
@@ -218,7 +274,7 @@ impl<'a> Driver<'a> {
         loop {
             let event = match engine.poll_event() {
                 Some(event) => event,
-                None if self.transmit(engine, now)? => continue,
+                None if self.transmit(engine, now, Which::Sparse)?.is_some() => continue,
                 // The end of a flow comes to light where there is nothing more to send.
                 None => match engine.poll_event() {
                     Some(event) => event,
@@ -227,7 +283,7 @@ impl<'a> Driver<'a> {
             };
             let leaving = leaving(&event);
             // An answer that was made while its cause arrived is told before it leaves.
-            while self.untold < leaving && self.transmit(engine, now)? {}
+            while self.untold < leaving && self.transmit(engine, now, Which::Sparse)?.is_some() {}
             self.untold = self.untold.saturating_sub(leaving);
             if leaving > 0 {
                 self.flush()?;
@@ -236,15 +292,25 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Makes one packet, if there is one to be sent.
-    fn transmit(&mut self, engine: &mut Engine, now: Instant) -> io::Result<bool> {
+    /// Makes one packet, if there is one to be sent; how many bytes it has.
+    fn transmit(
+        &mut self,
+        engine: &mut Engine,
+        now: Instant,
+        which: Which,
+    ) -> io::Result<Option<usize>> {
         // Whoever looks at packets wants to know how long an answer took.
         let now = match engine.watch() {
             event::Watch::Everything => self.clock.now(),
             _ => now,
         };
-        let Some(transmit) = engine.poll_transmit(now, self.outbox.room()) else {
-            return Ok(false);
+        let room = self.outbox.room();
+        let transmit = match which {
+            Which::Sparse => engine.poll_sparse(now, room),
+            Which::All => engine.poll_transmit(now, room),
+        };
+        let Some(transmit) = transmit else {
+            return Ok(None);
         };
         self.untold += 1;
         match transmit.offload.checksum {
@@ -257,7 +323,7 @@ impl<'a> Driver<'a> {
         if self.outbox.is_full() {
             self.flush()?;
         }
-        Ok(true)
+        Ok(Some(transmit.len))
     }
 
     /// Lets the packets leave that were made.
@@ -318,6 +384,10 @@ impl<'a> Driver<'a> {
                 self.rounds.was_too_many(round);
                 return Ok(());
             }
+            // What flows in bulk have to send goes on once the TUN was read, and then it is read again.
+            if engine.has_backlog() {
+                return Ok(());
+            }
             total += count;
             if is_dry || total >= BATCH {
                 break;
@@ -336,7 +406,12 @@ impl<'a> Driver<'a> {
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<(usize, bool)> {
         let (mut next, mut count) = (first, 0);
-        let most = self.together.count();
+        // Where much is sent, much is answered.
+        let is_busy = engine.has_backlog();
+        let most = match is_busy {
+            true => BATCH,
+            false => self.together.count(),
+        };
         let (mut bytes, mut is_empty) = (0, false);
         while count < most && bytes < TOGETHER && !is_empty {
             let mut end = 0;
@@ -357,6 +432,7 @@ impl<'a> Driver<'a> {
             self.take_in(engine, tell)?;
         }
         match is_empty {
+            _ if is_busy => {}
             true => self.together.was_too_many(count),
             false => self.together.was_enough(),
         }
@@ -385,7 +461,7 @@ impl<'a> Driver<'a> {
             }
             engine.handle_offloaded(now, &mut self.inbox[place], checksum);
             match self.tells_late {
-                true => while self.transmit(engine, now)? {},
+                true => while self.transmit(engine, now, Which::Sparse)?.is_some() {},
                 false => self.drain_at(engine, now, tell)?,
             }
         }

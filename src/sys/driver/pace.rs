@@ -1,6 +1,9 @@
 //! What to do before the next look at the clock and the wait: how many packets to read, and how long to look for one.
 
 use super::BATCH;
+use crate::sys::clock::Clock;
+use smoltcp::time::Instant;
+use std::thread;
 use std::time::Duration;
 
 /// How many packets to read before they are answered, and how often before the next wait, without a vain attempt at each end.
@@ -93,6 +96,40 @@ impl Busy {
             false => (self.pause * 2).clamp(1, Busy::MOST),
         };
         self.left_out = self.pause;
+    }
+}
+
+/// When to let others have the processor, while there is always something to send.
+///
+/// Whoever reads what was sent may need this very processor, and so may one whose turn would come in some milliseconds only: the
+/// scheduler interrupts nobody sooner who does not sleep. A program that has much to do itself takes the processor for
+/// as long as the scheduler lets it; then we keep it for as long before we give way again.
+#[derive(Debug)]
+pub(super) struct Courtesy {
+    not_before: Instant,
+}
+
+impl Courtesy {
+    /// How long we keep the processor at least.
+    const LEAST: Duration = Duration::from_micros(100);
+
+    pub(super) fn give_way(&mut self, clock: Clock) {
+        let now = clock.now();
+        if now < self.not_before {
+            return;
+        }
+        thread::yield_now();
+        let back = clock.now();
+        let away: Duration = (back - now).into();
+        self.not_before = back + away.max(Courtesy::LEAST).into();
+    }
+}
+
+impl Default for Courtesy {
+    fn default() -> Courtesy {
+        Courtesy {
+            not_before: Instant::ZERO,
+        }
     }
 }
 
