@@ -13,6 +13,9 @@
 //! smoltcp is made to send the first segment again by ACKs that nobody has sent; see
 //! [`take_request`](Recovery::take_request).
 
+#[cfg(test)]
+mod tests;
+
 use super::scoreboard::{DUP_THRESH, Scoreboard};
 use crate::segment::{Segment, SeqNumber, TcpOption};
 use smoltcp::time::{Duration, Instant};
@@ -242,109 +245,5 @@ impl Recovery {
             self.board = None;
         }
         news
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_are_worth_a_segment() {
-        #[track_caller]
-        fn check(ranges: &[(u32, u32)], len: u32, expected: &[(u32, u32)]) {
-            let mut board = Scoreboard::new(SeqNumber(0));
-            for &(left, right) in ranges {
-                let (left, right) = (SeqNumber(left), SeqNumber(right));
-                board.add(left, right, SeqNumber(100_000));
-            }
-            let recovery = Recovery {
-                board: Some(Box::new(board)),
-                ..Recovery::default()
-            };
-            let pieces = recovery.missing(SeqNumber(0), SeqNumber(len), 100);
-            let pieces: Vec<_> = pieces
-                .iter()
-                .map(|piece| (piece.start, piece.end))
-                .collect();
-            assert_eq!(pieces, expected, "{ranges:?}");
-        }
-        check(&[], 100, &[(0, 100)]);
-        check(&[(1, 100)], 100, &[(0, 100)]);
-        check(&[(1, 1_000)], 1_000, &[(0, 100)]);
-        check(&[(100, 900)], 1_000, &[(0, 100), (900, 1_000)]);
-        check(&[(10, 20), (30, 40), (50, 60)], 100, &[(0, 100)]);
-        check(
-            &[(200, 210), (310, 900)],
-            1_000,
-            &[(0, 200), (210, 310), (900, 1_000)],
-        );
-    }
-
-    /// What is heard, one ACK after the other: how far it reaches, up to where there are SACK blocks, how many duplicates were
-    /// counted before; and whether it counts, and whether something is asked for.
-    #[test]
-    fn each_loss_is_answered_once() {
-        #[track_caller]
-        fn check(
-            recovery: &mut Recovery,
-            una: u32,
-            ack: u32,
-            sack: Option<u32>,
-            duplicates: u8,
-        ) -> (bool, bool) {
-            let mut segment = Segment {
-                src_port: 1,
-                dst_port: 2,
-                seq: SeqNumber(0),
-                ack: SeqNumber(ack),
-                flags: crate::segment::Flags::ACK,
-                window: 1_000,
-                urgent: 0,
-                options: crate::segment::Options::new(),
-                payload: 0..0,
-                checksum_ok: true,
-            };
-            if let Some(right) = sack {
-                let block = (SeqNumber(ack + 100), SeqNumber(right));
-                let blocks = crate::segment::SackBlocks::new([block]);
-                segment.options.push(TcpOption::Sack(blocks));
-            }
-            let counts = recovery.hear(&Heard {
-                now: Instant::ZERO,
-                segment: &segment,
-                una: SeqNumber(una),
-                nxt: SeqNumber(10_000),
-                duplicate: una == ack,
-                duplicates,
-                sack: sack.is_some(),
-                mss: 100,
-                rto: Duration::from_secs(1),
-            });
-            (counts, recovery.take_request())
-        }
-        // Without SACK: the third duplicate is smoltcp's business, an ACK of a part is ours.
-        let mut recovery = Recovery::default();
-        for duplicates in 0..3 {
-            assert_eq!(check(&mut recovery, 0, 0, None, duplicates), (true, false));
-        }
-        assert_eq!(check(&mut recovery, 0, 100, None, 0), (true, true));
-        assert_eq!(check(&mut recovery, 100, 10_000, None, 0), (true, false));
-        // Up to there, duplicates may be due to what was sent twice.
-        assert_eq!(
-            check(&mut recovery, 10_000, 10_000, None, 2),
-            (false, false)
-        );
-        // With SACK: what is no news does not count, and 201 bytes show a loss.
-        let mut recovery = Recovery::default();
-        assert_eq!(check(&mut recovery, 0, 0, Some(200), 0), (true, false));
-        assert_eq!(check(&mut recovery, 0, 0, Some(200), 1), (false, false));
-        assert_eq!(check(&mut recovery, 0, 0, Some(301), 1), (true, true));
-        assert_eq!(check(&mut recovery, 0, 0, Some(400), 3), (true, false));
-        // After a timeout all that was said is forgotten, and a third duplicate means nothing.
-        recovery.timed_out(SeqNumber(10_000));
-        assert!(!recovery.has_sacked());
-        assert_eq!(check(&mut recovery, 0, 0, Some(900), 2), (false, false));
-        assert!(recovery.has_sacked());
     }
 }
