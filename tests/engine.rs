@@ -3,6 +3,7 @@
 mod support;
 
 use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::IpProtocol;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -461,5 +462,73 @@ fn the_longest_segments_are_answered() {
         );
         played.send(ACK, 1, 1, b"");
         assert_eq!(played.engine.state(FlowId(1)), Some(TcpState::Established));
+    }
+}
+
+/// A connection with data in flight, whose peer permits SACK and says then that it has what can't be there.
+#[test]
+fn sack_blocks_half_the_circle_apart_are_not_believed() {
+    let mut played = Played::new(|_| {});
+    played
+        .engine
+        .serve_tcp(PORT, "echo", tcplab::service::echo::echo);
+    let mut syn = Forged::new(played.peer, played.local, SYN, IRS, 0);
+    syn.options = vec![2, 4, 5, 180, 4, 2, 1, 1];
+    played.engine.handle_packet(played.now, &mut syn.packet());
+    played.drain();
+    played.send(ACK, 1, 1, b"");
+    let sent = played.send(PSH | ACK, 1, 1, &[7; 1_000]);
+    assert_eq!(sent, ["P. 1:1001(1000) ack 1001"]);
+    for blocks in [
+        [(1 << 31, u32::MAX), (101, 201)],
+        [(101, 201), (1 << 31, u32::MAX)],
+        [(1 << 31, (1 << 31) + 100), (301, 401)],
+        [(401, 301), (501, 1 << 31)],
+    ] {
+        let mut lie = Forged::new(
+            played.peer,
+            played.local,
+            ACK,
+            IRS + 1_001,
+            played.iss.wrapping_add(1),
+        );
+        lie.options = vec![1, 1, 5, 18];
+        let edges = blocks.into_iter().flat_map(|(left, right)| [left, right]);
+        for edge in edges {
+            lie.options
+                .extend(played.iss.wrapping_add(edge).to_be_bytes());
+        }
+        played.engine.handle_packet(played.now, &mut lie.packet());
+        played.drain();
+    }
+    // What it has not said is sent again, and all of it can be acknowledged.
+    let again = played.wake_at(Instant::from_secs(2));
+    assert!(again[0].starts_with("P. 1:"), "{again:?}");
+    assert_eq!(played.send(ACK, 1_001, 1_001, b""), [""; 0]);
+    assert_eq!(
+        played.send(FIN | ACK, 1_001, 1_001, b""),
+        [". ack 1002", "F. 1001:1001(0) ack 1002"]
+    );
+}
+
+/// An IPv6 fragment that names a header and ends, with padding behind it that is one more of those.
+#[test]
+fn first_fragments_that_end_are_complained_of() {
+    for (next, padding) in [(60, 0), (60, 24), (43, 24)] {
+        let mut engine = Engine::new(Config::new(["2001:db8::2/64".parse().unwrap()]));
+        let ends = ["2001:db8::1", "2001:db8::2"].map(|end| end.parse().unwrap());
+        let fragment = [next, 0, 0, 1, 0, 0, 0, 9];
+        let mut packet = support::ip(ends[0], ends[1], IpProtocol::Ipv6Frag, &fragment);
+        packet.extend(vec![next; padding]);
+        engine.handle_packet(Instant::ZERO, &mut packet);
+        let mut buf = [0; 1_500];
+        let error = engine.poll_transmit(Instant::ZERO, &mut buf).unwrap();
+        assert_eq!(
+            describe(&buf[..error.len])
+                .notation(Origin::default())
+                .to_string(),
+            "icmp parameter problem: incomplete header chain"
+        );
+        assert_eq!(engine.poll_transmit(Instant::ZERO, &mut buf), None);
     }
 }

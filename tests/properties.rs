@@ -357,7 +357,7 @@ fn read_options(bytes: &[u8]) -> (Options, Vec<u8>) {
     let mut bytes = bytes.to_vec();
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     let mut tcp = vec![0; 20];
-    tcp[12] = ((20 + bytes.len()) / 4 << 4) as u8;
+    tcp[12] = (((20 + bytes.len()) / 4) << 4) as u8;
     tcp.extend(&bytes);
     let (src, dst) = addresses(true);
     TcpPacket::new_unchecked(&mut tcp[..]).fill_checksum(&src, &dst);

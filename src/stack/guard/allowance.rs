@@ -1,5 +1,8 @@
 //! How many challenges one connection may draw.
 
+#[cfg(test)]
+mod tests;
+
 use smoltcp::time::{Duration, Instant};
 
 /// RFC 5961, section 7 suggests "no more than 10 ACKs in any 5 second window".

@@ -1,5 +1,8 @@
 //! The options of segments that smoltcp has made.
 
+#[cfg(test)]
+mod tests;
+
 use crate::segment::SeqNumber;
 use crate::stack::tcp::{ip_header_len, set_len};
 use smoltcp::wire::TcpPacket;
