@@ -6,8 +6,8 @@
 //!                                     session: TUN ◀──▶ Engine ──▶ watcher ──▶ stderr
 //! ```
 //!
-//! Exit codes: 0 when all went well, 1 when what was asked for failed, 2 when it could not be tried; `run` exits
-//! with the code of its command.
+//! Exit codes: 0 when all went well, 1 when what was asked for failed, 2 when it could not be tried, 70 when all went well but
+//! for a defect of tcplab; `run` exits with the code of its command, unless that is 0 and there was a defect.
 
 mod args;
 mod asker;
@@ -38,6 +38,8 @@ use std::process::ExitCode;
 
 /// It could not be tried.
 const CANNOT: u8 = 2;
+/// A defect has shown, and all else went well: EX_SOFTWARE of sysexits.h, "an internal software error has been detected".
+const DEFECT: u8 = 70;
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {

@@ -40,6 +40,7 @@
 mod account;
 mod backlog;
 mod config;
+mod defect;
 mod icmp;
 mod idle;
 mod interfere;
@@ -59,8 +60,8 @@ pub use open::{ConnectError, Origin};
 pub use standard::{STANDARD_SERVICES, StandardService};
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Journal, Limit, PacketId, PeerView, Timer, Transition,
-    UserCall, Watch,
+    Activity, Cause, Closed, Direction, Event, EventKind, FlowId, Journal, Limit, PacketId,
+    PeerView, Timer, Transition, UserCall, Watch,
 };
 use crate::link::Link;
 use crate::service::{Connection, Program, UdpService};
@@ -75,6 +76,7 @@ use crate::stack::tcp::Tcp;
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::{Timers, earlier};
 use crate::state::TcpState;
+use defect::{Defects, Part, Work};
 use foldhash::fast::FixedState;
 use idle::Writers;
 use interfere::{Interference, StackClock};
@@ -109,6 +111,7 @@ pub struct Engine {
     cookies: Cookies,
     /// When room is given back that was needed for more flows.
     tidy_at: Option<Instant>,
+    defects: Defects,
 }
 
 /// What every flow needs while it does something.
@@ -128,6 +131,8 @@ struct Shared {
     errors: Bucket,
     /// With offload: small packets are no faster for it.
     crowd: Option<Crowd>,
+    #[cfg(test)]
+    trapper: Option<defect::Trapper>,
 }
 
 /// What comes of letting a flow go on.
@@ -223,6 +228,7 @@ impl Engine {
         let rules = std::mem::take(&mut config.rules);
         let hashes = Seeded(config.seed);
         let reassembly = config.reassembly;
+        let defects = Defects::new(config.contain_defects.is_some());
         Engine {
             shared: Shared {
                 tcp: Tcp::new(wire, &config.addresses, config.seed),
@@ -236,6 +242,8 @@ impl Engine {
                 fragment_id: 0,
                 errors: Bucket::default(),
                 crowd: config.offload.then(Crowd::new),
+                #[cfg(test)]
+                trapper: None,
                 config,
             },
             clock: StackClock::default(),
@@ -252,6 +260,7 @@ impl Engine {
             writers: Writers::default(),
             cookies,
             tidy_at: None,
+            defects,
         }
     }
 
@@ -293,12 +302,16 @@ impl Engine {
                 return;
             }
             Command::Release(packet, disposal) => {
-                self.dispose(now, packet, disposal);
+                let work = Work::Part(Activity::Command, Part::Other);
+                self.contained(now, work, (), |engine| {
+                    engine.dispose(now, packet, disposal)
+                });
                 self.set_clock(wall);
                 return;
             }
             Command::Step(stepping) => {
-                self.step(now, stepping);
+                let work = Work::Part(Activity::Command, Part::Other);
+                self.contained(now, work, (), |engine| engine.step(now, stepping));
                 self.set_clock(wall);
                 return;
             }
@@ -308,47 +321,69 @@ impl Engine {
             None => self.flows.iter().map(|(place, _)| place).collect(),
         };
         for place in places {
-            match &mut self.flows[place] {
-                Flow::Tcp(flow) => flow.call(&mut self.shared, now, call),
-                Flow::Udp(flow) => flow.call(call),
-                Flow::TimeWait(waiting) => {
-                    // RFC 9293, section 3.10.5: "delete the TCB, enter CLOSED state, and return".
-                    if call == Some(UserCall::Abort) {
-                        let id = waiting.id;
-                        self.end_time_wait(now, place, id, Cause::Call(UserCall::Abort));
-                    }
-                    continue;
-                }
-                Flow::Unheard(_) => {
-                    if call == Some(UserCall::Abort) {
-                        self.end(now, place);
-                    }
-                    continue;
-                }
-            }
-            // What was asked for is not to wait for what was there before.
-            self.stand_in_line(place, true);
+            let work = Work::Flow(Activity::Command, place);
+            self.contained(now, work, (), |engine| engine.call(now, place, call));
         }
+    }
+
+    /// A user call, or nothing but a look, for the flow at a place.
+    fn call(&mut self, now: Instant, place: usize, call: Option<UserCall>) {
+        match self.flows.get_mut(place) {
+            Some(Flow::Tcp(flow)) => flow.call(&mut self.shared, now, call),
+            Some(Flow::Udp(flow)) => flow.call(call),
+            Some(Flow::TimeWait(waiting)) => {
+                // RFC 9293, section 3.10.5: "delete the TCB, enter CLOSED state, and return".
+                if call == Some(UserCall::Abort) {
+                    let id = waiting.id;
+                    self.end_time_wait(now, place, id, Cause::Call(UserCall::Abort));
+                }
+                return;
+            }
+            Some(Flow::Unheard(_)) => {
+                if call == Some(UserCall::Abort) {
+                    self.end(now, place);
+                }
+                return;
+            }
+            None => return,
+        }
+        // What was asked for is not to wait for what was there before.
+        self.stand_in_line(place, true);
     }
 
     /// Lets the timers go off that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.stack_time(now);
-        self.shared.interfere(now);
-        self.expire_fragments(now);
-        self.shared.pool.give_back(now);
+        let timer = |part| Work::Part(Activity::Timer, part);
+        let upkeep = |part| Work::Part(Activity::Upkeep, part);
+        self.contained(now, timer(Part::Other), (), |engine| {
+            engine.shared.interfere(now);
+        });
+        self.contained(now, timer(Part::Fragments), (), |engine| {
+            engine.expire_fragments(now);
+        });
+        self.contained(now, upkeep(Part::Pool), (), |engine| {
+            engine.shared.pool.give_back(now);
+        });
         self.release_idle(now);
-        self.tidy(now);
+        self.contained(now, upkeep(Part::Other), (), |engine| engine.tidy(now));
         while let Some(place) = self.shared.timers.pop(now) {
-            match &self.flows[place] {
-                Flow::TimeWait(waiting) => {
-                    let id = waiting.id;
-                    let cause = Cause::Timeout(Timer::TimeWait);
-                    self.end_time_wait(now, place, id, cause);
-                }
-                Flow::Unheard(_) => self.end(now, place),
-                Flow::Tcp(_) | Flow::Udp(_) => self.stand_in_line(place, false),
+            let work = Work::Flow(Activity::Timer, place);
+            self.contained(now, work, (), |engine| engine.time_out(now, place));
+        }
+    }
+
+    /// The timer of the flow at a place has gone off.
+    fn time_out(&mut self, now: Instant, place: usize) {
+        match self.flows.get(place) {
+            Some(Flow::TimeWait(waiting)) => {
+                let id = waiting.id;
+                let cause = Cause::Timeout(Timer::TimeWait);
+                self.end_time_wait(now, place, id, cause);
             }
+            Some(Flow::Unheard(_)) => self.end(now, place),
+            Some(Flow::Tcp(_) | Flow::Udp(_)) => self.stand_in_line(place, false),
+            None => {}
         }
     }
 
@@ -382,6 +417,11 @@ impl Engine {
     /// before anybody waits.
     pub fn has_backlog(&self) -> bool {
         self.line.has_backlog()
+    }
+
+    /// How many defects were [contained](Config::contain_defects) so far.
+    pub fn defects(&self) -> u64 {
+        self.defects.count()
     }
 
     /// How much is told.
@@ -440,6 +480,9 @@ impl Engine {
         let (wall, now) = (now, self.stack_time(now));
         let transmit = self.next_packet(now, buf, all);
         self.set_clock(wall);
+        if let Some(Transmit { len, .. }) = transmit {
+            self.defects.record(wall, Direction::Out, &buf[..len]);
+        }
         transmit
     }
 
@@ -451,12 +494,17 @@ impl Engine {
                 return Some(Transmit { len, offload });
             }
             let place = self.line.next(all)?;
-            let driven = self.drive(now, place, buf);
+            let work = Work::Flow(Activity::Turn, place);
+            let driven = self.contained(now, work, None, |engine| {
+                Some(engine.drive(now, place, buf))
+            });
             let (turn, transmit) = match driven {
-                Driven::Packet(transmit) => (Turn::Sent(transmit.len), Some(transmit)),
-                Driven::Last(transmit, _) => (Turn::SentLast(transmit.len), Some(transmit)),
-                Driven::Stopped => (Turn::Stopped, None),
-                Driven::Nothing => (Turn::Empty, None),
+                Some(Driven::Packet(transmit)) => (Turn::Sent(transmit.len), Some(transmit)),
+                Some(Driven::Last(transmit, _)) => (Turn::SentLast(transmit.len), Some(transmit)),
+                Some(Driven::Stopped) => (Turn::Stopped, None),
+                Some(Driven::Nothing) => (Turn::Empty, None),
+                // It does not stand in line any more.
+                None => continue,
             };
             self.line.took(place, turn);
             if transmit.is_some() {
@@ -525,6 +573,7 @@ impl Engine {
             return;
         };
         let (id, key) = (flow.id, flow.key);
+        self.defects.adrift = Some((id, key));
         let time_wait = flow.time_wait;
         let lasts = time_wait.unwrap_or(self.shared.config.time_wait);
         let ends = flow.time_wait_since().unwrap_or(now) + lasts;
@@ -540,6 +589,7 @@ impl Engine {
         let waiting = Flow::TimeWait(waiting);
         self.occupancy.add(&waiting);
         let again = self.flows.insert(waiting);
+        self.defects.adrift = None;
         debug_assert_eq!(place, again);
         let skipped = ends > now && !self.has_time_wait_to_spare();
         if skipped {
@@ -587,6 +637,7 @@ impl Engine {
         self.line.seat(place);
         self.map.insert(key, place);
         self.places.insert(id, place);
+        self.defects.adrift = None;
         place
     }
 
@@ -612,6 +663,7 @@ impl Engine {
             self.tidy_at = Some(now + limits::ROOMY);
         }
         let id = flow.id();
+        self.defects.adrift = Some((id, flow.key()));
         let result = match flow {
             Flow::Tcp(flow) => {
                 if flow.is_half_open() {
@@ -629,6 +681,7 @@ impl Engine {
         if let Some(interference) = &mut self.shared.interference {
             interference.judge.forget(id);
         }
+        self.defects.adrift = None;
         self.shared
             .journal
             .tell(now, Some(id), EventKind::Closed(Closed { result }));

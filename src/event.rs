@@ -14,8 +14,10 @@
 //! State runs ahead of the wire: CLOSE makes FIN-WAIT-1 before the FIN has left. Both are told, as two
 //! events, in the order in which they happen.
 
+mod defect;
 mod journal;
 
+pub use defect::{Activity, Defect, Ends, PacketHead, PanicSite};
 pub(crate) use journal::Journal;
 pub use journal::Watch;
 
@@ -98,6 +100,9 @@ pub enum EventKind {
     /// The stack had as much of something as it may have, so often since this was told last. Where a connection or an
     /// exchange has made room by that, the event is its own.
     Limited(Limit, u64),
+    /// A part of this program, or of a service, panicked. If the event is of a flow, that flow is reset and given up; its
+    /// last events follow.
+    Defect(Box<Defect>),
     /// A flow is over and everything it held is given back. No event of this flow follows.
     Closed(Closed),
 }

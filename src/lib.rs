@@ -64,6 +64,12 @@
 //! 3. **Same inputs, same bytes out.** Time is an argument, chance follows from [one seed](engine::Config::seed), and no hash
 //!    map's order shows.
 //!
+//! No input takes the process down: a defect, which is a panic, costs the flow in which it shows. It is caught where the
+//! engine begins to work for one flow, that flow is reset and taken out of all books, an [event](event::EventKind::Defect)
+//! reports it with the last packets, and everything else goes on. That is a matter of
+//! [`Config::contain_defects`](engine::Config::contain_defects): the commands turn it on, tests and fuzzing leave it off, so
+//! that they fail. Nothing below `engine` catches anything.
+//!
 //! # The map
 //!
 //! A module uses only lower layers. Layers 0 to 3 touch no operating system.

@@ -376,6 +376,30 @@ impl Link {
         }
     }
 
+    /// Lets go of what waits of a flow that is given up: it is dropped.
+    pub(crate) fn abandon(&mut self, journal: &mut Journal, now: Instant, flow: FlowId) {
+        let of_flow =
+            |(&id, waiting): (&PacketId, &Waiting)| (waiting.flow == Some(flow)).then_some(id);
+        let ids: Vec<PacketId> = self.waiting.iter().filter_map(of_flow).collect();
+        for id in ids {
+            self.release(journal, now, id, Release::End, Outcome::Drop);
+        }
+    }
+
+    /// Makes it whole after something was cut short: what waits has its bytes counted, and nothing is awaited that isn't there.
+    pub(crate) fn mend(&mut self) {
+        let Link {
+            waiting,
+            due,
+            conditional,
+            ..
+        } = self;
+        due.retain(|(_, id)| waiting.contains_key(id));
+        conditional.retain(|id| waiting.contains_key(id));
+        let bytes = waiting.values().map(|waiting| waiting.bytes.len());
+        self.waiting_bytes = bytes.sum();
+    }
+
     /// How many bytes wait.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes

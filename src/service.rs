@@ -44,6 +44,8 @@ pub mod chargen;
 
 pub mod http;
 
+pub mod defect;
+
 pub use connection::Connection;
 pub use console::Console;
 pub use datagram::{Exchange, UdpService, UdpSocket};

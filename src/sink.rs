@@ -15,6 +15,7 @@ use crate::fault::RuleSet;
 use crate::view::View;
 use std::io;
 
+pub mod defect;
 pub mod jsonl;
 pub mod ladder;
 pub mod log;

@@ -40,6 +40,8 @@ pub mod privileges;
 
 pub mod seccomp;
 
+pub mod panics;
+
 pub mod output;
 
 mod netlink;

@@ -37,6 +37,7 @@ pub struct View {
     /// About how many packets each rule has decided.
     decided: BTreeMap<RuleId, u64>,
     limited: BTreeMap<Limit, u64>,
+    defects: u64,
     now: Instant,
     ours: Ours,
 }
@@ -86,6 +87,7 @@ impl View {
             strays: Strays::default(),
             decided: BTreeMap::new(),
             limited: BTreeMap::new(),
+            defects: 0,
             now: Instant::ZERO,
             ours: Ours::Read,
         }
@@ -109,6 +111,9 @@ impl View {
         }
         if let EventKind::Limited(limit, count) = event.kind {
             *self.limited.entry(limit).or_default() += count;
+        }
+        if let EventKind::Defect(_) = event.kind {
+            self.defects += 1;
         }
         let Some(id) = event.flow else {
             if let EventKind::Packet(packet) = &event.kind {
@@ -147,7 +152,10 @@ impl View {
                 *self.totals.traffic_mut(packet.direction) += flow.released(packet);
             }
             EventKind::Asked(asked) => flow.asked(*asked),
-            EventKind::Opened(_) | EventKind::Note(_) | EventKind::Limited(..) => {}
+            EventKind::Opened(_)
+            | EventKind::Note(_)
+            | EventKind::Limited(..)
+            | EventKind::Defect(_) => {}
         }
     }
 
@@ -184,6 +192,11 @@ impl View {
     /// The limits that were reached, and how often.
     pub fn limited(&self) -> impl Iterator<Item = (Limit, u64)> {
         self.limited.iter().map(|(limit, count)| (*limit, *count))
+    }
+
+    /// How many defects have shown.
+    pub fn defects(&self) -> u64 {
+        self.defects
     }
 
     /// About how many packets a rule has decided; [`RuleId::HAND`] is whoever steps.

@@ -76,6 +76,7 @@ macro_rules! sentences {
     };
 }
 
+mod defects;
 mod fates;
 mod faults;
 mod labels;

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::Command;
 use tcplab::engine::{Config, Engine};
 use tcplab::event::{
-    Cause, Closed, Crossed, Direction, Discard, Event, EventKind, Fate, FlowId, Limit, Packet,
-    PacketId, PeerInfo, PeerView, Reason, Release, Released, Resend, RuleId, Timer, Transition,
-    UserCall, Variables,
+    Activity, Cause, Closed, Crossed, Defect, Direction, Discard, Ends, Event, EventKind, Fate,
+    FlowId, Limit, Packet, PacketHead, PacketId, PanicSite, PeerInfo, PeerView, Reason, Release,
+    Released, Resend, RuleId, Timer, Transition, Transport, UserCall, Variables,
 };
 use tcplab::segment::{SeqNumber, describe};
 use tcplab::sim::{Side, Sim, random_loss};
@@ -328,6 +328,16 @@ fn everything() -> Vec<Event> {
     for limit in Limit::ALL {
         kinds.push(EventKind::Limited(limit, 2));
     }
+    for during in [
+        Activity::Packet,
+        Activity::Turn,
+        Activity::Timer,
+        Activity::Command,
+        Activity::Open,
+        Activity::Upkeep,
+    ] {
+        kinds.push(EventKind::Defect(Box::new(defect(during))));
+    }
     for reason in [
         Reason::Syn,
         Reason::SynAck,
@@ -408,6 +418,34 @@ fn everything() -> Vec<Event> {
 
 fn packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> EventKind {
     EventKind::Packet(bare_packet(bytes, fate, reason))
+}
+
+/// With all that may be known of one, or with nothing.
+fn defect(during: Activity) -> Defect {
+    let is_known = during == Activity::Turn;
+    let ends = Ends {
+        transport: Transport::Tcp,
+        local: "[2001:db8::2]:7".parse().unwrap(),
+        peer: "[2001:db8::1]:40000".parse().unwrap(),
+    };
+    let site = PanicSite {
+        location: "src/engine.rs:1:2".into(),
+        backtrace: Some("0: main".into()),
+    };
+    let head = PacketHead {
+        at: Instant::from_millis(1500),
+        direction: Direction::In,
+        len: 1500,
+        bytes: vec![0x45; 112],
+    };
+    Defect {
+        number: 3,
+        during,
+        ends: is_known.then_some(ends),
+        message: "a defect".into(),
+        site: is_known.then_some(site),
+        packets: is_known.then_some(head).into_iter().collect(),
+    }
 }
 
 fn bare_packet(bytes: Vec<u8>, fate: Fate, reason: Option<Reason>) -> Packet {
@@ -530,6 +568,11 @@ fn written_fields(section: &str, value: &Value, is_event: bool, fields: &mut Fie
             Value::Array(options) if name == "options" => {
                 for option in options {
                     written_fields("option", option, false, fields);
+                }
+            }
+            Value::Array(packets) if name == "packets" => {
+                for packet in packets {
+                    written_fields("head", packet, false, fields);
                 }
             }
             _ => {}

@@ -444,6 +444,9 @@ pub(super) struct Stack {
     /// where the processor is otherwise idle
     #[arg(long, value_name = "MICROS", num_args = 0..=1, require_equals = true, default_missing_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) busy_poll: Option<u32>,
+    /// Serve a port, TCP and UDP, where an exclamation mark meets a defect of tcplab's
+    #[arg(long, hide = true, value_name = "PORT")]
+    pub(super) defect_at: Option<u16>,
     /// The size of each connection's buffers, one each way: bytes, or with K or M. They cost only what is used of them.
     /// With --offload, a connection is told of half of it as its window at first, and while more than four receive in bulk
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]

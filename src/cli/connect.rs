@@ -200,15 +200,16 @@ fn talk(
     }
     session.stop_stepping()?;
     let outcome = session.outcome().cloned().flatten();
-    session.finish();
-    match (interrupted, outcome) {
-        (Some(signal), _) => Ok(128 + signal as u8),
-        (None, Some(Err(error))) => {
-            let _ = writeln!(io::stderr(), "tcplab: {peer}: {error}");
-            Ok(1)
-        }
-        (None, _) => Ok(0),
+    let code = match (interrupted, &outcome) {
+        (Some(signal), _) => 128 + signal as u8,
+        (None, Some(Err(_))) => 1,
+        (None, _) => 0,
+    };
+    let code = session.finish(code);
+    if let (None, Some(Err(error))) = (interrupted, outcome) {
+        let _ = writeln!(io::stderr(), "tcplab: {peer}: {error}");
     }
+    Ok(code)
 }
 
 /// Does what the live screen asks for. Answers whether that is to end.

@@ -6,16 +6,19 @@
 use super::asker::Asker;
 use super::run::{LAB_TUN, RunError};
 use crate::engine::{Command as Order, Config, Engine};
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::scenario::Outcome;
+use crate::sink::defect::report;
 use crate::sys::child::{Child, exit_code};
 use crate::sys::clock::Clock;
 use crate::sys::driver::{Driver, Until};
 use crate::sys::lab::{Lab, LabConfig};
 use crate::sys::memory_file::MemoryFile;
+use crate::sys::panics;
 use crate::sys::tun::TunConfig;
 use crate::sys::wait::{Caught, Signal, Waiter};
-use anyhow::Context;
+use crate::words::Lang;
+use anyhow::{Context, anyhow};
 use smoltcp::time::Duration;
 use smoltcp::wire::IpCidr;
 use std::io::{self, PipeReader, PipeWriter};
@@ -66,7 +69,7 @@ impl LabRun {
     /// Runs it. `None`: it was stopped.
     ///
     /// # Errors
-    /// When there is no lab, the command can't be started, or the TUN is taken away.
+    /// When there is no lab, the command can't be started, the TUN is taken away, or a defect has shown.
     pub(super) fn run(
         mut self,
         runs: &Runs,
@@ -75,6 +78,8 @@ impl LabRun {
         let waiter = Waiter::new().context("cannot wait for signals")?;
         let clock = Clock::start();
         self.config.epoch = clock.wall_at_start().into();
+        self.config.contain_defects = Some(panics::take_site);
+        let _tamed = panics::tame();
         let lab_config = LabConfig {
             tun: TunConfig {
                 name: LAB_TUN.to_owned(),
@@ -105,7 +110,11 @@ impl LabRun {
 
         let mut driver = Driver::new(&lab.tun, &waiter, clock);
         let mut asker = lab.diag.as_ref().map(Asker::new);
+        let mut defect = None;
         let mut tell = |engine: &mut Engine, event: Event, follower: &mut dyn Follower| {
+            if let EventKind::Defect(found) = &event.kind {
+                defect.get_or_insert_with(|| report(Lang::En, event.flow, found, true));
+            }
             follower.event(&event);
             if let Some(flow) = event.flow
                 && let Some(view) = asker.as_mut().and_then(|asker| asker.event(&event))
@@ -167,7 +176,11 @@ impl LabRun {
                 return Ok(None);
             }
         }
-        Ok(Some(outcome))
+        match defect {
+            // What has come of it is no result.
+            Some(report) => Err(anyhow!("{report}").into()),
+            None => Ok(Some(outcome)),
+        }
     }
 }
 

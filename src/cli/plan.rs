@@ -1,9 +1,10 @@
 //! From what was typed to what is to be done: every value checked, with words for what is wrong.
 
 use super::args::{Faults, Stack};
-use crate::engine::{Config, Origin};
+use crate::engine::{Config, Engine, Origin};
 use crate::event::Watch;
 use crate::fault::{Rule, RuleSet, catalogue, parse_rules};
+use crate::service::defect;
 use crate::sink::report::{Format, UnknownSuffix};
 use crate::sys;
 use crate::sys::clock::Clock;
@@ -48,9 +49,21 @@ pub(super) fn engine_config(
         hop_limit: stack.ttl,
         dscp: stack.dscp,
         release: Some(sys::memory::release),
+        contain_defects: Some(sys::panics::take_site),
         rules,
         ..defaults
     })
+}
+
+/// An engine with the standard services.
+pub(super) fn serving(config: Config, stack: &Stack) -> Engine {
+    let mut engine = Engine::new(config);
+    engine.serve_standard(&stack.password);
+    if let Some(port) = stack.defect_at {
+        engine.serve_tcp(port, "defect", defect::defect);
+        engine.serve_udp(port, "defect", defect::UdpDefect);
+    }
+    engine
 }
 
 impl Faults {

@@ -1,11 +1,10 @@
 //! `tcplab run`: a command in a private lab.
 
 use super::args::{self, Show, Stack, Steps};
-use super::plan::{engine_config, hosts_v4, hosts_v6, std_address};
+use super::plan::{engine_config, hosts_v4, hosts_v6, serving, std_address};
 use super::session::Session;
 use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
-use crate::engine::Engine;
 use crate::fault::catalogue;
 use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
@@ -132,8 +131,7 @@ pub(super) fn in_lab(
         &clock,
     )?;
     watcher.know(&config.rules);
-    let mut engine = Engine::new(config);
-    engine.serve_standard(&stack.password);
+    let engine = serving(config, stack);
 
     let pty = match watcher.wants_live() {
         true => Some(Pty::attach(&mut command, is_typed()).map_err(no_pty)?),
@@ -208,6 +206,5 @@ pub(super) fn in_lab(
         }
     };
     session.stop_stepping()?;
-    session.finish();
-    Ok(code)
+    Ok(session.finish(code))
 }

@@ -1,11 +1,11 @@
 //! `tcplab serve`: the services on a TUN in the current network namespace.
 
 use super::args;
-use super::plan::{engine_config, kernel_side, std_address};
+use super::plan::{engine_config, kernel_side, serving, std_address};
 use super::session::Session;
 use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
-use crate::engine::{Command, Engine};
+use crate::engine::Command;
 use crate::sys::clock::Clock;
 use crate::sys::privileges::{Account, renounce};
 use crate::sys::tun::{Tun, TunConfig};
@@ -30,8 +30,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let own = serve.tun.addr.clone();
     let config = engine_config(&serve.stack, watcher.wants(), own, tun.mtu(), &clock)?;
     watcher.know(&config.rules);
-    let mut engine = Engine::new(config);
-    engine.serve_standard(&serve.stack.password);
+    let engine = serving(config, &serve.stack);
     // Everything that needs privileges is open now, and no other thread runs.
     renounce(account.as_ref())?;
     let ready = || say_ready(serve.show.lang(), &serve.tun, &tun);
@@ -70,8 +69,7 @@ pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
     let now = session.now();
     session.engine.handle_command(now, Command::AbortAll);
     session.drain()?;
-    session.finish();
-    Ok(0)
+    Ok(session.finish(0))
 }
 
 /// The TUN that the options ask for: attached to, or created.

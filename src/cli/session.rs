@@ -1,5 +1,6 @@
 //! An engine on a TUN, watched.
 
+use super::DEFECT;
 use super::asker::Asker;
 use super::watcher::Watcher;
 use crate::engine::Stepping;
@@ -10,6 +11,7 @@ use crate::sys::clock::Clock;
 use crate::sys::diag::Diag;
 use crate::sys::driver::{Driver, Until};
 use crate::sys::memory::{self, Surplus};
+use crate::sys::panics::{self, Tamed};
 use crate::sys::pty::is_typed;
 use crate::sys::seccomp::{self, Needs, Unconfined};
 use crate::sys::tun::Tun;
@@ -27,6 +29,8 @@ pub(super) struct Session<'a> {
     audience: Audience<'a>,
     /// Whether the summary is shown.
     is_over: bool,
+    /// Defects are reported here.
+    _tamed: Tamed,
 }
 
 /// Those who are told of every event.
@@ -79,6 +83,7 @@ impl<'a> Session<'a> {
                 awaited: None,
             },
             is_over: false,
+            _tamed: panics::tame(),
         }
     }
 
@@ -247,9 +252,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Shows the summary.
-    pub(super) fn finish(mut self) {
+    /// Shows the summary. Returns the exit code: `code`, unless all went well but for a defect.
+    pub(super) fn finish(mut self, code: u8) -> u8 {
         self.end();
+        match (code, self.engine.defects()) {
+            (0, 1..) => DEFECT,
+            _ => code,
+        }
     }
 
     fn end(&mut self) {

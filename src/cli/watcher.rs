@@ -5,11 +5,11 @@ use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
 use super::step::Stepper;
-use crate::event::{self, Event};
+use crate::event::{self, Defect, Event, EventKind, FlowId};
 use crate::fault::RuleSet;
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::{Metrics, Page};
-use crate::sink::{Screen, Sink, log as log_lines, summary};
+use crate::sink::{Screen, Sink, defect, log as log_lines, summary};
 use crate::sys::clock::Clock;
 use crate::sys::http::{Bound, PageServer};
 use crate::sys::pty::Pty;
@@ -19,6 +19,7 @@ use crate::view::View;
 use crate::words::Lang;
 use anyhow::Context;
 use smoltcp::time::{Duration, Instant};
+use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, IsTerminal, PipeReader, Write};
 use std::net::SocketAddr;
@@ -30,6 +31,9 @@ pub(super) use crate::sink::log::TARGET as LOG_TARGET;
 
 /// A terminal wider than that many columns is not made use of; what goes to a file is that wide.
 const WIDTH: usize = 100;
+
+/// Defects of so many places are reported.
+const MOST_REPORTS: usize = 20;
 
 /// What is written to files waits so long for more.
 const WAITS: time::Duration = time::Duration::from_millis(50);
@@ -64,6 +68,8 @@ pub(super) struct Watcher {
     log: HeldLog,
     /// Whether there is a summary at the end.
     sums_up: bool,
+    /// How many defects have shown, and of which places they were reported.
+    defects: (u64, BTreeSet<String>),
 }
 
 impl Watcher {
@@ -111,6 +117,7 @@ impl Watcher {
             stepper: None,
             log: show.log.clone(),
             sums_up: !show.quiet,
+            defects: Default::default(),
         })
     }
 
@@ -185,6 +192,9 @@ impl Watcher {
 
     /// Takes one event in.
     pub(super) fn event(&mut self, event: &Event) {
+        if let EventKind::Defect(defect) = &event.kind {
+            self.report(event.flow, defect);
+        }
         if self.wants() == event::Watch::Nothing {
             return;
         }
@@ -199,7 +209,9 @@ impl Watcher {
         if let Some(stepper) = &mut self.stepper {
             stepper.event(&self.view, event);
         }
+        // A defect has been reported on standard error already.
         if self.logs
+            && !matches!(event.kind, EventKind::Defect(_))
             && let Some((level, line)) = log_lines::line(&self.view, event)
         {
             log::log!(target: LOG_TARGET, level, "{line}");
@@ -209,6 +221,42 @@ impl Watcher {
         if !self.sinks.is_empty() {
             self.due.get_or_insert_with(|| time::Instant::now() + WAITS);
         }
+    }
+
+    /// Reports a defect on standard error, whatever else is shown: of each place the first, and of only so many places.
+    fn report(&mut self, flow: Option<FlowId>, defect: &Defect) {
+        let (count, places) = &mut self.defects;
+        *count += 1;
+        let place = defect.site.as_ref().map(|site| &site.location);
+        let place = place.unwrap_or(&defect.message);
+        if places.len() >= MOST_REPORTS || !places.insert(place.clone()) {
+            return;
+        }
+        let report = defect::report(self.lang, flow, defect, self.screen.unicode);
+        self.say(&report);
+    }
+
+    /// Says how many defects there were, where they were not all reported.
+    fn count_defects(&mut self) {
+        let (count, places) = &self.defects;
+        if *count > places.len() as u64 {
+            let line = self.lang.more_defects(count);
+            self.say(&format!("{line}\n"));
+        }
+    }
+
+    /// Prints something on standard error, behind a live screen once that is closed.
+    fn say(&mut self, text: &str) {
+        if self.is_live() {
+            // It is kept in memory.
+            let _ = self.log.write_all(text.as_bytes());
+            return;
+        }
+        if let Some(ladder) = &mut self.ladder {
+            let _ = ladder.flush(&mut self.drawn);
+        }
+        self.drawn.extend_from_slice(text.as_bytes());
+        self.write();
     }
 
     /// Shows what was taken in, and lets files wait for a moment, as to write each line by itself would cost a system call a
@@ -259,6 +307,7 @@ impl Watcher {
         let view = &self.view;
         keep_working(&mut self.sinks, |sink| sink.finish(view));
         self.close_live();
+        self.count_defects();
         if !self.sums_up {
             return;
         }

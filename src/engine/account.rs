@@ -104,6 +104,13 @@ impl Account {
         (self.probed, ack, window.unwrap_or(u16::MAX))
     }
 
+    /// The numbers of a reset: our next one, and the peer's. `None` if no end has said anything. Nothing is computed here,
+    /// so that it can be asked whatever has gone wrong.
+    pub(super) fn reset_numbers(&self) -> Option<(SeqNumber, SeqNumber)> {
+        let is_alone = self.irs.is_none() && self.max == self.iss;
+        (!is_alone).then_some((self.max, self.rcv_max))
+    }
+
     /// What the guard must know when a segment arrives. `own` is whether we talk IPv6, our MSS, and what is in the send
     /// buffer; `received` counts the bytes that have arrived in order, `finished` says whether the peer's FIN has.
     pub(super) fn known(

@@ -1,6 +1,6 @@
 //! What an endpoint is like.
 
-use crate::event::Watch;
+use crate::event::{PanicSite, Watch};
 use crate::fault::RuleSet;
 use crate::stack::marking::Marking;
 use crate::stack::tcp::Wire;
@@ -63,13 +63,22 @@ pub struct Config {
     /// Called with a send buffer that has been idle for some seconds: it may give the memory back, and leave in the buffer what
     /// it likes. See [`release`](crate::sys::memory::release).
     pub release: Option<fn(&mut [u8])>,
+    /// Whether a defect costs the flow in which it shows, and nothing else: a panic while a packet, a call or a timer is dealt
+    /// with, or in a program, is caught, the flow is reset, a [`Defect`](crate::event::EventKind::Defect) event reports it,
+    /// and the engine goes on. Called for each, it gives where the panic was, if that is known:
+    /// [`panics::take_site`](crate::sys::panics::take_site), or `|| None`.
+    ///
+    /// `None`: the panic goes on to the caller, and nothing may be asked of the engine after that. That is right for tests and
+    /// fuzzing, which are to fail. Nothing is caught where the program is built with `panic = "abort"`.
+    pub contain_defects: Option<fn() -> Option<PanicSite>>,
     /// What is to go wrong.
     pub rules: RuleSet,
 }
 
 impl Config {
     /// The defaults, with these addresses: MTU 1,500, seed 0, buffers of 256 KiB, a backlog of 128 and SYN cookies beyond, TIME-WAIT of 60
-    /// seconds, no keep-alive, a user timeout of 15 minutes, a hop limit of 64, no rules, everything told.
+    /// seconds, no keep-alive, a user timeout of 15 minutes, a hop limit of 64, no rules, everything told,
+    /// defects not contained.
     pub fn new(addresses: impl IntoIterator<Item = IpCidr>) -> Config {
         Config {
             addresses: addresses.into_iter().collect(),
@@ -93,6 +102,7 @@ impl Config {
             hop_limit: Marking::default().hop_limit,
             dscp: 0,
             release: None,
+            contain_defects: None,
             rules: RuleSet::new(),
         }
     }

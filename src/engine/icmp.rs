@@ -1,7 +1,8 @@
 //! ICMP messages: echo requests are answered, errors are told to the flow of which they speak.
 
+use super::defect::Work;
 use super::{Engine, Flow};
-use crate::event::{PacketId, Transport};
+use crate::event::{Activity, PacketId, Transport};
 use crate::link::Incoming;
 use crate::segment::{Icmp, SeqNumber};
 use crate::stack::reply;
@@ -49,21 +50,25 @@ impl Engine {
         let (Some(place), Some(spoken)) = (place, spoken) else {
             return;
         };
-        let shared = &mut self.shared;
-        match (&mut self.flows[place], severity, icmp.mtu) {
-            (Flow::Tcp(flow), None, Some(mtu)) => {
-                flow.hear_too_big(shared, now, mtu, spoken.seq, spoken.len);
+        // It comes from somewhere else, and is about this flow.
+        let work = Work::Flow(Activity::Packet, place);
+        self.contained(now, work, (), |engine| {
+            let shared = &mut engine.shared;
+            match (&mut engine.flows[place], severity, icmp.mtu) {
+                (Flow::Tcp(flow), None, Some(mtu)) => {
+                    flow.hear_too_big(shared, now, mtu, spoken.seq, spoken.len);
+                }
+                (Flow::Udp(flow), None, Some(mtu)) => flow.hear_too_big(shared, mtu, spoken.len),
+                (Flow::Udp(flow), Some(_), _) if is_unreachable(v4, icmp) => {
+                    flow.fail(io::ErrorKind::ConnectionRefused);
+                }
+                (Flow::Tcp(flow), Some(severity), _) => {
+                    flow.hear_error(shared, now, packet, severity, spoken.seq);
+                }
+                _ => return,
             }
-            (Flow::Udp(flow), None, Some(mtu)) => flow.hear_too_big(shared, mtu, spoken.len),
-            (Flow::Udp(flow), Some(_), _) if is_unreachable(v4, icmp) => {
-                flow.fail(io::ErrorKind::ConnectionRefused);
-            }
-            (Flow::Tcp(flow), Some(severity), _) => {
-                flow.hear_error(shared, now, packet, severity, spoken.seq);
-            }
-            _ => return,
-        }
-        self.stand_in_line(place, false);
+            engine.stand_in_line(place, false);
+        });
     }
 }
 

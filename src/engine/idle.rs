@@ -1,6 +1,8 @@
 //! Send buffers that nobody needs just now give their memory back.
 
+use super::defect::Work;
 use super::{Engine, Flow};
+use crate::event::Activity;
 use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
 
@@ -78,10 +80,16 @@ impl Engine {
             let Some(place) = self.writers.due(now) else {
                 return;
             };
-            if let Some(Flow::Tcp(flow)) = self.flows.get_mut(place)
-                && flow.has_written()
-                && !flow.release(now, PAUSE, release)
-            {
+            let work = Work::Flow(Activity::Upkeep, place);
+            let waits = self.contained(now, work, false, |engine| {
+                match engine.flows.get_mut(place) {
+                    Some(Flow::Tcp(flow)) if flow.has_written() => {
+                        !flow.release(now, PAUSE, release)
+                    }
+                    _ => false,
+                }
+            });
+            if waits {
                 self.writers.add(now, place);
             }
         }

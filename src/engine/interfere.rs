@@ -9,6 +9,7 @@
 //! Without rules, and while nobody steps, there is no [`Judge`] and none of this happens; nor does it for connections to
 //! an address that no rule is about.
 
+use super::defect::Work;
 use super::packets::Refusal;
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
@@ -18,7 +19,7 @@ use crate::fault::{
     Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
 };
 use crate::link::{Incoming, Offload, Outcome, Remarks, Stopped, Wait};
-use crate::segment::{Body, Checksum, Described, Segment, SeqNumber, describe, describe_offloaded};
+use crate::segment::{Body, Checksum, Described, Segment, SeqNumber, describe};
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict as TimeWaitVerdict;
 use crate::stack::{checksum, reply};
@@ -78,7 +79,7 @@ pub(super) struct Interference {
     /// What rules do by themselves, and when.
     acts: BTreeMap<(Instant, u64), Act>,
     acts_so_far: u64,
-    unheard: usize,
+    pub(super) unheard: usize,
     /// Somebody has stepped: everything is watched from then on.
     stepped: bool,
 }
@@ -189,6 +190,8 @@ impl Shared {
         offload: Offload,
         mut remarks: Remarks,
     ) -> bool {
+        #[cfg(test)]
+        self.trap(super::defect::Trap::Departure, flow);
         if !self.interferes(source(packet)) {
             self.link
                 .departed(&mut self.journal, now, flow, packet, describe, remarks);
@@ -218,6 +221,8 @@ impl Shared {
 
     /// Our end of a connection has entered a state.
     pub(super) fn entered(&mut self, now: Instant, flow: FlowId, key: FlowKey, state: TcpState) {
+        #[cfg(test)]
+        self.trap(super::defect::Trap::State(state), Some(flow));
         if !self.interferes(Some(key.local.ip())) {
             return;
         }
@@ -476,8 +481,12 @@ impl Engine {
     /// Hands packets to the stack that the link has kept back so far.
     pub(super) fn enter(&mut self, now: Instant) {
         while let Some((id, mut packet, checksum)) = self.shared.link.next_entering() {
-            let described = describe_offloaded(&packet, checksum);
-            self.admit(now, &mut packet, &described, Some(id), false);
+            let Some(described) = self.described(now, &packet, checksum) else {
+                continue;
+            };
+            self.contained(now, Work::Packet(&described), (), |engine| {
+                engine.admit(now, &mut packet, &described, Some(id), false);
+            });
         }
     }
 

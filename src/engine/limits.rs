@@ -25,8 +25,9 @@
 //! [`Config::waiting`]: super::Config::waiting
 //! [`Config::events`]: super::Config::events
 
+use super::defect::Work;
 use super::{Engine, Flow, Shared};
-use crate::event::{EventKind, FlowId, Limit, UserCall};
+use crate::event::{Activity, EventKind, FlowId, Limit, UserCall};
 use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
 
@@ -58,6 +59,11 @@ struct Idle {
 }
 
 impl Occupancy {
+    /// No flow is there any more; who has to go first is found anew.
+    pub(super) fn clear(&mut self) {
+        *self = Occupancy::default();
+    }
+
     /// A flow comes in.
     pub(super) fn add(&mut self, flow: &Flow) {
         if let Some(count) = self.of(flow) {
@@ -70,6 +76,11 @@ impl Occupancy {
         if let Some(count) = self.of(flow) {
             *count -= 1;
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn total(&self) -> usize {
+        self.connections + self.exchanges + self.time_waits
     }
 
     fn of(&mut self, flow: &Flow) -> Option<&mut usize> {
@@ -99,10 +110,10 @@ impl Engine {
             return;
         };
         self.shared.limited(now, Some(flow), Limit::Connections);
-        if let Flow::Tcp(flow) = &mut self.flows[place] {
-            flow.call(&mut self.shared, now, Some(UserCall::Abort));
-        }
-        self.stand_in_line(place, false);
+        let work = Work::Flow(Activity::Upkeep, place);
+        self.contained(now, work, (), |engine| {
+            engine.call(now, place, Some(UserCall::Abort));
+        });
     }
 
     /// An exchange of datagrams has begun at `new`: if that is one too many, another is over.

@@ -169,9 +169,31 @@ impl Line {
         }
     }
 
+    /// The flow at a place has nothing to send any more, whether it is its turn or not.
+    pub(super) fn leave(&mut self, place: usize) {
+        let Some(standing) = self.standings.get_mut(place) else {
+            return;
+        };
+        if std::mem::take(&mut standing.is_fresh) {
+            self.fresh.retain(|&waits| waits != place);
+        }
+        if std::mem::take(&mut standing.in_bulk) {
+            self.bulk.retain(|&waits| waits != place);
+        }
+    }
+
     /// Whether flows in bulk have something left to send.
     pub(super) fn has_backlog(&self) -> bool {
         !self.bulk.is_empty()
+    }
+
+    /// How many flows stand in it.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.standings
+            .iter()
+            .filter(|standing| standing.is_fresh || standing.in_bulk)
+            .count()
     }
 
     /// Gives back what is not needed for as many places.

@@ -1,10 +1,11 @@
 //! Active opens: our end begins.
 
+use super::defect::{Part, Work};
 use super::packets::{is_host, is_ours};
 use super::tcp_flow::{Start, TcpFlow};
 use super::udp_flow::UdpFlow;
 use super::{Engine, Flow, Shared};
-use crate::event::{Cause, EventKind, FlowId, Opening, Transition, Transport, UserCall};
+use crate::event::{Activity, Cause, EventKind, FlowId, Opening, Transition, Transport, UserCall};
 use crate::fault::Knobs;
 use crate::segment::SeqNumber;
 use crate::service::{Connection, Program, Task, UdpSocket};
@@ -37,6 +38,9 @@ pub enum ConnectError {
     /// There is such a flow already, or no port is left for another.
     #[error("no free port for a connection to {0}")]
     InUse(SocketAddr),
+    /// A panic was [contained](super::Config::contain_defects), or the program panicked where it was made.
+    #[error("a defect has kept the connection from beginning")]
+    Defect,
 }
 
 /// What an active open comes from. What is not named is chosen.
@@ -93,13 +97,27 @@ impl Engine {
     {
         let now = self.stack_time(now);
         let key = self.active_key(Transport::Tcp, local.into(), peer)?;
+        let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
+        let work = Work::Part(Activity::Open, Part::Other);
+        self.contained(now, work, Err(ConnectError::Defect), |engine| {
+            engine.open_active(now, name, key, Start::Client(program))
+        })
+    }
+
+    fn open_active(
+        &mut self,
+        now: Instant,
+        name: &'static str,
+        key: FlowKey,
+        start: Start,
+    ) -> Result<FlowId, ConnectError> {
         let knobs = self.knobs_of(&key);
         let mut pooled = self.shared.socket(&knobs);
         let Pooled { sockets, handle } = &mut pooled;
         self.shared
             .tcp
-            .connect(sockets, *handle, key.local, peer)
-            .map_err(|_| ConnectError::Unaddressable(peer))?;
+            .connect(sockets, *handle, key.local, key.peer)
+            .map_err(|_| ConnectError::Unaddressable(key.peer))?;
         let id = self.tell_opened(now, key, Opening::Active, name);
         self.shared.tell_knobs(now, id, &knobs);
         let cause = Cause::Call(UserCall::Open);
@@ -114,8 +132,7 @@ impl Engine {
         self.shared.entered(now, id, key, TcpState::SynSent);
         let generated = || self.shared.iss.generate(now, &key);
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
-        let program = Box::new(move |connection| Box::pin(client(connection)) as Program);
-        let (start, task) = (Start::Client(program), self.shared.task());
+        let task = self.shared.task();
         let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, start, task);
         flow.turn(&knobs);
         flow.offer_timestamps(&self.shared);
@@ -142,13 +159,16 @@ impl Engine {
     {
         let now = self.stack_time(now);
         let key = self.active_key(Transport::Udp, local.into(), peer)?;
-        let id = self.tell_opened(now, key, Opening::Active, name);
-        let task = self.shared.task();
-        let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
-        let program: Program = Box::pin(client(socket));
-        let flow = UdpFlow::client(id, key, now, queues, task, program);
-        self.start(Flow::Udp(flow));
-        Ok(id)
+        let work = Work::Part(Activity::Open, Part::Other);
+        self.contained(now, work, Err(ConnectError::Defect), |engine| {
+            let id = engine.tell_opened(now, key, Opening::Active, name);
+            let task = engine.shared.task();
+            let (socket, queues) = UdpSocket::new(task.clone(), key.local, peer);
+            let program: Program = Box::pin(client(socket));
+            let flow = UdpFlow::client(id, key, now, queues, task, program);
+            engine.start(Flow::Udp(flow));
+            Ok(id)
+        })
     }
 
     fn start(&mut self, flow: Flow) {

@@ -1,9 +1,11 @@
 //! From the wire to the flow that a packet is meant for.
 
+use super::defect::{Part, Work};
 use super::tcp_flow::{Start, TcpFlow};
 use super::{Engine, Flow};
 use crate::event::{
-    Cause, Discard, EventKind, FlowId, Limit, Opened, Opening, PacketId, Transport,
+    Activity, Cause, Direction, Discard, EventKind, FlowId, Limit, Opened, Opening, PacketId,
+    Transport,
 };
 use crate::fault::{BacklogFull, Knobs};
 use crate::link::{Incoming, Remarks};
@@ -32,17 +34,45 @@ impl Engine {
     /// The same for a packet from a device that does a part of the work: it may be larger than the MTU, where it would
     /// have been cut else, and `checksum` is what the device says of it.
     pub fn handle_offloaded(&mut self, now: Instant, packet: &mut [u8], checksum: Checksum) {
+        self.defects.record(now, Direction::In, packet);
         let (wall, now) = (now, self.stack_time(now));
-        let described = describe_offloaded(packet, checksum);
-        let refusal = self.refusal(packet, &described);
+        if let Some(described) = self.described(now, packet, checksum) {
+            let work = Work::Packet(&described);
+            self.contained(now, work, (), |engine| {
+                engine.take_in(now, packet, checksum, &described);
+            });
+        }
+        self.enter(now);
+        self.set_clock(wall);
+    }
+
+    /// What a packet says.
+    pub(super) fn described(
+        &mut self,
+        now: Instant,
+        packet: &[u8],
+        checksum: Checksum,
+    ) -> Option<Described> {
+        let work = Work::Part(Activity::Packet, Part::Other);
+        self.contained(now, work, None, |_| {
+            Some(describe_offloaded(packet, checksum))
+        })
+    }
+
+    fn take_in(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        checksum: Checksum,
+        described: &Described,
+    ) {
+        let refusal = self.refusal(packet, described);
         if refusal.is_none() && self.shared.interferes(described.ip.map(|ip| ip.dst)) {
-            self.interfere_in(now, packet, checksum, &described);
-            self.enter(now);
-            return self.set_clock(wall);
+            return self.interfere_in(now, packet, checksum, described);
         }
         let incoming = Incoming {
             bytes: packet,
-            described: &described,
+            described,
             told: None,
             again: false,
         };
@@ -53,7 +83,7 @@ impl Engine {
             _ => match refusal {
                 None => self.accept(now, incoming),
                 Some(Refusal { discard, problem }) => {
-                    let flow = self.flow_of(&described);
+                    let flow = self.flow_of(described);
                     self.arrived(now, flow, &incoming, Some(discard));
                     self.complain(now, incoming.bytes, problem);
                 }
@@ -175,16 +205,14 @@ impl Engine {
             let described = describe(&whole);
             match self.refusal(&whole, &described) {
                 None => {
-                    let told = Some(last);
-                    self.accept(
-                        now,
-                        Incoming {
-                            bytes: &mut whole,
-                            described: &described,
-                            told,
-                            again: false,
-                        },
-                    );
+                    let incoming = Incoming {
+                        bytes: &mut whole,
+                        described: &described,
+                        told: Some(last),
+                        again: false,
+                    };
+                    let work = Work::Packet(&described);
+                    self.contained(now, work, (), |engine| engine.accept(now, incoming));
                 }
                 Some(Refusal { discard, problem }) => {
                     let note = format!(
@@ -329,6 +357,7 @@ impl Engine {
         let knobs = self.knobs_of(&key);
         let heard = self.hear(key);
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
+        self.defects.adrift = Some((id, key));
         self.shared.tell_knobs(now, id, &knobs);
         let pooled = self.shared.listening_socket(key.local.port(), &knobs);
         let (iss, task) = (iss(&knobs), self.shared.task());
@@ -358,6 +387,8 @@ impl Engine {
         incoming: &Incoming<'_>,
         discard: Option<Discard>,
     ) -> PacketId {
+        #[cfg(test)]
+        self.shared.trap(super::defect::Trap::Arrival, flow);
         self.shared.link.arrived(
             &mut self.shared.journal,
             now,
@@ -377,6 +408,7 @@ impl Engine {
     ) -> FlowId {
         self.opened += 1;
         let id = FlowId(self.opened);
+        self.defects.adrift = Some((id, key));
         let FlowKey {
             transport,
             local,

@@ -192,6 +192,11 @@ impl TcpFlow {
         self.half_open
     }
 
+    /// The numbers of a reset, where there is anybody to be told.
+    pub(super) fn reset_numbers(&self) -> Option<(SeqNumber, SeqNumber)> {
+        self.account.reset_numbers()
+    }
+
     /// SEGMENT ARRIVES (RFC 9293, section 3.10.7).
     pub(super) fn arrive(
         &mut self,
@@ -441,6 +446,8 @@ impl TcpFlow {
         incoming: &Incoming<'_>,
         retransmission: bool,
     ) -> PacketId {
+        #[cfg(test)]
+        shared.trap(super::defect::Trap::Arrival, Some(self.id));
         let remarks = Remarks {
             retransmission,
             reason: None,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Watch {
-    /// Nothing: nobody looks, and no time is spent on it.
+    /// Nothing but defects: nobody looks, and no time is spent on it.
     Nothing,
     /// Everything but packets.
     Transitions,
@@ -87,6 +87,8 @@ impl Journal {
 fn least(kind: &EventKind) -> Watch {
     match kind {
         EventKind::Packet(_) => Watch::Everything,
+        // A defect is reported in any case.
+        EventKind::Defect(_) => Watch::Nothing,
         _ => Watch::Transitions,
     }
 }

@@ -23,7 +23,7 @@
 //! | `number` | number | counts the events from 1, without gaps |
 //! | `at` | number | seconds since the start; of a capture that is explained, since its first packet |
 //! | `flow` | number or null | the connection or exchange of datagrams that it belongs to, from 1; null where it belongs to none |
-//! | `kind` | string | `opened`, `packet`, `released`, `transition`, `asked`, `note`, `limited` or `closed` |
+//! | `kind` | string | `opened`, `packet`, `released`, `transition`, `asked`, `note`, `limited`, `defect` or `closed` |
 //!
 //! ## opened
 //! A flow begins.
@@ -269,6 +269,37 @@
 //! |---|---|---|
 //! | `limit` | string | `backlog`, `connections`, `exchanges`, `time-wait`, `fragments`, `gaps`, `waiting`, `icmp-errors` or `events` |
 //! | `count` | number | how often since it was told last; of `events`, how many were lost |
+//!
+//! ## defect
+//! A part of tcplab, or of a service, panicked. If the event is of a flow, that flow is given up: its last events follow.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `defect` | number | counts the defects from 1 |
+//! | `during` | string | what was under way: a `packet` was taken in, a flow had its `turn`, a `timer` went off, a `command` was obeyed, a flow was to `open`, or `upkeep` |
+//! | `ends` | object or null | the ends of the flow that is given up; null where there is none |
+//! | `message` | string | the message of the panic |
+//! | `location` | string or null | file, line and column; null where they are not known |
+//! | `backtrace` | string or null | the calls that led there, if `RUST_BACKTRACE` asks for them |
+//! | `packets` | array of objects | the last packets of the flow, the oldest first; without a flow, the last of all |
+//!
+//! ## ends
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `transport` | string | `tcp` or `udp` |
+//! | `local` | string | our address and port, IPv6 in brackets |
+//! | `peer` | string | those of the other end |
+//!
+//! ## head
+//! The beginning of a packet, in `packets`.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `at` | number | seconds since the start |
+//! | `direction` | string | `in` or `out` |
+//! | `length` | number | bytes of the whole packet |
+//! | `bytes` | string | its first bytes, in base64 |
 //!
 //! ## closed
 //! A flow is over; no event of it follows.

@@ -214,6 +214,11 @@ impl Ladder {
                 let lines = self.layout.say(Some(id), Some(time), Paint::Plain, &text);
                 self.emit(Some(id), lines, out)
             }
+            EventKind::Defect(defect) => {
+                let text = text::escape(&lang.defect_told(&defect.message), self.is_unicode());
+                let lines = self.layout.say(Some(id), Some(time), Paint::Plain, &text);
+                self.emit(Some(id), lines, out)
+            }
             EventKind::Transition(transition) => {
                 let becomes = self.layout.glyphs().becomes;
                 let Transition { from, to, cause } = *transition;

@@ -17,6 +17,7 @@ pub const TARGET: &str = "tcplab";
 /// |---|---|
 /// | info | a flow begins or is over, a transition, a note, a packet with which the link interferes |
 /// | debug | a packet, what the peer's kernel says |
+/// | error | a defect |
 /// | warn | a packet that was discarded, unless it was merely none of ours; a kernel that says of
 /// the peer what can't be so, judged by its segments |
 pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
@@ -43,6 +44,14 @@ pub fn line(view: &View, event: &Event) -> Option<(Level, String)> {
             Level::Debug,
             format!("limit reached: {} ({count})", limit.name()),
         ),
+        EventKind::Defect(defect) => {
+            let location = defect
+                .site
+                .as_ref()
+                .map(|site| format!("{}: ", site.location));
+            let text = format!("defect: {}{}", location.unwrap_or_default(), defect.message);
+            (Level::Error, text::escape(&text, true))
+        }
         EventKind::Note(note) => (Level::Info, text::escape(note, true)),
         EventKind::Closed(closed) => match &closed.result {
             Some(Err(why)) => (Level::Info, format!("over: {}", text::escape(why, true))),

@@ -11,6 +11,7 @@
 //! | `tcplab_released_total` | counter | `direction`, `fate` | packets that were delayed or held and went on, or were `dropped` after all |
 //! | `tcplab_payload_bytes_total` | counter | `direction`, `transport` | bytes of data in them, retransmissions included |
 //! | `tcplab_limits_total` | counter | `limit` | how often there was as much of something as there may be: `backlog`, `connections`, `exchanges`, `time-wait`, `fragments`, `gaps`, `waiting`, `icmp-errors`, `events` |
+//! | `tcplab_defects_total` | counter | | panics that were contained: each has cost a flow or a packet |
 //! | `tcplab_retransmissions_total` | counter | `cause` | segments of ours that were sent again: `timeout`, `duplicate-acks`, `gap` |
 
 use super::Sink;
@@ -54,6 +55,7 @@ pub struct Metrics {
     bytes: Family<Payload, Counter>,
     retransmissions: Family<Cause, Counter>,
     limits: Family<Limit, Counter>,
+    defects: Counter,
     page: Page,
     /// The connections that there are, with their state and when they began.
     live: BTreeMap<FlowId, (TcpState, Instant)>,
@@ -133,6 +135,7 @@ impl Metrics {
         let bytes = Family::default();
         let retransmissions = Family::default();
         let limits = Family::default();
+        let defects = Counter::default();
 
         let mut registry = Registry::with_prefix("tcplab");
         registry.register(
@@ -177,6 +180,11 @@ impl Metrics {
             "How often there was as much of something as there may be",
             limits.clone(),
         );
+        registry.register(
+            "defects",
+            "Panics that were contained: each has cost a flow or a packet",
+            defects.clone(),
+        );
         Metrics {
             handshakes,
             handshake_seconds,
@@ -188,6 +196,7 @@ impl Metrics {
             bytes,
             retransmissions,
             limits,
+            defects,
             page: Page {
                 registry: Arc::new(registry),
             },
@@ -311,6 +320,9 @@ impl Sink for Metrics {
             EventKind::Limited(limit, count) => {
                 let limit = limit.name();
                 self.limits.get_or_create(&Limit { limit }).inc_by(*count);
+            }
+            EventKind::Defect(_) => {
+                self.defects.inc();
             }
             EventKind::Asked(_) | EventKind::Note(_) => {}
         }

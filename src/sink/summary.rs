@@ -246,6 +246,9 @@ fn totals(view: &View, lang: Lang, screen: Screen, out: &mut impl Write) -> io::
     if !limits.is_empty() {
         lines.push(lang.limits_reached(lang.list(&limits)));
     }
+    if view.defects() > 0 {
+        lines.push(lang.defects_contained(view.defects()));
+    }
     for line in lines {
         for part in text::wrap_sentence(&line, screen.width.max(60)) {
             writeln!(out, "{part}")?;

@@ -138,6 +138,10 @@ fn facts_of(app: &App) -> Vec<Fact> {
         EventKind::Note(note) => {
             facts.push(Fact::new(flow.service, text::escape(note, look.unicode)));
         }
+        EventKind::Defect(defect) => {
+            let message = text::escape(&defect.message, look.unicode);
+            facts.push(Fact::new(lang.defect(), message));
+        }
         EventKind::Closed(closed) => {
             let how = lang.was_closed(text::closed(lang, flow));
             facts.push(Fact::new(lang.flow_over(), how));

@@ -107,6 +107,10 @@ fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> 
             let note = text::escape(note, look.unicode);
             say(&format!("{}: {note}", flow.service), Style::new())
         }
+        EventKind::Defect(defect) => {
+            let told = text::escape(&lang.defect_told(&defect.message), look.unicode);
+            say(&told, look.bad())
+        }
         EventKind::Closed(_) if flow.transport == Transport::Udp => {
             say(&lang.flow_over(), look.faint())
         }

@@ -138,7 +138,8 @@ impl Records {
             | EventKind::Released(_)
             | EventKind::Note(_)
             | EventKind::Closed(_)
-            | EventKind::Limited(..) => {}
+            | EventKind::Limited(..)
+            | EventKind::Defect(_) => {}
             EventKind::Asked(_) => {
                 // What the kernel says is about the newest packet.
                 let is_news = record.peer.replace(states.0) != Some(states.0);

@@ -12,6 +12,7 @@ pub(super) type Entry = (
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     [
+        defects::TABLE,
         fates::TABLE,
         faults::TABLE,
         labels::TABLE,

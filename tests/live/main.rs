@@ -49,6 +49,8 @@ mod offload;
 
 mod failures;
 
+mod defects;
+
 mod soak;
 
 /// What a helper can be told to do.

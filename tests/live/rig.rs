@@ -140,7 +140,13 @@ pub(crate) fn clean(program: &str, arguments: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    for name in ["RUST_LOG", "NO_COLOR", "http_proxy", "ALL_PROXY"] {
+    for name in [
+        "RUST_LOG",
+        "RUST_BACKTRACE",
+        "NO_COLOR",
+        "http_proxy",
+        "ALL_PROXY",
+    ] {
         command.env_remove(name);
     }
     command

@@ -1,8 +1,8 @@
 //! The form of a line. The tables of the parent module say what each field means.
 
 use crate::event::{
-    Cause, Closed, Event, EventKind, Fate, Opened, Opening, Packet, PeerInfo, PeerView, Reason,
-    RuleId, Timer, Variables,
+    Cause, Closed, Defect, Event, EventKind, Fate, Opened, Opening, Packet, PeerInfo, PeerView,
+    Reason, RuleId, Timer, Variables,
 };
 use crate::segment::{
     Body, Described, Flags, FragmentInfo, IpHeader, Origin, Segment, SeqNumber, TcpOption,
@@ -35,6 +35,7 @@ enum KindRecord<'a> {
     Asked(AskedRecord),
     Note { text: &'a str },
     Limited { limit: &'static str, count: u64 },
+    Defect(DefectRecord<'a>),
     Closed(ClosedRecord<'a>),
 }
 
@@ -237,6 +238,33 @@ struct InfoRecord {
 }
 
 #[derive(Serialize)]
+struct DefectRecord<'a> {
+    defect: u64,
+    during: &'static str,
+    ends: Option<EndsRecord>,
+    message: &'a str,
+    location: Option<&'a str>,
+    backtrace: Option<&'a str>,
+    packets: Vec<HeadRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct EndsRecord {
+    transport: &'static str,
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+#[derive(Serialize)]
+struct HeadRecord<'a> {
+    at: f64,
+    direction: &'static str,
+    length: usize,
+    #[serde(serialize_with = "as_base64")]
+    bytes: &'a [u8],
+}
+
+#[derive(Serialize)]
 struct ClosedRecord<'a> {
     result: Option<ResultRecord<'a>>,
 }
@@ -275,6 +303,7 @@ impl<'a> Record<'a> {
                 limit: limit.name(),
                 count: *count,
             },
+            EventKind::Defect(defect) => KindRecord::Defect((&**defect).into()),
             EventKind::Closed(closed) => KindRecord::Closed(closed.into()),
         };
         Record {
@@ -283,6 +312,31 @@ impl<'a> Record<'a> {
             at: event.at.total_micros() as f64 / 1e6,
             flow: event.flow.map(|flow| flow.0),
             kind,
+        }
+    }
+}
+
+impl<'a> From<&'a Defect> for DefectRecord<'a> {
+    fn from(defect: &'a Defect) -> DefectRecord<'a> {
+        let site = defect.site.as_ref();
+        let packets = defect.packets.iter().map(|packet| HeadRecord {
+            at: packet.at.total_micros() as f64 / 1e6,
+            direction: packet.direction.name(),
+            length: packet.len,
+            bytes: &packet.bytes,
+        });
+        DefectRecord {
+            defect: defect.number,
+            during: defect.during.name(),
+            ends: defect.ends.map(|ends| EndsRecord {
+                transport: ends.transport.name(),
+                local: ends.local,
+                peer: ends.peer,
+            }),
+            message: &defect.message,
+            location: site.map(|site| &site.location[..]),
+            backtrace: site.and_then(|site| site.backtrace.as_deref()),
+            packets: packets.collect(),
         }
     }
 }

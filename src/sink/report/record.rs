@@ -226,6 +226,10 @@ impl FlowRecord {
                 let reached = self.lang.limits_reached(limit);
                 self.rows.push(Row::new(time, What::Remark(reached)));
             }
+            EventKind::Defect(defect) => {
+                let told = text::escape(&self.lang.defect_told(&defect.message), true);
+                self.rows.push(Row::new(time, What::Remark(told)));
+            }
             EventKind::Note(note) => {
                 let note = self.lang.noted(flow.service, text::escape(note, true));
                 self.rows.push(Row::new(time, What::Remark(note)));
