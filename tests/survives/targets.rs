@@ -3,7 +3,7 @@
 use smoltcp::time::{Duration, Instant};
 use tcplab::capture::{Capture, Observer};
 use tcplab::event::Event;
-use tcplab::fault::{Rule, RuleSet, parse_rules};
+use tcplab::fault::{Rule, parse_rules};
 use tcplab::scenario::{Kernel, On, Scenario, parse_lines};
 use tcplab::segment::{Origin, SeqNumber, describe};
 use tcplab::sink::Sink;
@@ -12,8 +12,9 @@ use tcplab::sink::ladder::{Ladder, Options};
 use tcplab::sink::report::{Format, Report};
 use tcplab::view::View;
 
-use crate::step::{self, Step};
-use crate::watched::{Watched, at_faulty_address};
+use crate::play::Play;
+use crate::step::{self, Setup};
+use crate::watched::Watched;
 
 type Target = fn(&[u8]);
 
@@ -182,22 +183,29 @@ fn edits(bytes: &[u8]) {
     let Ok(rule) = String::from_utf8_lossy(text).parse::<Rule>() else {
         return;
     };
-    let mut rules = RuleSet::new();
-    rules.add(rule);
-    let mut watched = Watched::new(rules);
-    watched.take(Step::Bytes(packet.to_vec()));
-    watched.take(Step::Again(vec![]));
-    watched.take(Step::Wait(1_000_000));
+    let mut setup = Setup::with([]);
+    setup.config.rules.add(rule);
+    let mut watched = Watched::new(setup);
+    watched.peers.tampered = true;
+    watched.packet(packet.to_vec());
+    watched.packet(packet.to_vec());
+    watched.wait(Instant::from_secs(1_000));
     watched.end();
 }
 
-/// Rules, packets, time and whatever a person may do, see [`step::read`].
-fn engine(bytes: &[u8]) {
-    let (rules, steps) = step::read(bytes);
-    let mut watched = Watched::new(at_faulty_address(rules));
-    for step in steps {
-        watched.take(step);
+/// Peers, networks, time and whatever a person may do, see [`step::read`].
+pub(crate) fn engine(bytes: &[u8]) {
+    let (setup, steps) = step::read(bytes);
+    if step::shows() {
+        println!("{setup:?}");
     }
-    watched.serve_a_good_client();
-    watched.end();
+    let mut play = Play::new(setup);
+    for step in steps {
+        if step::shows() {
+            println!("{step:?}");
+        }
+        play.take(step);
+    }
+    play.serve_a_good_client();
+    play.watched.end();
 }
