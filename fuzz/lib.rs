@@ -25,7 +25,8 @@ pub fn run(target: &str, bytes: &[u8]) {
     target(bytes);
 }
 
-pub use step::RECORD;
+/// The length of a step of the engine's inputs.
+pub const RECORD: usize = step::RECORD;
 
 /// Changes an input of the engine's by whole steps: takes one out, repeats one, puts a new one in, moves one, or changes one
 /// number of one. Returns the new size.
