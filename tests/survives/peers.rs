@@ -82,6 +82,8 @@ pub(crate) struct Peer {
     /// What it has received in order, and the highest number it has seen.
     pub(crate) rcv: u32,
     pub(crate) high: u32,
+    /// The highest acknowledgment that it has sent of what there was: SND.UNA of our end.
+    pub(crate) told: u32,
     islands: Vec<(u32, u32)>,
     fin: Option<u32>,
     pub(crate) reset: bool,
@@ -191,6 +193,7 @@ impl Peer {
             irs: None,
             rcv: 0,
             high: 0,
+            told: 0,
             islands: Vec::new(),
             fin: None,
             reset: false,
@@ -220,6 +223,10 @@ impl Peer {
         let first = seq
             .wrapping_sub(origin)
             .wrapping_add(u32::from(flags & SYN != 0));
+        let news = ack.wrapping_sub(self.told);
+        if flags & ACK != 0 && news <= self.high.wrapping_sub(self.told) {
+            self.told = ack;
+        }
         let count = len + u32::from(flags & SYN != 0) + u32::from(flags & 1);
         if count > 0 && self.sent.len() < MOST_STRETCHES * 40 {
             self.sent.push((seq, seq.wrapping_add(count)));
@@ -305,6 +312,7 @@ impl Peer {
             self.irs = Some(segment.seq.0);
             self.rcv = segment.seq.0.wrapping_add(1);
             self.high = self.rcv;
+            self.told = self.rcv;
             self.islands.clear();
             self.fin = None;
             self.synced = false;

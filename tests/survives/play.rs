@@ -244,6 +244,10 @@ impl Play {
     /// come again, if it was reset to make room for another.
     pub(crate) fn serve_a_good_client(&mut self) {
         self.watched.command(Command::Step(Stepping::Off));
+        // What we began gives no room to others.
+        for flow in self.watched.began() {
+            self.watched.command(Command::Abort(flow));
+        }
         for _ in 0..10 {
             if self.serves_a_good_client() {
                 return;
@@ -361,8 +365,7 @@ fn seq_near(peer: &Peer, choice: u8) -> u32 {
 }
 
 fn ack_near(peer: &Peer, choice: u8) -> u32 {
-    let first = peer.irs.map_or(0, |irs| irs.wrapping_add(1));
-    near([peer.rcv, peer.rcv, peer.high, first], choice, peer.mss)
+    near([peer.rcv, peer.rcv, peer.high, peer.told], choice, peer.mss)
 }
 
 /// A window in bytes.
@@ -519,7 +522,12 @@ fn urgent(mut packet: Vec<u8>, pointer: u16) -> Vec<u8> {
 
 /// SACK blocks: true ones, and others.
 fn lies(peer: &mut Peer, now: Instant, [ack, win, blocks @ ..]: [u8; 6]) -> Vec<u8> {
-    let (una, nxt, mss) = (peer.rcv, peer.high, peer.mss);
+    // Mostly the first is missing, whatever has arrived.
+    let una = match win & 0xe0 {
+        0xe0 => peer.rcv,
+        _ => peer.told,
+    };
+    let (nxt, mss) = (peer.high, peer.mss);
     let flight = nxt.wrapping_sub(una);
     let edge = |choice: u8, byte: u8| match choice {
         0 => una,
@@ -607,6 +615,9 @@ fn fill(peer: &mut Peer, now: Instant, [how, win, opts, ..]: [u8; 6]) -> Vec<Vec
         let segment = peer.segment(flags, seq, ack, window, options, len);
         packets.push(segment.packet());
         peer.nxt = peer.nxt.wrapping_add(len);
+        if last {
+            break;
+        }
     }
     if how & 0xc0 == 0xc0 {
         packets.reverse();

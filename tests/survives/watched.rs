@@ -312,6 +312,15 @@ impl Watched {
         }
     }
 
+    /// The connections that our end has begun.
+    pub(crate) fn began(&self) -> Vec<FlowId> {
+        let began = self.lives.iter();
+        let began = began.filter(|(_, life)| life.opening == Opening::Active);
+        let mut began: Vec<FlowId> = began.map(|(&id, _)| id).collect();
+        began.sort();
+        began
+    }
+
     pub(crate) fn some_flow(&self, which: u16) -> FlowId {
         FlowId(u64::from(which) % (self.opened + 1))
     }
