@@ -577,7 +577,7 @@ impl Engine {
         let time_wait = flow.time_wait;
         let lasts = time_wait.unwrap_or(self.shared.config.time_wait);
         let ends = flow.time_wait_since().unwrap_or(now) + lasts;
-        let result = flow.finish(&mut self.shared);
+        let result = flow.finish(&mut self.shared, now);
         let waiting = Waiting {
             id,
             key,
@@ -669,7 +669,7 @@ impl Engine {
                 if flow.is_half_open() {
                     self.half_open -= 1;
                 }
-                flow.finish(&mut self.shared)
+                flow.finish(&mut self.shared, now)
             }
             Flow::TimeWait(waiting) => waiting.result,
             Flow::Udp(flow) => flow.finish(),

@@ -417,7 +417,7 @@ impl TcpFlow {
     }
 
     /// Gives back what the flow held, and says how its program ended.
-    pub(super) fn finish(self, shared: &mut Shared) -> Option<Result<(), String>> {
+    pub(super) fn finish(self, shared: &mut Shared, now: Instant) -> Option<Result<(), String>> {
         let reusable = !self.account.has_seen_trouble();
         let result = match self.program {
             Stage::Over(result) => result,
@@ -434,7 +434,8 @@ impl TcpFlow {
             let Endpoint {
                 sockets, handle, ..
             } = endpoint;
-            shared.pool.put_back(Pooled { sockets, handle }, used);
+            let pooled = Pooled { sockets, handle };
+            shared.pool.put_back(now, pooled, used);
         }
         result
     }

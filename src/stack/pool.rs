@@ -79,7 +79,7 @@ impl Pool {
     }
 
     /// Takes a socket back whose connection saw no trouble. So many `bytes` were written to its buffers.
-    pub(crate) fn put_back(&mut self, mut pooled: Pooled, bytes: [u64; 2]) {
+    pub(crate) fn put_back(&mut self, now: Instant, mut pooled: Pooled, bytes: [u64; 2]) {
         let used = bytes.map(|bytes| bytes.min(self.buffer as u64) as usize);
         let used = used.iter().sum();
         let room = self.free.len() < MAX_FREE && self.used + used <= MAX_USED;
@@ -91,8 +91,13 @@ impl Pool {
         if socket.state() != State::Closed {
             socket.abort();
         }
+        let was_little = self.next().is_none();
         self.used += used;
         self.free.push((pooled, used));
+        if was_little {
+            // What was spare while nobody looked says nothing.
+            (self.spare, self.since) = (0, now);
+        }
     }
 
     /// When to call [`give_back`](Pool::give_back) next; `None` where there is little to give back.
@@ -173,7 +178,7 @@ mod tests {
         let mut pool = Pool::new(buffer);
         let sockets: Vec<Pooled> = (0..count).map(|_| pool.take(None)).collect();
         for socket in sockets {
-            pool.put_back(socket, [1, 1 << 40]);
+            pool.put_back(Instant::ZERO, socket, [1, 1 << 40]);
         }
         pool
     }
@@ -197,7 +202,7 @@ mod tests {
         let sockets: Vec<Pooled> = (0..20).map(|_| pool.take(None)).collect();
         for (number, socket) in sockets.into_iter().enumerate() {
             let bytes = if number % 2 == 0 { 100 } else { 1 << 40 };
-            pool.put_back(socket, [bytes, bytes]);
+            pool.put_back(Instant::ZERO, socket, [bytes, bytes]);
         }
         let first = pool.next().unwrap();
         pool.give_back(first);
@@ -216,7 +221,7 @@ mod tests {
         assert_eq!(pool.free.len(), 200, "they were needed just before");
         let taken: Vec<Pooled> = (0..100).map(|_| pool.take(None)).collect();
         for socket in taken {
-            pool.put_back(socket, [1, 1]);
+            pool.put_back(first, socket, [1, 1]);
         }
         pool.give_back(first + Duration::from_secs(9));
         assert_eq!(pool.free.len(), 200, "it is not time yet");
