@@ -285,7 +285,7 @@ impl Peer {
             return false;
         }
         self.receive(segment);
-        self.unanswered += 1;
+        self.unanswered = self.unanswered.saturating_add(1);
         let answers = self.mood.answers > 0 && self.unanswered >= self.mood.answers;
         if answers {
             self.unanswered = 0;
