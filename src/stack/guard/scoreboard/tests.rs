@@ -184,13 +184,16 @@ impl Model {
 #[derive(Clone, Debug)]
 enum Step {
     Told(Chosen, Chosen),
+    /// A few octets of what is in flight.
+    Honest(prop::sample::Index, u32),
     Acknowledged(prop::sample::Index),
     Sent(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (chosen(), chosen()).prop_map(|(left, right)| Step::Told(left, right)),
+        3 => (chosen(), chosen()).prop_map(|(left, right)| Step::Told(left, right)),
+        4 => (any::<prop::sample::Index>(), 1..20u32).prop_map(|(left, len)| Step::Honest(left, len)),
         1 => any::<prop::sample::Index>().prop_map(Step::Acknowledged),
         1 => (0..400usize).prop_map(Step::Sent),
     ]
@@ -222,6 +225,10 @@ proptest! {
                     let marks: Vec<_> = [una, nxt].into_iter().chain(edges.map(|edge| una + edge)).collect();
                     let (left, right) = (left.of(&marks), right.of(&marks));
                     prop_assert_eq!(board.add(left, right, nxt), model.add(left, right), "{:?} {:?}", left, right);
+                }
+                Step::Honest(left, len) => {
+                    let left = una + left.index(model.sacked.len() + 1) as u32;
+                    prop_assert_eq!(board.add(left, left + len, nxt), model.add(left, left + len));
                 }
                 Step::Acknowledged(count) => {
                     let count = count.index(model.sacked.len() + 1);
