@@ -195,7 +195,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (chosen(), chosen()).prop_map(|(left, right)| Step::Told(left, right)),
         4 => (any::<prop::sample::Index>(), 1..20u32).prop_map(|(left, len)| Step::Honest(left, len)),
         1 => any::<prop::sample::Index>().prop_map(Step::Acknowledged),
-        1 => (0..400usize).prop_map(Step::Sent),
+        1 => (0..100usize).prop_map(Step::Sent),
     ]
 }
 
@@ -210,12 +210,12 @@ proptest! {
     fn what_the_peer_says_is_kept_as_octets_would_be(
         una in chosen(),
         steps in prop::collection::vec(step(), 1..40),
-        mss in 1..300u32,
+        mss in 1..100u32,
         ends in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
     ) {
         let una = una.of(&[SeqNumber(0)]);
         let mut board = Scoreboard::new(una);
-        let mut model = Model { una: una.0, sacked: vec![false; 500] };
+        let mut model = Model { una: una.0, sacked: vec![false; 200] };
         for step in steps {
             let una = SeqNumber(model.una);
             let nxt = una + model.sacked.len() as u32;
@@ -236,7 +236,7 @@ proptest! {
                     board.acknowledge(SeqNumber(model.una));
                 }
                 Step::Sent(count) => {
-                    let len = (model.sacked.len() + count).min(3_000);
+                    let len = (model.sacked.len() + count).min(800);
                     model.sacked.resize(len, false);
                 }
             }
