@@ -433,7 +433,7 @@ fn what_still_waits_leaves_with_the_fin() {
     }
 }
 
-/// Options that are missing are put in for smoltcp, where a packet has no room for them.
+/// An option that is missing is put in for smoltcp, also if the packet has no room for it.
 #[test]
 fn the_longest_segments_are_answered() {
     for (local, peer, longest) in [

@@ -98,7 +98,7 @@ proptest! {
         prop_assert_eq!(options.0.timestamps(), stamps);
     }
 
-    /// Who captures sees anybody's numbers, in any order, of both directions or of one.
+    /// A capture holds any numbers, in any order, of both directions or of one.
     #[test]
     fn each_frame_is_told_once_and_in_order(
         segments in prop::collection::vec((numbers(), numbers(), 0..64u8, 0..40usize, any::<bool>(), 0..3u64), 1..60),

@@ -79,7 +79,7 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// A datagram has arrived; it is lost where too many were not read. Returns whether it is the first of those.
+    /// Keeps a datagram that has arrived, or loses it if there is no room. Returns whether it is the first that is lost.
     pub(crate) fn arrive(&mut self, payload: &[u8]) -> bool {
         let unread = self.unread + payload.len() + COST;
         if unread > MOST_UNREAD {

@@ -83,7 +83,7 @@ fn v6(packet: &[u8]) -> Option<Objection> {
     loop {
         let next = *packet.get(next_at)?;
         let rest = packet.get(at..end)?;
-        // A first fragment may end before the header that it names. That is somebody else's objection.
+        // A first fragment may end before the header that it names: the engine complains of those (RFC 8200, section 4.5).
         let len = rest.get(1).map(|&units| usize::from(units) * 8 + 8);
         match next {
             // RFC 8200, section 4.1: "restricted to appear immediately after an IPv6 header only".

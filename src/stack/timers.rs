@@ -27,7 +27,7 @@ struct Place {
     queued: Option<Instant>,
 }
 
-/// So many entries that mean nothing cost nothing worth mentioning.
+/// A heap of this many entries is never tidied.
 const SPARE: usize = 64;
 
 impl Timers {
@@ -52,7 +52,7 @@ impl Timers {
         }
     }
 
-    /// Throws away what is left over where that is most of it. Otherwise a peer that has an ACK delayed again and again, on a
+    /// Removes the entries that mean nothing, if they are most of the heap. Otherwise a peer that has an ACK delayed again and again, on a
     /// connection with a deadline far away, would leave an entry for each of them until then.
     fn tidy(&mut self) {
         if self.heap.len() <= 2 * self.places.len() + SPARE {

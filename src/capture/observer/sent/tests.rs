@@ -61,7 +61,7 @@ proptest! {
         }
     }
 
-    /// The numbers of a capture are anybody's.
+    /// A capture may hold any numbers.
     #[test]
     fn no_numbers_take_more_than_their_room(
         segments in prop::collection::vec((chosen(), 0..3_000usize, 0..4u64), 1..200),

@@ -31,7 +31,7 @@ fn a_copy_follows_what_is_in_flight() {
 #[derive(Clone, Debug)]
 enum Step {
     New(usize),
-    /// From between SND.UNA and SND.NXT, and so many bytes.
+    /// From where between SND.UNA and SND.NXT, and how many bytes.
     Again(Index, usize),
     Uncopied(usize),
     Acknowledged(Index),
