@@ -366,16 +366,17 @@ impl TcpFlow {
     }
 
     /// Whether a segment is to be acknowledged at once that smoltcp has no answer to: a FIN alone behind a gap (RFC 5681,
-    /// section 4.2: "an immediate duplicate ACK when an out-of-order segment arrives"), or one behind the last byte of the
-    /// window.
+    /// section 4.2: "an immediate duplicate ACK when an out-of-order segment arrives"). And once there is a FIN behind the
+    /// last byte of the window, smoltcp takes nothing more before it has acknowledged that.
     fn must_acknowledge(&self, segment: &Segment, known: &Known, is_acceptable: bool) -> bool {
-        if !segment.flags.contains(Flags::FIN) || !is_acceptable || !self.state().is_synchronized()
-        {
+        if !is_acceptable || !self.state().is_synchronized() {
             return false;
         }
+        let is_fin = segment.flags.contains(Flags::FIN) && segment.payload.is_empty();
+        let is_early = is_fin && self.guard.holds_fin() && known.rcv_nxt.before(segment.seq);
         let (received, finished) = self.endpoint.borrow_mut().received();
-        let early = self.guard.holds_fin() && segment.payload.is_empty();
-        early && known.rcv_nxt.before(segment.seq) || self.account.is_overrun(received, finished)
+        let ends = finished && !known.finished;
+        is_early || ends && self.account.is_overrun(received, finished)
     }
 
     /// CLOSE, ABORT or nothing but a look, asked for from outside.
