@@ -293,6 +293,8 @@ impl<A: Audience> Bench<A> {
     /// With so many connections to a port, established.
     fn new(port: u16, flows: usize) -> Bench<A> {
         let mut config = Config::new(["198.18.0.2/15".parse().unwrap()]);
+        // As the commands have it.
+        config.contain_defects = Some(|| None);
         config.mtu = MTU;
         config.watch = A::WATCH;
         config.buffer = BUFFER;

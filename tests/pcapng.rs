@@ -20,17 +20,22 @@ use tcplab::view::View;
 #[test]
 fn the_wire_is_what_tcpdump_saw() {
     let (ours, theirs) = (file("lab.pcapng"), file("lab.pcap"));
-    let script = format!(
-        "tcpdump -i tun0 -n --immediate-mode -B 16384 -U -w {0} 2>{0}.said & dump=$!
-         tries=0; until grep -q listening {0}.said; do sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9; done; sleep 0.5
-         curl -s http://lab.test/ >/dev/null || exit 8
-         sleep 0.5; kill $dump; wait $dump",
-        theirs.display()
-    );
+    // "$1" is the file: its folder may have any name.
+    let script = r#"
+        tcpdump -i tun0 -n --immediate-mode -B 16384 -U -w "$1" 2>"$1.said" & dump=$!
+        tries=0
+        until grep -q listening "$1.said"; do
+            sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9
+        done
+        sleep 0.5
+        curl -s http://lab.test/ >/dev/null || exit 8
+        sleep 0.5; kill $dump; wait $dump
+    "#;
     let output = Command::new(env!("CARGO_BIN_EXE_tcplab"))
         .args(["run", "--quiet", "-w"])
         .arg(&ours)
-        .args(["--", "sh", "-c", &script])
+        .args(["--", "sh", "-c", script, "sh"])
+        .arg(&theirs)
         .output()
         .unwrap();
     let said = fs::read_to_string(format!("{}.said", theirs.display())).unwrap_or_default();

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 /// No screen takes that long to show what it is waited for.
 const BOUND: Duration = Duration::from_secs(30);
-const TCPLAB: &str = env!("CARGO_BIN_EXE_tcplab");
+/// The program, in a line for a shell: its folder may have any name.
+const TCPLAB: &str = "\"$TCPLAB\"";
 
 #[test]
 fn a_command_is_watched_from_its_start_to_its_end() {
@@ -286,7 +287,7 @@ fn a_capture_may_be_cut_or_never_end() {
 
 #[test]
 fn without_a_terminal_it_says_what_is_missing() {
-    let output = Command::new(TCPLAB)
+    let output = Command::new(env!("CARGO_BIN_EXE_tcplab"))
         .args(["run", "--tui", "--", "true"])
         .stdin(Stdio::null())
         .output()
@@ -344,6 +345,7 @@ impl Tmux {
             .current_dir(&self.dir)
             .env_remove("TMUX")
             .env("LC_ALL", "C.UTF-8")
+            .env("TCPLAB", env!("CARGO_BIN_EXE_tcplab"))
             .args(["-u", "-S", "socket"])
             .args(arguments)
             .output()

@@ -12,30 +12,25 @@
 //!
 //! Without [`Config::contain_defects`](super::Config::contain_defects) the panic goes on to the caller.
 
+mod recorder;
+
 use super::{Engine, Flow, Shared, Unheard, Waiting};
 use crate::event::{
     Activity, Cause, Closed, Defect, Direction, Ends, EventKind, FlowId, PacketHead, Transition,
-    Transport, UserCall,
+    UserCall,
 };
-use crate::segment::{Described, SeqNumber};
+use crate::segment::{Checksum, Described, SeqNumber, describe_offloaded};
 use crate::stack::fragments::Reassembler;
 use crate::stack::pool::Pool;
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
 use crate::stack::tcp::Tcp;
 use crate::state::TcpState;
+use recorder::Recorder;
 use smoltcp::time::Instant;
 use std::any::Any;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
-
-/// So many packets are kept, of all flows together.
-const KEPT: usize = 256;
-/// So many bytes of each: an IPv6 header, a TCP header with all options, and a little more.
-const HEAD: usize = 112;
-/// So many are reported at most.
-const REPORTED: usize = 16;
 
 /// The defects of one engine, and what their reports are made from.
 #[derive(Default)]
@@ -106,6 +101,13 @@ impl Defects {
         self.count
     }
 
+    /// The last packets of a flow, or of all; that which is dealt with is among them.
+    fn last_packets(&self, key: Option<FlowKey>, work: Work<'_>) -> Vec<PacketHead> {
+        let at_hand = matches!(work, Work::Packet(_));
+        let recorder = self.recorder.as_ref();
+        recorder.map_or(Vec::new(), |recorder| recorder.last(key, at_hand))
+    }
+
     /// A packet crosses the door.
     #[inline]
     pub(super) fn record(&mut self, now: Instant, direction: Direction, packet: &[u8]) {
@@ -136,6 +138,19 @@ impl Engine {
         }
     }
 
+    /// What a packet says.
+    pub(super) fn described(
+        &mut self,
+        now: Instant,
+        packet: &[u8],
+        checksum: Checksum,
+    ) -> Option<Described> {
+        let work = Work::Part(Activity::Packet, Part::Other);
+        self.contained(now, work, None, |_| {
+            Some(describe_offloaded(packet, checksum))
+        })
+    }
+
     #[cold]
     #[inline(never)]
     fn contain(&mut self, now: Instant, work: Work<'_>, payload: Box<dyn Any + Send>) {
@@ -153,7 +168,9 @@ impl Engine {
             ends: victim.map(|victim| victim.key.into()),
             message,
             site,
-            packets: self.defects.heads(victim.map(|victim| victim.key), work),
+            packets: self
+                .defects
+                .last_packets(victim.map(|victim| victim.key), work),
         };
         self.shared.journal.tell(
             now,
@@ -387,123 +404,6 @@ fn message(payload: &(dyn Any + Send)) -> String {
         (Some(&text), _) => text.to_owned(),
         (None, Some(text)) => String::clone(text),
         (None, None) => String::new(),
-    }
-}
-
-/// The beginnings of the last packets, of all flows together: so a flow costs nothing, and a packet a copy of two lines of
-/// the cache.
-struct Recorder {
-    heads: Vec<Head>,
-    /// Where the next one goes once all places are taken.
-    next: usize,
-}
-
-struct Head {
-    at: Instant,
-    len: u32,
-    direction: Direction,
-    bytes: [u8; HEAD],
-}
-
-impl Recorder {
-    fn new() -> Recorder {
-        Recorder {
-            heads: Vec::with_capacity(KEPT),
-            next: 0,
-        }
-    }
-
-    fn record(&mut self, at: Instant, direction: Direction, packet: &[u8]) {
-        let mut head = Head {
-            at,
-            len: packet.len() as u32,
-            direction,
-            bytes: [0; HEAD],
-        };
-        match packet.first_chunk() {
-            Some(bytes) => head.bytes = *bytes,
-            None => head.bytes[..packet.len()].copy_from_slice(packet),
-        }
-        match self.heads.get_mut(self.next) {
-            Some(oldest) => *oldest = head,
-            None => self.heads.push(head),
-        }
-        self.next = (self.next + 1) % KEPT;
-    }
-
-    /// The oldest first.
-    fn iter(&self) -> impl DoubleEndedIterator<Item = &Head> {
-        let (newer, older) = self.heads.split_at(self.next.min(self.heads.len()));
-        older.iter().chain(newer)
-    }
-}
-
-impl Head {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..HEAD.min(self.len as usize)]
-    }
-
-    /// Whether it is one of this flow's. In a fragment but the first, or behind an extension header, that can't be seen.
-    fn is_of(&self, key: &FlowKey) -> bool {
-        let ends = match self.direction {
-            Direction::In => (key.peer, key.local),
-            Direction::Out => (key.local, key.peer),
-        };
-        ends_of(self.bytes()) == Some((key.transport, ends.0, ends.1))
-    }
-}
-
-/// The transport, the source and the destination in the headers of a packet.
-fn ends_of(packet: &[u8]) -> Option<(Transport, SocketAddr, SocketAddr)> {
-    let (protocol, src, dst, ports): (u8, IpAddr, IpAddr, &[u8]) = match packet.first()? >> 4 {
-        4 => {
-            let src: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
-            let dst: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
-            let ports = packet.get(usize::from(packet[0] & 0x0f) * 4..)?;
-            let is_first = u16::from_be_bytes([packet[6], packet[7]]) & 0x1fff == 0;
-            let ports = if is_first { ports } else { &[] };
-            (packet[9], src.into(), dst.into(), ports)
-        }
-        6 => {
-            let src: [u8; 16] = packet.get(8..24)?.try_into().ok()?;
-            let dst: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
-            (packet[6], src.into(), dst.into(), packet.get(40..)?)
-        }
-        _ => return None,
-    };
-    let transport = match protocol {
-        6 => Transport::Tcp,
-        17 => Transport::Udp,
-        _ => return None,
-    };
-    let [a, b, c, d] = *ports.first_chunk()?;
-    let (from, to) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    let (src, dst) = (SocketAddr::new(src, from), SocketAddr::new(dst, to));
-    Some((transport, src, dst))
-}
-
-impl Defects {
-    /// The last packets of a flow, or of all; that which was dealt with is among them.
-    fn heads(&self, key: Option<FlowKey>, work: Work<'_>) -> Vec<PacketHead> {
-        let Some(recorder) = &self.recorder else {
-            return Vec::new();
-        };
-        let mut is_at_hand = matches!(work, Work::Packet(_));
-        let newest = recorder.iter().rev().filter(|head| {
-            let is_at_hand = mem::take(&mut is_at_hand);
-            is_at_hand || key.is_none_or(|key| head.is_of(&key))
-        });
-        let mut heads: Vec<PacketHead> = newest
-            .take(REPORTED)
-            .map(|head| PacketHead {
-                at: head.at,
-                direction: head.direction,
-                len: head.len as usize,
-                bytes: head.bytes().to_vec(),
-            })
-            .collect();
-        heads.reverse();
-        heads
     }
 }
 

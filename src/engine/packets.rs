@@ -1,17 +1,14 @@
 //! From the wire to the flow that a packet is meant for.
 
-use super::defect::{Part, Work};
+use super::defect::Work;
 use super::tcp_flow::{Start, TcpFlow};
 use super::{Engine, Flow};
 use crate::event::{
-    Activity, Cause, Direction, Discard, EventKind, FlowId, Limit, Opened, Opening, PacketId,
-    Transport,
+    Cause, Direction, Discard, EventKind, FlowId, Limit, Opened, Opening, PacketId, Transport,
 };
 use crate::fault::{BacklogFull, Knobs};
 use crate::link::{Incoming, Remarks};
-use crate::segment::{
-    Body, Checksum, Described, Flags, IpHeader, Segment, SeqNumber, describe, describe_offloaded,
-};
+use crate::segment::{Body, Checksum, Described, Flags, IpHeader, Segment, SeqNumber, describe};
 use crate::stack::fragments::Added;
 use crate::stack::headers::{self, Objection};
 use crate::stack::reply::{self, Problem};
@@ -44,19 +41,6 @@ impl Engine {
         }
         self.enter(now);
         self.set_clock(wall);
-    }
-
-    /// What a packet says.
-    pub(super) fn described(
-        &mut self,
-        now: Instant,
-        packet: &[u8],
-        checksum: Checksum,
-    ) -> Option<Described> {
-        let work = Work::Part(Activity::Packet, Part::Other);
-        self.contained(now, work, None, |_| {
-            Some(describe_offloaded(packet, checksum))
-        })
     }
 
     fn take_in(

@@ -42,24 +42,35 @@ try: socket.create_connection(("127.0.0.1", 7002)); assert False
 except ConnectionRefusedError: pass
 "#;
 
+/// What is said on the device "$1" to the file "$2", while the program "$3" runs.
+const CAPTURED: &str = r#"
+    PATH=$PATH:/usr/sbin:/sbin
+    ip link set lo up || exit 7
+    tcpdump -i "$1" -n --immediate-mode -B 16384 -U -w "$2" tcp 2>"$2.said" & dump=$!
+    tries=0
+    until grep -q listening "$2.said"; do
+        sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9
+    done
+    python3 "$3" || exit 8
+    sleep 0.5; kill $dump; wait $dump
+"#;
+
 #[test]
 fn the_kernels_own_conversations_are_told_as_tshark_tells_them() {
     for (device, name) in [("lo", "kernel-lo.pcap"), ("any", "kernel-any.pcap")] {
         let capture = file(name);
         let script = file("conversations.py");
         fs::write(&script, CONVERSATIONS).unwrap();
+        let privileges: &[&str] = match nix::unistd::geteuid().is_root() {
+            true => &[],
+            // Not as root of a namespace: tcpdump would try to become somebody else.
+            false => &["--map-current-user", "--keep-caps"],
+        };
         let output = Command::new("unshare")
-            .args(["--net", "sh", "-c"])
-            .arg(format!(
-                "ip link set lo up || exit 7
-                 tcpdump -i {device} -n --immediate-mode -B 16384 -U -w {0} tcp 2>{0}.said & dump=$!
-                 tries=0; until grep -q listening {0}.said; do
-                     sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9; done
-                 python3 {1} || exit 8
-                 sleep 0.5; kill $dump; wait $dump",
-                capture.display(),
-                script.display()
-            ))
+            .arg("--net")
+            .args(privileges)
+            .args(["sh", "-c", CAPTURED, "sh", device])
+            .args([&capture, &script])
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");

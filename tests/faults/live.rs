@@ -271,7 +271,8 @@ const CAPTURED: &str = r#"
     PATH=$PATH:/usr/sbin:/sbin
     "$TCPLAB" serve --quiet --json "$1" 2> "$1.ready" &
     serve=$!
-    trap 'rm -f "$1.ready" "$1.dump" "$1.seen"' EXIT
+    # What still runs would keep the test waiting.
+    trap 'rm -f "$1.ready" "$1.dump" "$1.seen"; kill $serve $dump 2> /dev/null' EXIT
     until grep -q '^ready' "$1.ready"; do kill -0 $serve; sleep 0.05; done
     tcpdump -i tcplab0 -n -tt -l --immediate-mode 'dst host 192.0.2.10' > "$1.seen" 2> "$1.dump" &
     dump=$!

@@ -319,7 +319,7 @@ fn prepared() -> TunConfig {
 }
 
 fn tun_sh(arguments: &str) -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh");
+    let script = concat!("'", env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh'");
     shell(&format!("{script} {arguments} 2>&1"))
 }
 

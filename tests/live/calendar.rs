@@ -82,7 +82,9 @@ pub(crate) fn set() {
     }
     let mut command = command(&options);
     command
-        .env("LD_PRELOAD", &calendar.shim)
+        // Its folder may have a blank in its name, which ends a name in that list.
+        .env("LD_PRELOAD", calendar.shim.file_name().unwrap())
+        .env("LD_LIBRARY_PATH", calendar.shim.parent().unwrap())
         .env(SHARED, &calendar.shared)
         // Whose lines have the date: it asks the calendar all the time.
         .env("RUST_LOG", "info");

@@ -99,7 +99,7 @@ pub(crate) fn quiet() {
 
 pub(crate) fn prepared() {
     let user = std::env::var(OWNER).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh");
+    let script = concat!("'", env!("CARGO_MANIFEST_DIR"), "/setup/tun.sh'");
     let up = format!("{script} up lab8 --user {user} --addr 192.0.2.77/24 --addr 2001:db8::77/64");
     in_order(&shell(&up), &["lab8 is up for"]);
     in_order(&shell("ip link show dev lab8"), &["qdisc noqueue"]);

@@ -7,8 +7,13 @@ use crate::rig::{as_nobody, command, start, unshared};
 
 #[test]
 fn no_file_interface_or_mount_stays() {
-    // A /tmp where nobody else writes, and a network with lo only.
+    // A /tmp where nobody else writes, and a network with lo only. The program may be in what that hides.
     let line = r#"
+        mount -t tmpfs none /mnt
+        touch /mnt/tcplab
+        mount --bind "$TCPLAB" /mnt/tcplab
+        TCPLAB=/mnt/tcplab
+        cd /
         mount -t tmpfs none /tmp
         before=$(cat /proc/self/mounts; ip -o link; ls -A /tmp /dev/shm)
         "$TCPLAB" run -q -- sh -c 'echo hi | nc -N lab.test 7'

@@ -94,8 +94,9 @@ impl Session {
 
     pub(crate) fn run(&mut self, step: &Step) -> Seen {
         let examples = Path::new(super::TCPLAB).parent().unwrap().join("examples/");
-        let examples = examples.to_str().unwrap();
-        let typed = step.typed.replace("cargo run --example ", examples);
+        // The name of an example follows.
+        let examples = format!("'{}'", examples.display());
+        let typed = step.typed.replace("cargo run --example ", &examples);
         let input = self.input.as_mut().unwrap();
         // The line break before the mark belongs to commands that end without one.
         writeln!(

@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::Config;
-use crate::event::{Event, Limit, PanicSite};
+use crate::event::{Event, Limit, PanicSite, Transport};
 use crate::fault::parse_rules;
 use crate::segment::Flags;
 use crate::service::Connection;
@@ -145,9 +145,9 @@ fn check(trap: Trap, count: u32, ending: Option<&str>) {
     let defect = defect.expect("a defect of that flow");
     assert_eq!(defect.ends.unwrap().local, SERVER.parse().unwrap());
     assert_eq!(defect.message, format!("a trap: {trap:?}"));
-    assert!(!defect.packets.is_empty() && defect.packets.len() <= REPORTED);
+    assert!(!defect.packets.is_empty() && defect.packets.len() <= recorder::REPORTED);
     for head in &defect.packets {
-        let (_, src, dst) = ends_of(&head.bytes).unwrap();
+        let (_, src, dst) = recorder::ends_of(&head.bytes).unwrap();
         assert!([src, dst].contains(&SERVER.parse().unwrap()));
         assert!([src, dst].contains(&defect.ends.unwrap().peer));
     }
@@ -441,22 +441,4 @@ fn without_containment_it_panics() {
     let mut engine = Engine::new(config);
     engine.shared.trapper = Some(Box::new(|trap, _| trap == Trap::Arrival));
     engine.handle_packet(Instant::ZERO, &mut [0; 20]);
-}
-
-#[test]
-fn the_recorder_keeps_the_newest() {
-    let mut recorder = Recorder::new();
-    for number in 0..KEPT + 10 {
-        let packet = vec![number as u8; number];
-        recorder.record(Instant::ZERO, Direction::In, &packet);
-    }
-    let kept: Vec<usize> = recorder.iter().map(|head| head.len as usize).collect();
-    let expected: Vec<usize> = (10..KEPT + 10).collect();
-    assert_eq!(kept, expected);
-    for head in recorder.iter() {
-        assert_eq!(
-            head.bytes(),
-            vec![head.len as u8; HEAD.min(head.len as usize)]
-        );
-    }
 }
