@@ -163,7 +163,7 @@ impl Wire for Router {
         }
         command.arg("echo").arg(to.to_string());
         let child = command.stdin(Stdio::piped()).spawn().unwrap();
-        self.client = Some(Running(child));
+        self.client = Some(Running(child, None));
         CLIENTS[usize::from(to.is_ipv6())].parse().unwrap()
     }
 
@@ -172,13 +172,20 @@ impl Wire for Router {
     }
 }
 
-/// A program that ends with this one.
-pub(crate) struct Running(Child);
+/// A program that ends with this one, and what it says on standard error if that is listened to.
+pub(crate) struct Running(Child, Option<thread::JoinHandle<String>>);
 
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+        let said = self.1.take().and_then(|said| said.join().ok());
+        // A defect costs the program one connection; it costs the test.
+        if let Some(said) = said.filter(|said| said.contains("tcplab: defect"))
+            && !thread::panicking()
+        {
+            panic!("{said}");
+        }
     }
 }
 
@@ -205,9 +212,12 @@ impl Running {
             }
             heard += &line;
         }
-        // What else it says is thrown away.
-        thread::spawn(move || io::copy(&mut lines, &mut io::sink()));
-        Running(child)
+        let said = thread::spawn(move || {
+            let mut said = Vec::new();
+            let _ = lines.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        Running(child, Some(said))
     }
 }
 
@@ -240,7 +250,7 @@ pub(crate) fn linux() {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut stdin = child.stdin.take().unwrap();
     let pid = child.id();
-    let _running = Running(child);
+    let _running = Running(child, None);
     await_line(&mut lines, "here");
     sh(&format!(
         "ip link add v0 type veth peer name v1 netns {pid}"
