@@ -272,7 +272,7 @@ const CAPTURED: &str = r#"
     "$TCPLAB" serve --quiet --json "$1" 2> "$1.ready" &
     serve=$!
     # What still runs would keep the test waiting.
-    trap 'rm -f "$1.ready" "$1.dump" "$1.seen"; kill $serve $dump 2> /dev/null' EXIT
+    trap 'rm -f "$1.ready" "$1.dump" "$1.seen"; kill $serve $dump 2> /dev/null || true' EXIT
     until grep -q '^ready' "$1.ready"; do kill -0 $serve; sleep 0.05; done
     tcpdump -i tcplab0 -n -tt -l --immediate-mode 'dst host 192.0.2.10' > "$1.seen" 2> "$1.dump" &
     dump=$!
