@@ -129,10 +129,9 @@ struct Shared {
     room: Vec<u8>,
     fragment_id: u32,
     errors: Bucket,
-    /// With offload: small packets are no faster for it.
-    crowd: Option<Crowd>,
     #[cfg(test)]
     trapper: Option<defect::Trapper>,
+    crowd: Crowd,
 }
 
 /// What comes of letting a flow go on.
@@ -241,9 +240,9 @@ impl Engine {
                 room: vec![0; wire.largest()],
                 fragment_id: 0,
                 errors: Bucket::default(),
-                crowd: config.offload.then(Crowd::new),
                 #[cfg(test)]
                 trapper: None,
+                crowd: Crowd::new(config.offload),
                 config,
             },
             clock: StackClock::default(),
@@ -417,6 +416,12 @@ impl Engine {
     /// before anybody waits.
     pub fn has_backlog(&self) -> bool {
         self.line.has_backlog()
+    }
+
+    /// From now on, those who send much are told of windows so small that a queue of so many packets, in which they wait until
+    /// they are taken in, has room for all of it. Before, everybody is told of all that its receive buffer has room for.
+    pub fn set_queue(&mut self, packets: u32) {
+        self.shared.crowd.share(packets);
     }
 
     /// How many defects were [contained](Config::contain_defects) so far.

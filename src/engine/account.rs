@@ -174,12 +174,14 @@ impl Account {
         Some(u16::try_from(field).unwrap_or(u16::MAX).max(1))
     }
 
-    /// What a packet of smoltcp's may advertise, which begins at `seq`.
+    /// What a packet of smoltcp's may advertise, which begins at `seq`. `own_mss` is the MSS that we announce, `mss` what
+    /// segments of that size carry.
     pub(super) fn window_told(
         &mut self,
         now: Instant,
-        crowd: Option<&mut Crowd>,
+        crowd: &mut Crowd,
         own_mss: u16,
+        mss: u16,
         seq: SeqNumber,
         packet: &TcpPacket<&[u8]>,
     ) -> Told {
@@ -190,9 +192,10 @@ impl Account {
             let window = u32::from(packet.window_len()) << self.shift(1);
             self.socket_edge = Some(ack + window);
         }
-        let limit = match (self.edge, crowd) {
-            (Some(_), Some(crowd)) => crowd.window(now, &mut self.member, self.told.0, self.buffer),
-            _ => self.buffer,
+        let (member, buffer, mss) = (&mut self.member, self.buffer, mss.into());
+        let limit = match self.edge {
+            Some(_) => crowd.window(now, member, self.told.0, buffer, mss),
+            None => crowd.first_window(now, member, mss).min(buffer),
         };
         Told {
             edge: self.edge,
@@ -205,6 +208,11 @@ impl Account {
             limit: if asks { 0 } else { limit },
             own_mss,
         }
+    }
+
+    /// The connection is over.
+    pub(super) fn leave(&mut self, crowd: &mut Crowd) {
+        crowd.leave(&mut self.member);
     }
 
     /// Whether a packet of ours says again what was said last, and nobody waits for it.

@@ -163,6 +163,10 @@ impl Line {
             }
         } else if ends {
             standing.in_bulk = false;
+            // A quantum that it had no use for does not make it one of those with little to send.
+            if turn == Turn::Empty {
+                standing.credit = standing.credit.min(0);
+            }
             self.bulk.pop_front();
         } else if spent {
             self.bulk.rotate_left(1);

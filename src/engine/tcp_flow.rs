@@ -418,7 +418,12 @@ impl TcpFlow {
     }
 
     /// Gives back what the flow held, and says how its program ended.
-    pub(super) fn finish(self, shared: &mut Shared, now: Instant) -> Option<Result<(), String>> {
+    pub(super) fn finish(
+        mut self,
+        shared: &mut Shared,
+        now: Instant,
+    ) -> Option<Result<(), String>> {
+        self.account.leave(&mut shared.crowd);
         let reusable = !self.account.has_seen_trouble();
         let result = match self.program {
             Stage::Over(result) => result,

@@ -254,6 +254,11 @@ impl Guard {
             TcpPacket::new_unchecked(&mut room[offset..len]).set_window_len(field);
         }
         if syn {
+            let mut segment = TcpPacket::new_unchecked(&mut room[offset..len]);
+            // Of a SYN-ACK that is sent again, the edge stays where it was.
+            let left = before.edge.map_or(0, |edge| edge.since(rcv_nxt));
+            let most = u16::try_from(before.limit.max(left)).unwrap_or(u16::MAX);
+            segment.set_window_len(segment.window_len().min(most));
             options::stamp_syn(&mut room[offset..len], self.stamps.values(now, ack));
             return len;
         }

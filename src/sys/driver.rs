@@ -86,6 +86,8 @@ pub struct Driver<'a> {
     tells_late: bool,
     busy: Option<Busy>,
     courtesy: Courtesy,
+    /// Whether the engine was told how long the TUN's queue is.
+    knows_queue: bool,
     /// When everything was looked at last.
     looked_up: Instant,
     /// How many packets have left whose events were not told yet.
@@ -129,6 +131,7 @@ impl<'a> Driver<'a> {
             tells_late: false,
             busy: None,
             courtesy: Courtesy::default(),
+            knows_queue: false,
             looked_up: clock.now(),
             untold: 0,
         }
@@ -171,6 +174,9 @@ impl<'a> Driver<'a> {
         until: Until<'_>,
         mut tell: impl FnMut(&mut Engine, Event),
     ) -> io::Result<Ready> {
+        if !mem::replace(&mut self.knows_queue, true) {
+            engine.set_queue(self.tun.queue());
+        }
         let now = self.clock.now();
         self.turn(engine, now, &mut tell)?;
         if engine.has_backlog() {
@@ -516,6 +522,7 @@ fn is_loss(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use crate::engine::Config;
+    use crate::segment::{Body, Flags, Options, Segment, SeqNumber, describe};
     use crate::stack::reply;
     use std::net::SocketAddr;
 
@@ -628,5 +635,82 @@ mod tests {
                 check(late, busy);
             }
         }
+    }
+
+    /// A peer that takes what chargen sends, of which more and more is in flight, asks something else at last: dozens of
+    /// packets are on their way before the question is read, and not all that there are.
+    #[test]
+    fn the_tun_is_read_again_before_all_has_left() {
+        /// One segment more is in flight after each.
+        const ROUNDS: usize = 100;
+        #[track_caller]
+        fn check(late: bool) {
+            let (tun, peer) = Tun::to_a_socket(false);
+            let [from, to] = ends();
+            let chargen = SocketAddr::new(to.ip(), 19);
+            let mut engine = serving(|config| config.watch = event::Watch::Everything);
+            let waiter = Waiter::new().unwrap();
+            let mut driver = Driver::new(&tun, &waiter, Clock::start());
+            if late {
+                driver.tell_late();
+            }
+            let mut segment = Segment {
+                src_port: from.port(),
+                dst_port: chargen.port(),
+                seq: SeqNumber(1_000),
+                ack: SeqNumber(0),
+                flags: Flags::SYN,
+                window: u16::MAX,
+                urgent: 0,
+                options: Options::new(),
+                payload: 0..0,
+                checksum_ok: true,
+            };
+            // How many packets have left before the question was read, and with it, and after.
+            let (mut before, mut after) = (0, None::<usize>);
+            for round in 0..ROUNDS {
+                (before, after) = (0, None);
+                peer.send(&reply::segment(from, chargen, &segment, &[]))
+                    .unwrap();
+                if round + 1 == ROUNDS {
+                    let question = reply::datagram(from, to, b"?").unwrap();
+                    peer.send(&question).unwrap();
+                }
+                let mut quiet = 0;
+                while quiet < 2 || engine.has_backlog() {
+                    quiet += 1;
+                    let until = Until {
+                        deadline: Some(driver.now()),
+                        ..Until::default()
+                    };
+                    let tell = |_: &mut Engine, event: Event| {
+                        quiet = 0;
+                        let EventKind::Packet(packet) = &event.kind else {
+                            return;
+                        };
+                        match (&packet.described.body, packet.direction) {
+                            (Body::Udp(_), Direction::In) => after = Some(0),
+                            (Body::Tcp(sent), Direction::Out) => {
+                                segment.ack = sent.end();
+                                match &mut after {
+                                    Some(after) => *after += 1,
+                                    None => before += 1,
+                                }
+                            }
+                            _ => {}
+                        }
+                    };
+                    driver.step(&mut engine, until, tell).unwrap();
+                    // A socket keeps a few only; what is lost there was told all the same.
+                    while peer.recv(&mut [0; 1500]).is_ok() {}
+                }
+                segment.flags = Flags::ACK;
+                segment.seq = SeqNumber(1_001);
+            }
+            let after = after.expect("the question was read");
+            assert!(before <= TURN && after > TURN, "{before}, then {after}");
+        }
+        check(false);
+        check(true);
     }
 }

@@ -60,6 +60,7 @@ pub struct Tun {
     mtu: u16,
     existed: bool,
     offload: bool,
+    queue: u32,
 }
 
 /// A packet that [`Tun::recv`] has read.
@@ -110,6 +111,7 @@ impl Tun {
             mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
             existed,
             offload: config.offload,
+            queue: link.queue,
         })
     }
 
@@ -121,6 +123,7 @@ impl Tun {
             mtu: config.mtu,
             existed: false,
             offload: config.offload,
+            queue: QUEUE,
         }
     }
 
@@ -142,6 +145,11 @@ impl Tun {
     /// Whether packets larger than the MTU and partial checksums cross it.
     pub fn offload(&self) -> bool {
         self.offload
+    }
+
+    /// How many packets the kernel keeps until they are read, as it was when the TUN was opened. Further ones are lost.
+    pub fn queue(&self) -> u32 {
+        self.queue
     }
 
     /// Reads one IP packet; what doesn't fit is cut off, so give room for MTU octets or more, with offload for 65,585. Fails with
@@ -182,6 +190,7 @@ impl Tun {
             mtu: 1500,
             existed: false,
             offload,
+            queue: QUEUE,
         };
         (tun, theirs)
     }

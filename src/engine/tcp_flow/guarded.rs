@@ -124,10 +124,13 @@ impl TcpFlow {
     ) -> usize {
         let src = self.key.local.ip();
         let own_mss = own_mss(shared, src);
+        let mss = own_mss - self.guard.options_len() as u16;
         let segment = TcpPacket::new_unchecked(&room[ip_header_len(src)..len]);
         let seq = SeqNumber(segment.seq_number().0 as u32) + self.shift.unwrap_or(0);
-        let crowd = shared.crowd.as_mut();
-        let told = self.account.window_told(now, crowd, own_mss, seq, &segment);
+        let crowd = &mut shared.crowd;
+        let told = self
+            .account
+            .window_told(now, crowd, own_mss, mss, seq, &segment);
         self.guard.complete(now, room, len, src, &told)
     }
 

@@ -22,6 +22,8 @@ pub(in crate::sys) struct Link {
     pub(in crate::sys) up: bool,
     /// Octets of the largest packet.
     pub(in crate::sys) mtu: u32,
+    /// How many packets its queue has room for.
+    pub(in crate::sys) queue: u32,
 }
 
 impl Route {
@@ -140,8 +142,14 @@ fn parse_link(message: &[u8]) -> Option<Link> {
     let flags = u32::from_ne_bytes(array(message, HEADER + 8)?);
     let attributes = message.get(HEADER + LINK_HEADER..)?;
     let mtu = u32::from_ne_bytes(array(find(attributes, libc::IFLA_MTU)?, 0)?);
+    let queue = u32::from_ne_bytes(array(find(attributes, libc::IFLA_TXQLEN)?, 0)?);
     let up = flags & libc::IFF_UP as u32 != 0;
-    Some(Link { index, up, mtu })
+    Some(Link {
+        index,
+        up,
+        mtu,
+        queue,
+    })
 }
 
 #[cfg(test)]
