@@ -46,11 +46,12 @@ programs=${CARGO_TARGET_DIR:-target}/$host/debug
 jobs=${FUZZ_JOBS:-1}
 most=$(nproc)
 
-# The size of an input: that of 80 steps, or enough for a capture of a connection.
-longest() {
+# The size of an input: that of 80 steps, or enough for a capture of a connection. Where inputs reach thousands of features each,
+# to weigh those takes longer than to try one more.
+manner() {
     case $1 in
-    engine) echo 648 ;;
-    *) echo 4096 ;;
+    engine) echo -max_len=648 -entropic=0 ;;
+    *) echo -max_len=4096 ;;
     esac
 }
 
@@ -74,7 +75,7 @@ found() {
 replay() {
     mkdir -p "corpus/$1" "found/$1"
     log=found/$1.replay.log
-    if ! "$programs/$1" -runs=0 -timeout=60 -rss_limit_mb=2048 -max_len="$(longest "$1")" -artifact_prefix="found/$1/" \
+    if ! "$programs/$1" -runs=0 -timeout=60 -rss_limit_mb=2048 $(manner "$1") -artifact_prefix="found/$1/" \
         $(kept "$1") "corpus/$1" >"$log" 2>&1; then
         found "$1" "$log"
         return 1
@@ -89,7 +90,7 @@ search() {
     log=found/$1.$2.log
     code=0
     "$programs/$1" ${FUZZ_SEED:+-seed=$((FUZZ_SEED + $2))} -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -max_len="$(longest "$1")" -len_control=0 -reload=5 -artifact_prefix="found/$1/" -print_final_stats=1 \
+        $(manner "$1") -len_control=0 -reload=5 -artifact_prefix="found/$1/" -print_final_stats=1 \
         "corpus/$1" $(kept "$1") >"$log" 2>&1 || code=$?
     count=$(figure "$log" number_of_executed_units)
     if [ "$code" != 0 ]; then
@@ -113,7 +114,7 @@ keep() {
     mkdir "$new/all"
     # The named ones count as kept already: only what reaches more joins them.
     cp "$new/named"/* "$new/all" 2>/dev/null || true
-    "$programs/$1" -merge=1 -timeout=60 -max_len="$(longest "$1")" "$new/all" "seeds/$1" "corpus/$1" >"found/$1.keep.log" 2>&1 ||
+    "$programs/$1" -merge=1 -timeout=60 $(manner "$1") "$new/all" "seeds/$1" "corpus/$1" >"found/$1.keep.log" 2>&1 ||
         fail "can't merge: see fuzz/found/$1.keep.log"
     find "seeds/$1" -type f | grep -E '/[0-9a-f]{40}$' | xargs -r rm -f
     find "$new/all" -type f | grep -E '/[0-9a-f]{40}$' | xargs -r cp -t "seeds/$1"

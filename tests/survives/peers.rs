@@ -304,7 +304,9 @@ impl Peer {
             .iter()
             .copied()
             .find(|offer| Some(offer.seq) == acked);
-        if self.irs == Some(segment.seq.0) && self.synced && acked == Some(self.iss) {
+        // The same numbers again begin a new life, once there was more in the old one.
+        let fresh = self.acked == self.iss.wrapping_add(1);
+        if self.irs == Some(segment.seq.0) && self.synced && acked == Some(self.iss) && fresh {
             return;
         }
         self.engine_offer = offer;
