@@ -503,6 +503,14 @@ pub(crate) fn skips(check: &str) -> bool {
 }
 
 impl Peers {
+    /// `tampered_there`: see the field.
+    pub(crate) fn new(tampered_there: bool) -> Peers {
+        Peers {
+            tampered_there,
+            ..Peers::default()
+        }
+    }
+
     /// The peer that a step is about: the one that came last where it says 0.
     pub(crate) fn choose(&mut self, which: u8) -> Option<&mut Peer> {
         let count = self.all.len();

@@ -63,8 +63,7 @@ impl Watched {
         let limits = [config.connections, config.time_waits];
         let mut engine = Engine::new(config);
         engine.serve_standard("123");
-        let mut peers = Peers::default();
-        peers.tampered_there = tampers;
+        let peers = Peers::new(tampers);
         Watched {
             engine,
             now: Instant::ZERO,
