@@ -522,7 +522,7 @@ fn is_loss(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use crate::engine::Config;
-    use crate::segment::{Body, Flags, Options, Segment, SeqNumber, describe};
+    use crate::segment::{Body, Flags, Options, Segment, SeqNumber};
     use crate::stack::reply;
     use std::net::SocketAddr;
 
