@@ -19,7 +19,10 @@ impl Engine {
     ) {
         self.arrived(now, None, incoming, None);
         self.shared.limited(now, None, Limit::Backlog);
+        let buffer = self.knobs_of(&key).buffer;
         let (v6, config) = (key.local.is_ipv6(), &self.shared.config);
+        // That of the connection to come, whose window must not shrink.
+        let buffer = buffer.unwrap_or(config.buffer);
         let own_mss = config.mtu as u16 - if v6 { 60 } else { 40 };
         let default = if v6 { 1220 } else { 536 };
         let mss = syn
@@ -30,7 +33,7 @@ impl Engine {
             seq: self.cookies.bake(now, &key, syn.seq, mss),
             ack: syn.seq + 1,
             flags: Flags(Flags::SYN.0 | Flags::ACK.0),
-            window: u16::try_from(config.buffer).unwrap_or(u16::MAX),
+            window: u16::try_from(buffer).unwrap_or(u16::MAX),
             options: [TcpOption::MaxSegmentSize(own_mss)].into_iter().collect(),
             payload: 0..0,
             ..syn.clone()
