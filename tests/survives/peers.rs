@@ -60,6 +60,7 @@ pub(crate) struct Peer {
     called: bool,
     /// The SYNs that it has sent.
     pub(crate) offers: Vec<Offer>,
+    is_ambiguous: bool,
     /// Its SYN was acknowledged.
     pub(crate) synced: bool,
     pub(crate) iss: u32,
@@ -180,6 +181,7 @@ impl Peer {
             peer,
             called: false,
             offers: Vec::new(),
+            is_ambiguous: false,
             synced: false,
             iss,
             nxt: iss.wrapping_add(1),
@@ -338,6 +340,10 @@ impl Peer {
     }
 
     fn synchronize(&mut self, offer: Offer) {
+        // Of several SYNs with one number, nobody knows which our end goes by.
+        let same = |other: &&Offer| other.seq == offer.seq;
+        let differs = |other: &Offer| (other.scale, other.stamps) != (offer.scale, offer.stamps);
+        self.is_ambiguous = self.offers.iter().filter(same).any(differs);
         self.synced = true;
         if self.iss != offer.seq {
             self.iss = offer.seq;
@@ -404,7 +410,7 @@ impl Peer {
 
     /// A SYN has told no window in its true units, or none yet.
     fn knows_edge(&self) -> bool {
-        self.edge != self.iss.wrapping_add(1)
+        !self.is_ambiguous && self.edge != self.iss.wrapping_add(1)
     }
 
     /// Whether this peer has sent all of this.
