@@ -24,6 +24,8 @@ struct Life {
     transport: Transport,
     state: TcpState,
     opening: Opening,
+    /// Whether anything of the peer's has got through to our end.
+    heard: bool,
 }
 
 /// An engine, and whoever checks all that it says.
@@ -164,7 +166,7 @@ impl Watched {
             count(|life| life.opening == Opening::Passive && life.state.is_synchronized());
         let [most, time_waits] = self.limits;
         assert!(connections <= most + time_waits, "{connections}");
-        let exchanges = count(|life| life.transport == Transport::Udp);
+        let exchanges = count(|life| life.transport == Transport::Udp && life.heard);
         // The newest stays, even if it is the one that could go.
         assert!(exchanges <= most + 1, "{exchanges}");
     }
@@ -226,11 +228,24 @@ impl Watched {
                 transport: opened.transport,
                 state,
                 opening: opened.opening,
+                heard: opened.opening == Opening::Active,
             };
             self.opened += 1;
             assert_eq!(id, FlowId(self.opened), "opened twice: {event:?}");
             self.lives.insert(id, life);
             return;
+        }
+        let came = match &event.kind {
+            EventKind::Packet(packet) => Some(packet),
+            EventKind::Released(released) => Some(&released.packet),
+            _ => None,
+        };
+        if let Some(packet) = came
+            && packet.direction == Direction::In
+            && packet.fate.crossings() > 0
+            && let Some(life) = event.flow.and_then(|id| self.lives.get_mut(&id))
+        {
+            life.heard = true;
         }
         match &event.kind {
             EventKind::Packet(packet) => self.check_packet(packet),
