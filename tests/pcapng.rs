@@ -17,25 +17,42 @@ use tcplab::sink::Sink;
 use tcplab::sink::pcapng::PcapNg;
 use tcplab::view::View;
 
+/// One connection, written to "$1" by the program and to "$2" by tcpdump.
+const CAPTURED: &str = r#"
+    PATH=$PATH:/usr/sbin:/sbin
+    "$TCPLAB" serve --quiet -w "$1" 2>"$2.said" & serve=$!
+    trap 'kill $serve $dump 2>/dev/null' EXIT
+    await() {
+        tries=0
+        until grep -q "$1" "$2"; do sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9; done
+    }
+    await ready "$2.said"
+    tcpdump -i tcplab0 -n --immediate-mode -B 16384 -U -w "$2" 2>>"$2.said" & dump=$!
+    await listening "$2.said"
+    sleep 0.5
+    curl -s http://192.0.2.2/ >/dev/null || exit 8
+    sleep 0.5
+    kill $dump; wait $dump
+    kill $serve; wait $serve
+    code=$?
+    trap - EXIT
+    exit $code
+"#;
+
 #[test]
 fn the_wire_is_what_tcpdump_saw() {
     let (ours, theirs) = (file("lab.pcapng"), file("lab.pcap"));
-    // "$1" is the file: its folder may have any name.
-    let script = r#"
-        tcpdump -i tun0 -n --immediate-mode -B 16384 -U -w "$1" 2>"$1.said" & dump=$!
-        tries=0
-        until grep -q listening "$1.said"; do
-            sleep 0.1; tries=$((tries+1)); [ $tries -lt 100 ] || exit 9
-        done
-        sleep 0.5
-        curl -s http://lab.test/ >/dev/null || exit 8
-        sleep 0.5; kill $dump; wait $dump
-    "#;
-    let output = Command::new(env!("CARGO_BIN_EXE_tcplab"))
-        .args(["run", "--quiet", "-w"])
-        .arg(&ours)
-        .args(["--", "sh", "-c", script, "sh"])
-        .arg(&theirs)
+    // Not as root of a namespace: tcpdump would try to become somebody else.
+    let privileges: &[&str] = match nix::unistd::geteuid().is_root() {
+        true => &[],
+        false => &["--map-current-user", "--keep-caps"],
+    };
+    let output = Command::new("unshare")
+        .arg("--net")
+        .args(privileges)
+        .args(["sh", "-c", CAPTURED, "sh"])
+        .args([&ours, &theirs])
+        .env("TCPLAB", env!("CARGO_BIN_EXE_tcplab"))
         .output()
         .unwrap();
     let said = fs::read_to_string(format!("{}.said", theirs.display())).unwrap_or_default();
