@@ -306,8 +306,8 @@ impl Peer {
             .iter()
             .copied()
             .find(|offer| Some(offer.seq) == acked);
-        // The same numbers again begin a new life, once there was more in the old one.
-        let fresh = self.acked == self.iss.wrapping_add(1);
+        // The same numbers again begin a new life, once there was more in the old one, or it was reset.
+        let fresh = self.acked == self.iss.wrapping_add(1) && !self.reset;
         if self.irs == Some(segment.seq.0) && self.synced && acked == Some(self.iss) && fresh {
             return;
         }
@@ -321,6 +321,7 @@ impl Peer {
             self.fin = None;
             self.synced = false;
         }
+        self.reset &= answered.is_none();
         if let Some(answered) = answered {
             self.synchronize(answered);
         }
