@@ -71,6 +71,7 @@ use crate::stack::crowd::Crowd;
 use crate::stack::fragments::Reassembler;
 use crate::stack::iss::IssGenerator;
 use crate::stack::pool::Pool;
+use crate::stack::senders::Senders;
 use crate::stack::table::{FlowKey, FlowMap, Seeded};
 use crate::stack::tcp::Tcp;
 use crate::stack::time_wait::TimeWait;
@@ -132,6 +133,7 @@ struct Shared {
     #[cfg(test)]
     trapper: Option<defect::Trapper>,
     crowd: Crowd,
+    senders: Senders,
 }
 
 /// What comes of letting a flow go on.
@@ -243,13 +245,14 @@ impl Engine {
                 #[cfg(test)]
                 trapper: None,
                 crowd: Crowd::new(config.offload),
+                senders: Senders::new(),
                 config,
             },
             clock: StackClock::default(),
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
             places: HashMap::default(),
-            line: Line::new(wire.largest()),
+            line: Line::new(wire.largest().max(line::BURST)),
             tcp_services: HashMap::default(),
             udp_services: HashMap::default(),
             reassembler: Reassembler::new(reassembly),

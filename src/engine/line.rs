@@ -21,6 +21,10 @@
 
 use std::collections::VecDeque;
 
+/// What a flow may send in each round, in bytes, where packets are small: what it needs for a packet is in the processor's caches
+/// for the next one then.
+pub(super) const BURST: usize = 12_000;
+
 /// Flows that may have something to send. A flow is known by its place.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -59,7 +63,7 @@ pub(super) enum Turn {
 }
 
 impl Line {
-    /// `quantum` is the length of the largest packet in bytes.
+    /// `quantum` is as long in bytes as the largest packet, or longer.
     pub(super) fn new(quantum: usize) -> Line {
         Line {
             fresh: VecDeque::new(),

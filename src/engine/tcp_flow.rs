@@ -25,6 +25,7 @@ use crate::stack::guard::{Guard, Known, Verdict};
 use crate::stack::marking::dscp;
 use crate::stack::path::Path;
 use crate::stack::pool::{Pooled, buffer_of};
+use crate::stack::senders::Sender;
 use crate::stack::table::FlowKey;
 use crate::stack::{iss, reply};
 use crate::state::TcpState;
@@ -69,6 +70,8 @@ pub(super) struct TcpFlow {
     /// The MSS that the peer has announced.
     peer_mss: Option<u16>,
     path: Path,
+    /// Who sends in bulk is one of many.
+    sender: Sender,
     /// SND.UP, until it is acknowledged.
     urgent: Option<SeqNumber>,
     /// When data came or went last that had not before, or the connection began.
@@ -127,6 +130,7 @@ impl TcpFlow {
             urgent_marked: None,
             consumed: 0,
             written: 0,
+            share: usize::MAX,
             finished: false,
             released: false,
             close_waits: false,
@@ -151,6 +155,7 @@ impl TcpFlow {
             assumed: false,
             peer_mss: None,
             path: Path::default(),
+            sender: Sender::default(),
             urgent: None,
             progress: now,
             owed: None,

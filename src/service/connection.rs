@@ -181,7 +181,8 @@ impl Connection {
             if !socket.may_send() || closed {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
-            if !socket.can_send() {
+            let room = endpoint.share.saturating_sub(socket.send_queue());
+            if room == 0 || !socket.can_send() {
                 return Poll::Pending;
             }
             let Some(most) = endpoint.conduct.may_write(&self.task) else {
@@ -190,7 +191,7 @@ impl Connection {
             let f = f.take().expect("a future is not polled after it is ready");
             let mut written = 0;
             let result = endpoint.socket_mut().send(|space| {
-                let len = space.len().min(most);
+                let len = space.len().min(most).min(room);
                 let (len, result) = f(&mut space[..len]);
                 written = len as u64;
                 (len, result)
@@ -312,6 +313,8 @@ pub(crate) struct Endpoint {
     pub(crate) consumed: u64,
     /// How many it has written.
     pub(crate) written: u64,
+    /// How many bytes may wait in the send buffer until they are acknowledged.
+    pub(crate) share: usize,
     /// Whether the peer's FIN has arrived, as far as anybody has looked.
     pub(crate) finished: bool,
     /// Whether the program has dropped its [`Connection`].

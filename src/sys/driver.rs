@@ -1,6 +1,8 @@
 //! An engine at work on a TUN: the loop between the two, one turn at a time.
 
 mod pace;
+#[cfg(test)]
+mod tests;
 
 use std::hint;
 use std::io::{self, ErrorKind};
@@ -8,14 +10,13 @@ use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use nix::libc::{EAGAIN, EINVAL, EIO, ENOBUFS, ENOMEM};
 use smoltcp::time::Instant;
 
 use super::child::Child;
 use super::clock::Clock;
-use super::tun::{Outbox, ROOM, Received, Tun};
+use super::tun::{Outbox, ROOM, Received, Tun, is_loss};
 use super::wait::{Ready, Waiter, Watch};
-use crate::engine::Engine;
+use crate::engine::{Engine, Transmit};
 use crate::event::{self, Direction, Event, EventKind};
 use crate::segment::Checksum;
 use pace::{Ahead, Busy, Courtesy};
@@ -27,14 +28,17 @@ const TOGETHER: usize = 256 * 1024;
 /// So many bytes of packets are read before the first of them is taken in: neither the kernel's part of the work nor ours is
 /// displaced from the caches by the other for each of them then, and they stay there themselves.
 const READ_AHEAD: usize = 16 * 1024;
-/// So many packets of flows in bulk leave before the TUN is looked at again, and for no longer than so much time: each of them
-/// may be answered, and what waits in the TUN's queue must neither fill it nor wait for long. As many as leave together.
-const TURN: usize = 32;
+/// So many packets of flows in bulk leave before the TUN is looked at again, or so many bytes of them, and for no longer than so
+/// much time: each of them may be answered, and what waits in the TUN's queue must neither fill it nor wait for long. As
+/// many as leave together.
+const TURN: usize = 64;
+const TURN_BYTES: usize = 480_000;
 const TURN_TIME: Duration = Duration::from_micros(500);
-/// The clock is asked after each so many of them.
-const LOOKS: usize = 8;
 /// While packets keep coming, whatever else there is to see is looked at so often.
 const LOOK_UP: Duration = Duration::from_millis(1);
+
+/// Which packets are to leave: [`Engine::poll_sparse`] or [`Engine::poll_transmit`].
+type Poll = fn(&mut Engine, Instant, &mut [u8]) -> Option<Transmit>;
 
 /// Carries packets between an [`Engine`] and a [`Tun`], and waits in between.
 ///
@@ -92,15 +96,6 @@ pub struct Driver<'a> {
     looked_up: Instant,
     /// How many packets have left whose events were not told yet.
     untold: usize,
-}
-
-/// Which packets are to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Which {
-    /// Those of flows with little to send.
-    Sparse,
-    /// All others too, as it is their turn.
-    All,
 }
 
 /// What else ends the wait of a [`Driver::step`], besides packets, timers and signals. The default is nothing.
@@ -253,20 +248,18 @@ impl<'a> Driver<'a> {
         let end = now + TURN_TIME.into();
         let mut bytes = 0;
         for count in 1..=TURN {
-            let Some(len) = self.transmit(engine, now, Which::All)? else {
+            let Some(len) = self.transmit(engine, now, Engine::poll_transmit)? else {
                 break;
             };
             bytes += len;
             if !self.tells_late {
                 self.drain_at(engine, now, tell)?;
             }
-            let looks = count % LOOKS == 0;
-            if bytes >= TOGETHER || looks && self.clock.now() >= end {
+            if bytes >= TURN_BYTES || count % 8 == 0 && self.clock.now() >= end {
                 break;
             }
         }
-        self.drain_at(engine, now, tell)?;
-        self.flush()
+        self.finish_at(engine, now, tell)
     }
 
     /// Makes packets and tells of them. The last ones may still be waiting for others to leave with, if nothing of them
@@ -280,7 +273,7 @@ impl<'a> Driver<'a> {
         loop {
             let event = match engine.poll_event() {
                 Some(event) => event,
-                None if self.transmit(engine, now, Which::Sparse)?.is_some() => continue,
+                None if self.transmit(engine, now, Engine::poll_sparse)?.is_some() => continue,
                 // The end of a flow comes to light where there is nothing more to send.
                 None => match engine.poll_event() {
                     Some(event) => event,
@@ -289,7 +282,9 @@ impl<'a> Driver<'a> {
             };
             let leaving = leaving(&event);
             // An answer that was made while its cause arrived is told before it leaves.
-            while self.untold < leaving && self.transmit(engine, now, Which::Sparse)?.is_some() {}
+            while self.untold < leaving
+                && self.transmit(engine, now, Engine::poll_sparse)?.is_some()
+            {}
             self.untold = self.untold.saturating_sub(leaving);
             if leaving > 0 {
                 self.flush()?;
@@ -303,19 +298,14 @@ impl<'a> Driver<'a> {
         &mut self,
         engine: &mut Engine,
         now: Instant,
-        which: Which,
+        poll: Poll,
     ) -> io::Result<Option<usize>> {
         // Whoever looks at packets wants to know how long an answer took.
         let now = match engine.watch() {
             event::Watch::Everything => self.clock.now(),
             _ => now,
         };
-        let room = self.outbox.room();
-        let transmit = match which {
-            Which::Sparse => engine.poll_sparse(now, room),
-            Which::All => engine.poll_transmit(now, room),
-        };
-        let Some(transmit) = transmit else {
+        let Some(transmit) = poll(engine, now, self.outbox.room()) else {
             return Ok(None);
         };
         self.untold += 1;
@@ -412,10 +402,10 @@ impl<'a> Driver<'a> {
         tell: &mut impl FnMut(&mut Engine, Event),
     ) -> io::Result<(usize, bool)> {
         let (mut next, mut count) = (first, 0);
-        // Where much is sent, much is answered.
+        // Of what is sent in a turn, each packet may be answered, and others come too.
         let is_busy = engine.has_backlog();
         let most = match is_busy {
-            true => BATCH,
+            true => 2 * TURN,
             false => self.together.count(),
         };
         let (mut bytes, mut is_empty) = (0, false);
@@ -467,7 +457,7 @@ impl<'a> Driver<'a> {
             }
             engine.handle_offloaded(now, &mut self.inbox[place], checksum);
             match self.tells_late {
-                true => while self.transmit(engine, now, Which::Sparse)?.is_some() {},
+                true => while self.transmit(engine, now, Engine::poll_sparse)?.is_some() {},
                 false => self.drain_at(engine, now, tell)?,
             }
         }
@@ -506,211 +496,5 @@ fn leaving(event: &Event) -> usize {
     match packet.direction {
         Direction::In => 0,
         Direction::Out => packet.fate.crossings() as usize,
-    }
-}
-
-/// Errors after which the TUN can still be used: nothing is there (EAGAIN), the interface is down (EIO from read
-/// and write), or the kernel has no memory for the packet just now.
-fn is_loss(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(EAGAIN | EINVAL | EIO | ENOBUFS | ENOMEM)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Config;
-    use crate::segment::{Body, Flags, Options, Segment, SeqNumber};
-    use crate::stack::reply;
-    use std::net::SocketAddr;
-
-    /// The peer's end, and that of the echo service.
-    fn ends() -> [SocketAddr; 2] {
-        ["192.0.2.1:4000", "192.0.2.2:7"].map(|end| end.parse().unwrap())
-    }
-
-    fn serving(set: impl FnOnce(&mut Config)) -> Engine {
-        let mut config = Config::new(["192.0.2.2/24".parse().unwrap()]);
-        set(&mut config);
-        let mut engine = Engine::new(config);
-        engine.serve_standard("");
-        engine
-    }
-
-    /// One step, which has something to do within ten seconds.
-    #[track_caller]
-    fn step(driver: &mut Driver<'_>, engine: &mut Engine, tell: impl FnMut(&mut Engine, Event)) {
-        let end = driver.now() + smoltcp::time::Duration::from_secs(10);
-        let until = Until {
-            deadline: Some(end),
-            ..Until::default()
-        };
-        driver.step(engine, until, tell).unwrap();
-        assert!(driver.now() < end, "nothing has come");
-    }
-
-    /// How many answers the peer had when it was told of each packet, in order.
-    fn answers_when_told(late: bool) -> Vec<(Direction, usize)> {
-        let (tun, peer) = Tun::to_a_socket(false);
-        let [from, to] = ends();
-        for question in [b"one", b"two"] {
-            peer.send(&reply::datagram(from, to, question).unwrap())
-                .unwrap();
-        }
-        let mut engine = serving(|config| config.watch = event::Watch::Everything);
-        let waiter = Waiter::new().unwrap();
-        let mut driver = Driver::new(&tun, &waiter, Clock::start());
-        if late {
-            driver.tell_late();
-        }
-        let (mut told, mut answers) = (Vec::new(), 0);
-        // One packet the first time, and what is left the second.
-        for _ in 0..2 {
-            step(&mut driver, &mut engine, |_, event| {
-                if let EventKind::Packet(packet) = &event.kind {
-                    while peer.recv(&mut [0; 100]).is_ok() {
-                        answers += 1;
-                    }
-                    told.push((packet.direction, answers));
-                }
-            });
-        }
-        told
-    }
-
-    #[test]
-    fn it_is_told_in_order_and_of_an_answer_once_it_has_left() {
-        use Direction::{In, Out};
-        let each = [(In, 0), (Out, 1), (In, 1), (Out, 2)];
-        assert_eq!(answers_when_told(false), each);
-        let late = [(In, 1), (Out, 1), (In, 2), (Out, 2)];
-        assert_eq!(answers_when_told(true), late);
-    }
-
-    /// Ten times as many packets as a socket keeps, of which some are larger than what is read ahead.
-    #[test]
-    fn packets_of_any_size_are_answered_in_order() {
-        #[track_caller]
-        fn check(late: bool, busy: bool) {
-            let (tun, peer) = Tun::to_a_socket(false);
-            let [from, to] = ends();
-            let mut engine = serving(|config| config.mtu = 65_535);
-            let waiter = Waiter::new().unwrap();
-            let mut driver = Driver::new(&tun, &waiter, Clock::start());
-            if late {
-                driver.tell_late();
-            }
-            if busy {
-                driver.busy_poll(Duration::from_millis(1));
-            }
-            let sizes = (0..100).map(|number| match number % 4 {
-                0 => READ_AHEAD + number,
-                1 => READ_AHEAD / 3,
-                _ => number,
-            });
-            let payloads: Vec<Vec<u8>> = sizes.map(|size| vec![size as u8; size]).collect();
-            let mut answer = vec![0; ROOM];
-            for payloads in payloads.chunks(10) {
-                for payload in payloads {
-                    let question = reply::datagram(from, to, payload).unwrap();
-                    assert_eq!(peer.send(&question).unwrap(), question.len());
-                }
-                let mut missing = payloads;
-                while let [expected, rest @ ..] = missing {
-                    match peer.recv(&mut answer) {
-                        // Behind the headers of IPv4 and UDP.
-                        Ok(len) => {
-                            assert_eq!(&answer[28..len], expected);
-                            missing = rest;
-                        }
-                        Err(_) => step(&mut driver, &mut engine, |_, _| {}),
-                    }
-                }
-            }
-        }
-        for late in [false, true] {
-            for busy in [false, true] {
-                check(late, busy);
-            }
-        }
-    }
-
-    /// A peer that takes what chargen sends, of which more and more is in flight, asks something else at last: dozens of
-    /// packets are on their way before the question is read, and not all that there are.
-    #[test]
-    fn the_tun_is_read_again_before_all_has_left() {
-        /// One segment more is in flight after each.
-        const ROUNDS: usize = 100;
-        #[track_caller]
-        fn check(late: bool) {
-            let (tun, peer) = Tun::to_a_socket(false);
-            let [from, to] = ends();
-            let chargen = SocketAddr::new(to.ip(), 19);
-            let mut engine = serving(|config| config.watch = event::Watch::Everything);
-            let waiter = Waiter::new().unwrap();
-            let mut driver = Driver::new(&tun, &waiter, Clock::start());
-            if late {
-                driver.tell_late();
-            }
-            let mut segment = Segment {
-                src_port: from.port(),
-                dst_port: chargen.port(),
-                seq: SeqNumber(1_000),
-                ack: SeqNumber(0),
-                flags: Flags::SYN,
-                window: u16::MAX,
-                urgent: 0,
-                options: Options::new(),
-                payload: 0..0,
-                checksum_ok: true,
-            };
-            // How many packets have left before the question was read, and with it, and after.
-            let (mut before, mut after) = (0, None::<usize>);
-            for round in 0..ROUNDS {
-                (before, after) = (0, None);
-                peer.send(&reply::segment(from, chargen, &segment, &[]))
-                    .unwrap();
-                if round + 1 == ROUNDS {
-                    let question = reply::datagram(from, to, b"?").unwrap();
-                    peer.send(&question).unwrap();
-                }
-                let mut quiet = 0;
-                while quiet < 2 || engine.has_backlog() {
-                    quiet += 1;
-                    let until = Until {
-                        deadline: Some(driver.now()),
-                        ..Until::default()
-                    };
-                    let tell = |_: &mut Engine, event: Event| {
-                        quiet = 0;
-                        let EventKind::Packet(packet) = &event.kind else {
-                            return;
-                        };
-                        match (&packet.described.body, packet.direction) {
-                            (Body::Udp(_), Direction::In) => after = Some(0),
-                            (Body::Tcp(sent), Direction::Out) => {
-                                segment.ack = sent.end();
-                                match &mut after {
-                                    Some(after) => *after += 1,
-                                    None => before += 1,
-                                }
-                            }
-                            _ => {}
-                        }
-                    };
-                    driver.step(&mut engine, until, tell).unwrap();
-                    // A socket keeps a few only; what is lost there was told all the same.
-                    while peer.recv(&mut [0; 1500]).is_ok() {}
-                }
-                segment.flags = Flags::ACK;
-                segment.seq = SeqNumber(1_001);
-            }
-            let after = after.expect("the question was read");
-            assert!(before <= TURN && after > TURN, "{before}, then {after}");
-        }
-        check(false);
-        check(true);
     }
 }

@@ -371,6 +371,15 @@ pub(super) fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
+/// Errors after which the TUN can still be used: nothing is there (EAGAIN), the interface is down (EIO from read
+/// and write), or the kernel has no memory for the packet just now.
+pub(super) fn is_loss(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::EINVAL | libc::EIO | libc::ENOBUFS | libc::ENOMEM)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,6 +51,9 @@ impl TcpFlow {
             true => self.account.filled(segment),
             false => self.account.sent(now, segment),
         };
+        if segment.payload.len() >= self.full_segment(shared) {
+            shared.senders.sends(now, &mut self.sender);
+        }
         self.keep(segment.seq, &packet[segment.payload.clone()]);
         if let Reason::Resent(resend) = reason {
             self.resent(shared, now, resend, late);

@@ -273,6 +273,13 @@ impl TcpFlow {
         Some(mtu - self.guard.options_len() as u16)
     }
 
+    /// How much a full segment of ours carries.
+    pub(super) fn full_segment(&self, shared: &Shared) -> usize {
+        let own = own_mss(shared, self.key.local.ip());
+        let mss = self.peer_mss.map_or(own, |mss| mss.min(own));
+        usize::from(mss).saturating_sub(self.guard.options_len())
+    }
+
     /// A router says that a packet of ours of `len` bytes, which carried this number, was larger than the `mtu` of the next
     /// link. What is lost by that is sent again, smaller, when the retransmission timer goes off.
     pub(in crate::engine) fn hear_too_big(

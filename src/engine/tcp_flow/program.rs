@@ -19,6 +19,8 @@ impl TcpFlow {
             return true;
         }
         let state = self.state();
+        let (mss, rtt) = (self.full_segment(shared), self.account.smoothed());
+        let share = shared.senders.share(now, mss, rtt);
         match &mut self.program {
             Stage::Waiting(_) if state.is_synchronized() => {
                 self.half_open = false;
@@ -55,6 +57,7 @@ impl TcpFlow {
                     return false;
                 }
                 self.woken = false;
+                self.endpoint.borrow_mut().share = share;
                 self.task.begin(now);
                 let polled = program
                     .as_mut()
