@@ -26,6 +26,8 @@ pub(crate) struct Lab {
 /// A server that is measured.
 pub(crate) struct Server {
     pub(crate) name: String,
+    /// The interface through which it is reached.
+    interface: String,
     /// It answers at host 2 and the hosts 100 to 254 of this network of 256 addresses.
     pub(crate) network: Ipv4Addr,
     /// How many bytes of resident memory each of its idle connections costs.
@@ -44,6 +46,19 @@ impl Lab {
         set("tcp_max_tw_buckets", "2000000")?;
         let mut servers = vec![Server::kernel()?];
         servers.push(Server::tcplab(options, "tcplab", 1, &[])?);
+        if options.has_variant("tuntap") {
+            make_tun(6)?;
+            servers.push(Server::tcplab(options, "tuntap", 6, &[])?);
+        }
+        if let Some(program) = &options.other {
+            let mut other = options.clone();
+            other.tcplab.clone_from(program);
+            servers.push(Server::tcplab(&other, "other", 7, &[])?);
+            if options.has_variant("tuntap") {
+                make_tun(8)?;
+                servers.push(Server::tcplab(&other, "other-tuntap", 8, &[])?);
+            }
+        }
         if options.has_variant("json") {
             let json = ["--json", "/dev/shm/tcplab-versus-kernel.json"];
             servers.push(Server::tcplab(options, "json", 2, &json)?);
@@ -100,6 +115,7 @@ impl Server {
         }
         Ok(Server {
             name: "kernel".into(),
+            interface: "veth0".into(),
             network: Ipv4Addr::new(198, 19, 0, 0),
             idle_bytes: None,
             process,
@@ -118,6 +134,7 @@ impl Server {
         }
         Ok(Server {
             name: name.into(),
+            interface: format!("tun{index}"),
             network,
             idle_bytes: None,
             process: Process::start(&mut command)?,
@@ -133,6 +150,7 @@ impl Server {
         command.args([host(network, 2).to_string(), options.offload.to_string()]);
         Ok(Server {
             name: name.into(),
+            interface: format!("tun{index}"),
             network,
             idle_bytes: None,
             process: Process::start(&mut command)?,
@@ -165,6 +183,19 @@ impl Server {
     /// Puts it on one CPU.
     pub(crate) fn pin(&self, cpu: usize) -> Result<()> {
         pin(Pid::from_raw(self.process.child.id() as i32), cpu)
+    }
+
+    /// How many packets on their way to it were dropped at its interface so far.
+    pub(crate) fn dropped(&self) -> Result<f64> {
+        // Behind the name eight columns of what is received, and four of what is sent.
+        const DROPPED: usize = 11;
+        let table = fs::read_to_string("/proc/self/net/dev")?;
+        let mut lines = table.lines().filter_map(|line| line.split_once(':'));
+        let (_, columns) = lines
+            .find(|(name, _)| name.trim() == self.interface)
+            .ok_or("no such interface")?;
+        let dropped = columns.split_whitespace().nth(DROPPED).unwrap_or_default();
+        Ok(dropped.parse()?)
     }
 
     /// Seconds of CPU that its process has used so far.
@@ -242,6 +273,13 @@ pub(crate) fn pin(process: Pid, cpu: usize) -> Result<()> {
 
 fn ip(arguments: &str) -> Result<()> {
     succeed(Command::new("ip").args(arguments.split(' ')))
+}
+
+/// Makes a TUN as people do, with the kernel's own queue of 500 packets.
+fn make_tun(index: u8) -> Result<()> {
+    ip(&format!("tuntap add tun{index} mode tun"))?;
+    ip(&format!("addr add 198.18.{index}.1/24 dev tun{index}"))?;
+    ip(&format!("link set tun{index} up"))
 }
 
 fn set(name: &str, value: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! tcplab against the kernel's own TCP across a veth pair: the same client, in turns.
 //!
 //! ```text
-//! cargo bench --bench versus_kernel                          everything, about a quarter of an hour
+//! cargo bench --bench versus_kernel                          everything, about half an hour
 //! cargo bench --bench versus_kernel -- --short               less than a minute
 //! cargo bench --bench versus_kernel -- --only crr --idle 0   one measure, no idle connections
 //! cargo bench --bench versus_kernel -- --help
@@ -32,8 +32,14 @@
 //! | `crr` | connect, request, response (one byte each), close: how many a second, 64 at once |
 //! | `crr1` | the same one after the other |
 //! | `connect` | connect and reset: how many a second, 64 at once |
-//! | `c2s`, `c2s8` | client to server with one connection and with eight |
-//! | `s2c`, `s2c8` | server to client, likewise |
+//! | `c2s`, `c2s8`, `c2s64`, `c2s256` | client to server with one connection, and with so many |
+//! | `s2c`, `s2c8`, `s2c64`, `s2c256` | server to client, likewise |
+//! | `beside-c2s8`, `beside-c2s64` | one byte there and back, and connections one after the other, beside `c2s8` or `c2s64` |
+//! | `beside-s2c8`, `beside-s2c64` | the same beside `s2c8` or `s2c64` |
+//!
+//! Of many connections, the share of the one that got least to that of the one that got most is told, once their buffers
+//! are full. Beside a load, time-outs are connections that took 190 milliseconds or more: somebody has waited for a
+//! retransmission. Drops are packets to the server that its interface had no room for.
 //!
 //! With these comes what it cost: seconds of CPU for a gigabyte, microseconds for a connection. The kernel's server has
 //! less of that than is just, because much of the kernel's TCP runs while others are on the CPU; that of both ends together
@@ -44,7 +50,9 @@
 //!
 //! # The servers
 //!
-//! `kernel` is what all ratios compare with. `tcplab` runs `serve --quiet`; `json` writes JSON lines to a file;
+//! `kernel` is what all ratios compare with. `tcplab` runs `serve --quiet`, and `tuntap` does on a TUN that `ip tuntap` has
+//! made, with a queue of 500 packets for tcplab's own 4,000; `other` and `other-tuntap` are another program, if one is given,
+//! for comparisons of two versions in one run; `json` writes JSON lines to a file;
 //! `transitions` is the library with [`Watch::Transitions`](tcplab::event::Watch) and JSON lines to a file; `rules` has rules
 //! that are asked about every packet and apply to none; `floor` is no TCP at all, but answers from templates: what the
 //! TUN itself gives; `idle-N` holds N more connections, each of which has exchanged one byte each way.

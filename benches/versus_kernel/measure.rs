@@ -17,21 +17,48 @@ pub(crate) enum Measure {
     Connect,
     C2s,
     C2s8,
+    C2s64,
+    C2s256,
     S2c,
     S2c8,
+    S2c64,
+    S2c256,
+    BesideC2s8,
+    BesideC2s64,
+    BesideS2c8,
+    BesideS2c64,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Measure; 8] = [
+    pub(crate) const ALL: [Measure; 16] = [
         Measure::Echo,
         Measure::Crr,
         Measure::Crr1,
         Measure::Connect,
         Measure::C2s,
         Measure::C2s8,
+        Measure::C2s64,
+        Measure::C2s256,
         Measure::S2c,
         Measure::S2c8,
+        Measure::S2c64,
+        Measure::S2c256,
+        Measure::BesideC2s8,
+        Measure::BesideC2s64,
+        Measure::BesideS2c8,
+        Measure::BesideS2c64,
     ];
+
+    /// What runs meanwhile, where it is measured beside something.
+    pub(crate) fn load(self) -> Option<Measure> {
+        match self {
+            Measure::BesideC2s8 => Some(Measure::C2s8),
+            Measure::BesideC2s64 => Some(Measure::C2s64),
+            Measure::BesideS2c8 => Some(Measure::S2c8),
+            Measure::BesideS2c64 => Some(Measure::S2c64),
+            _ => None,
+        }
+    }
 
     pub(crate) fn name(self) -> String {
         let value = self.to_possible_value().expect("none is hidden");
@@ -149,7 +176,7 @@ fn once(
     command.args([client::ROLE, &measure.name(), &server.network.to_string()]);
     command.arg(options.duration().as_millis().to_string());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let before = server.cpu_time()?;
+    let (before, dropped) = (server.cpu_time()?, server.dropped()?);
     let child = command.spawn()?;
     // It begins with what it is told here, but loses nothing that it has begun elsewhere.
     pin(Pid::from_raw(child.id() as i32), cpu)?;
@@ -160,6 +187,7 @@ fn once(
     }
     let mut figures: BTreeMap<String, f64> = serde_json::from_slice(&output.stdout)?;
     let used = server.cpu_time()? - before;
+    figures.insert("drops".into(), server.dropped()? - dropped);
     let both = used + figures.remove("cpu").unwrap_or_default();
     if let Some(bytes) = figures.remove("bytes") {
         figures.insert("CPU s/GB".into(), used / (bytes / 1e9));

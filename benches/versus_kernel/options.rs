@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Compares tcplab with the kernel's own TCP across a veth pair
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "versus_kernel")]
 pub(crate) struct Options {
     /// Takes less than a minute: three rounds of 120 milliseconds, one CPU, no idle connections, no variants
@@ -21,8 +21,8 @@ pub(crate) struct Options {
     /// What to measure; repeatable. Everything unless given
     #[arg(long, value_name = "NAME")]
     only: Vec<Measure>,
-    /// Which of tcplab's variants to measure besides the plain one: json, transitions, rules, none; repeatable; and floor,
-    /// which is no tcplab. All unless given
+    /// Which of tcplab's variants to measure besides the plain one: tuntap, json, transitions, rules, none; repeatable; and
+    /// floor, which is no tcplab. All unless given
     #[arg(long, value_name = "NAME")]
     variant: Vec<String>,
     /// How many idle connections to hold open, each number on a server of its own; repeatable. 1000, 10000 and 50000 unless given
@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// Another program than the tcplab that was just built
     #[arg(long, value_name = "PROGRAM", default_value = env!("CARGO_BIN_EXE_tcplab"))]
     pub(crate) tcplab: PathBuf,
+    /// Another tcplab to measure beside it, as `other`
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) other: Option<PathBuf>,
     /// Further options for `tcplab serve`
     #[arg(last = true, value_name = "OPTION")]
     pub(crate) serve: Vec<String>,
