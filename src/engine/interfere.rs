@@ -80,6 +80,8 @@ pub(super) struct Interference {
     acts: BTreeMap<(Instant, u64), Act>,
     acts_so_far: u64,
     pub(super) unheard: usize,
+    /// The ends in TIME-WAIT between which the next flow is to begin: SYNs for it are judged, and counted, as its own.
+    promised: Option<FlowKey>,
     /// Somebody has stepped: everything is watched from then on.
     stepped: bool,
 }
@@ -137,6 +139,7 @@ impl Interference {
             acts: BTreeMap::new(),
             acts_so_far: 0,
             unheard: 0,
+            promised: None,
             stepped: false,
         }
     }
@@ -464,6 +467,15 @@ impl Engine {
                     retransmission: judgment.retransmission(),
                     ..Remarks::default()
                 };
+                // A flow that is only promised has not begun: until it does, the one in TIME-WAIT is there.
+                let begun = |flow: &FlowId| flow.0 <= self.opened;
+                let crossing = Crossing {
+                    flow: crossing
+                        .flow
+                        .filter(begun)
+                        .or_else(|| self.flow_of(described)),
+                    ..crossing
+                };
                 let offload = Offload {
                     checksum,
                     segment_size: None,
@@ -527,8 +539,9 @@ impl Engine {
             if let (Flow::TimeWait(waiting), Body::Tcp(segment)) =
                 (&self.flows[place], &described.body)
                 && waiting.record.judge(now, segment) == TimeWaitVerdict::Reopen
+                && self.begins_connection(segment, key)
             {
-                return Some(FlowId(self.opened + 1));
+                return Some(self.promise(key));
             }
             return Some(self.flows[place].id());
         }
@@ -551,6 +564,27 @@ impl Engine {
             self.shared.entered(now, id, key, TcpState::Listen);
         }
         Some(id)
+    }
+
+    /// The number of the next flow, which is to begin between these ends.
+    fn promise(&mut self, key: FlowKey) -> FlowId {
+        let id = FlowId(self.opened + 1);
+        if let Some(interference) = &mut self.shared.interference
+            && interference.promised.replace(key) != Some(key)
+        {
+            interference.judge.forget(id);
+        }
+        id
+    }
+
+    /// A flow begins, and has a number: nothing is counted of it yet, unless that was promised to it.
+    pub(super) fn keep_promise(&mut self, key: FlowKey, id: FlowId) {
+        if let Some(interference) = &mut self.shared.interference
+            && let Some(promised) = interference.promised.take()
+            && promised != key
+        {
+            interference.judge.forget(id);
+        }
     }
 
     /// A connection of which the stack has heard nothing yet is given up if nothing else comes for long.

@@ -305,7 +305,7 @@ impl Engine {
     }
 
     /// Whether a segment is a SYN for a service, and the backlog has room for it.
-    fn begins_connection(&self, segment: &Segment, key: FlowKey) -> bool {
+    pub(super) fn begins_connection(&self, segment: &Segment, key: FlowKey) -> bool {
         control_bits(segment) == SYN
             && self.tcp_services.contains_key(&key.local.port())
             && self.has_room(&key)
@@ -392,6 +392,7 @@ impl Engine {
     ) -> FlowId {
         self.opened += 1;
         let id = FlowId(self.opened);
+        self.keep_promise(key, id);
         self.defects.adrift = Some((id, key));
         let FlowKey {
             transport,
