@@ -311,6 +311,8 @@ impl Peer {
         if self.irs == Some(segment.seq.0) && self.synced && acked == Some(self.iss) && fresh {
             return;
         }
+        // It may answer a SYN that was sent as bytes.
+        self.is_ambiguous |= answered.is_none() && acked.is_some();
         self.engine_offer = offer;
         if segment.acknowledges().is_none() || answered.is_some() {
             self.irs = Some(segment.seq.0);

@@ -267,7 +267,7 @@ impl Play {
         let hello = peer.segment(SYN, iss, 0, 65_535, options, 0).packet();
         self.watched.packet(hello.clone());
         // What the peer says again when it has waited for long enough.
-        for _ in 0..400 {
+        for _ in 0..4_000 {
             self.watched.peers.answers.clear();
             let now = self.watched.now;
             let peer = self.watched.peers.find(ends.0, ends.1).expect("the newest");
