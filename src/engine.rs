@@ -252,7 +252,7 @@ impl Engine {
             flows: Slab::new(),
             map: FlowMap::with_hasher(hashes),
             places: HashMap::default(),
-            line: Line::new(wire.largest().max(line::BURST)),
+            line: Line::new(wire.largest(), wire.largest().max(line::BURST)),
             tcp_services: HashMap::default(),
             udp_services: HashMap::default(),
             reassembler: Reassembler::new(reassembly),

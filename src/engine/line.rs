@@ -31,7 +31,8 @@ pub(super) struct Line {
     fresh: VecDeque<usize>,
     bulk: VecDeque<usize>,
     standings: Vec<Standing>,
-    /// Bytes that each flow may send in a round.
+    /// Bytes that each flow may send in a round, as a fresh one and in bulk.
+    first: i64,
     quantum: i64,
     round: u32,
     /// Whether the flow whose turn it is comes from the fresh ones.
@@ -63,12 +64,14 @@ pub(super) enum Turn {
 }
 
 impl Line {
-    /// `quantum` is as long in bytes as the largest packet, or longer.
-    pub(super) fn new(quantum: usize) -> Line {
+    /// Fresh flows send as much as the largest packet has in bytes, flows in bulk a `quantum` that is at least as long: many that
+    /// are fresh at once, and whose peers acknowledge each packet, must not fill a queue.
+    pub(super) fn new(largest: usize, quantum: usize) -> Line {
         Line {
             fresh: VecDeque::new(),
             bulk: VecDeque::new(),
             standings: Vec::new(),
+            first: largest as i64,
             quantum: quantum as i64,
             round: 0,
             serves_fresh: false,
@@ -80,19 +83,19 @@ impl Line {
         if self.standings.len() <= place {
             let new = Standing {
                 round: self.round,
-                credit: self.quantum,
+                credit: self.first,
                 ..Standing::default()
             };
             self.standings.resize(place + 1, new);
         }
-        let (round, quantum) = (self.round, self.quantum);
+        let (round, first) = (self.round, self.first);
         let standing = &mut self.standings[place];
         if standing.is_fresh || standing.in_bulk && !pressing {
             return;
         }
         let goes_first = pressing || standing.credit > 0;
         if !standing.in_bulk && standing.round != round {
-            standing.renew(round, quantum);
+            standing.renew(round, first);
         }
         if goes_first {
             standing.is_fresh = true;
@@ -106,7 +109,7 @@ impl Line {
     /// A flow has begun at a place: it owes nothing of what the one before it has had.
     pub(super) fn seat(&mut self, place: usize) {
         if let Some(standing) = self.standings.get_mut(place) {
-            (standing.round, standing.credit) = (self.round, self.quantum);
+            (standing.round, standing.credit) = (self.round, self.first);
         }
     }
 
@@ -141,7 +144,7 @@ impl Line {
 
     /// What the flow did whose turn it was.
     pub(super) fn took(&mut self, place: usize, turn: Turn) {
-        let quantum = self.quantum;
+        let (first, quantum) = (self.first, self.quantum);
         let standing = &mut self.standings[place];
         let (bytes, ends) = match turn {
             Turn::Sent(len) => (len as i64, false),
@@ -168,8 +171,13 @@ impl Line {
         } else if ends {
             standing.in_bulk = false;
             // A quantum that it had no use for does not make it one of those with little to send.
-            if turn == Turn::Empty {
-                standing.credit = standing.credit.min(0);
+            if standing.credit > 0 {
+                let unused = standing.credit - (quantum - first);
+                standing.credit = if turn == Turn::Empty {
+                    0
+                } else {
+                    unused.max(0)
+                };
             }
             self.bulk.pop_front();
         } else if spent {
@@ -231,7 +239,7 @@ mod tests {
 
     /// Lets flows send packets of a size of their own each until so many bytes have left; how many each has sent.
     fn shares(sizes: &[usize], total: usize) -> Vec<usize> {
-        let mut line = Line::new(QUANTUM);
+        let mut line = Line::new(QUANTUM, QUANTUM);
         for place in 0..sizes.len() {
             line.stand(place, false);
         }
@@ -260,7 +268,7 @@ mod tests {
 
     /// Many have much to send, and have had their quantum as fresh ones.
     fn busy(count: usize) -> Line {
-        let mut line = Line::new(QUANTUM);
+        let mut line = Line::new(QUANTUM, QUANTUM);
         for place in 0..count {
             line.stand(place, false);
         }
@@ -328,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_flow_that_used_up_its_quantum_is_not_fresh_again_with_the_next_acknowledgment() {
-        let mut line = Line::new(QUANTUM);
+        let mut line = Line::new(QUANTUM, QUANTUM);
         line.stand(0, false);
         assert_eq!(line.next(false), Some(0));
         line.took(0, Turn::SentLast(1_500));
@@ -363,5 +371,35 @@ mod tests {
         assert_eq!((line.next(true), line.standings.len()), (None, 1));
         line.stand(5, false);
         assert_eq!(line.next(false), Some(5));
+    }
+
+    #[test]
+    fn who_is_fresh_sends_a_packet_and_who_is_in_bulk_a_burst() {
+        let mut line = Line::new(QUANTUM, 4 * QUANTUM);
+        let sent = |line: &mut Line, all: bool, turn: Turn| {
+            let place = line.next(all)?;
+            line.took(place, turn);
+            Some(place)
+        };
+        let full = Turn::Sent(QUANTUM);
+        for place in 0..2 {
+            line.stand(place, false);
+            assert_eq!(sent(&mut line, false, full), Some(place));
+        }
+        assert_eq!(sent(&mut line, false, full), None);
+        let turns: Vec<_> = (0..10).map(|_| sent(&mut line, true, full)).collect();
+        let expected = [0, 0, 0, 0, 1, 1, 1, 1, 0, 0];
+        assert_eq!(turns, expected.map(Some));
+        // Two packets and a half are no little, though it might have sent more.
+        assert_eq!(sent(&mut line, true, Turn::SentLast(750)), Some(0));
+        line.stand(0, false);
+        assert_eq!(line.next(false), None);
+        // Less than one is.
+        for _ in 0..4 {
+            assert_eq!(sent(&mut line, true, full), Some(1));
+        }
+        assert_eq!(sent(&mut line, true, Turn::SentLast(50)), Some(0));
+        line.stand(0, false);
+        assert_eq!(line.next(false), Some(0));
     }
 }
