@@ -32,7 +32,7 @@ const READ_AHEAD: usize = 16 * 1024;
 /// much time: each of them may be answered, and what waits in the TUN's queue must neither fill it nor wait for long. As
 /// many as leave together.
 const TURN: usize = 64;
-const TURN_BYTES: usize = 480_000;
+const TURN_BYTES: usize = 256 * 1024;
 const TURN_TIME: Duration = Duration::from_micros(500);
 /// While packets keep coming, whatever else there is to see is looked at so often.
 const LOOK_UP: Duration = Duration::from_millis(1);
