@@ -484,13 +484,19 @@ impl Guard {
             };
         }
         let (mut seq, mut flags, mut text) = whole;
+        // Nothing follows a FIN that is known of.
+        let fin = self.early_fin.filter(|fin| fin.before(known.edge));
+        let edge = fin.unwrap_or(known.edge);
         if flags.contains(Flags::FIN) {
-            if end == known.rcv_nxt {
+            // A FIN in the middle of data is none: smoltcp would take it for one behind them.
+            let is_true = self.islands.as_ref().is_none_or(|islands| {
+                end.since(known.rcv_nxt) >= islands.reach() && end.at_or_before(edge)
+            });
+            if edge.before(end) || !is_true {
+                flags = Flags(flags.0 & !Flags::FIN.0);
+            } else if end == known.rcv_nxt {
                 // Its data has been here before; the FIN has not.
                 return (end, Flags(Flags::FIN.0 | Flags::ACK.0), 0..0);
-            }
-            if known.edge.before(end) {
-                flags = Flags(flags.0 & !Flags::FIN.0);
             } else if known.rcv_nxt.before(seq) {
                 self.early_fin = Some(end);
             }
@@ -501,8 +507,8 @@ impl Guard {
             text.start = text.end.min(text.start + old);
             seq = known.rcv_nxt;
         }
-        if known.edge.before(end) {
-            let beyond = end.since(known.edge) as usize;
+        if edge.before(end) {
+            let beyond = end.since(edge) as usize;
             text.end = text.start.max(text.end.saturating_sub(beyond));
         }
         (seq, flags, text)

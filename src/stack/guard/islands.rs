@@ -50,6 +50,12 @@ impl Islands {
         !self.assembler.is_empty()
     }
 
+    /// How far behind RCV.NXT the last of them ends.
+    pub(crate) fn reach(&self) -> u32 {
+        let ends = self.assembler.iter_data().map(|(_, right)| right as u32);
+        ends.max().unwrap_or(0)
+    }
+
     /// Whether data was refused because there were too many, since this was asked last.
     pub(crate) fn take_refused(&mut self) -> bool {
         std::mem::take(&mut self.refused)

@@ -145,3 +145,34 @@ proptest! {
         }
     }
 }
+
+/// What a guard makes of text that contradicts a FIN, whichever comes first.
+#[test]
+fn nothing_follows_a_fin() {
+    let rcv_nxt = SeqNumber(u32::MAX - 100);
+    let known = known(rcv_nxt, 10_000, false);
+    let judge =
+        |guard: &mut Guard, segment: &Segment| match guard.judge(Instant::ZERO, segment, &known) {
+            Verdict::Pass => segment.clone(),
+            Verdict::Instead(changed) => changed,
+            verdict => panic!("{verdict:?}"),
+        };
+    // Text behind the gap, and then a FIN in the middle of it.
+    let mut guard = Guard::default();
+    judge(&mut guard, &segment(rcv_nxt + 50, 1_000, false));
+    let given = judge(&mut guard, &segment(rcv_nxt, 500, true));
+    assert_eq!((given.flags, given.payload), (Flags::ACK, 40..540));
+    assert!(!guard.holds_fin());
+    // The FIN behind the gap, and then text that goes on behind it.
+    let mut guard = Guard::default();
+    judge(&mut guard, &segment(rcv_nxt + 500, 100, true));
+    assert!(guard.holds_fin());
+    let given = judge(&mut guard, &segment(rcv_nxt + 100, 1_000, false));
+    assert_eq!((given.seq, given.payload), (rcv_nxt + 100, 40..540));
+    let given = judge(&mut guard, &segment(rcv_nxt + 700, 1_000, false));
+    assert!(given.payload.is_empty());
+    // The FIN again is no contradiction.
+    let given = judge(&mut guard, &segment(rcv_nxt + 500, 100, true));
+    assert_eq!(given.payload, 40..140);
+    assert!(guard.holds_fin());
+}
