@@ -24,6 +24,8 @@ impl Engine {
         // That of the connection to come, whose window must not shrink.
         let buffer = buffer.unwrap_or(config.buffer);
         let own_mss = config.mtu as u16 - if v6 { 60 } else { 40 };
+        let most = self.shared.crowd.stray_window(now, own_mss.into());
+        let window = buffer.min(most as usize);
         let default = if v6 { 1220 } else { 536 };
         let mss = syn
             .max_segment_size()
@@ -33,7 +35,7 @@ impl Engine {
             seq: self.cookies.bake(now, &key, syn.seq, mss),
             ack: syn.seq + 1,
             flags: Flags(Flags::SYN.0 | Flags::ACK.0),
-            window: u16::try_from(buffer).unwrap_or(u16::MAX),
+            window: u16::try_from(window).unwrap_or(u16::MAX),
             options: [TcpOption::MaxSegmentSize(own_mss)].into_iter().collect(),
             payload: 0..0,
             ..syn.clone()

@@ -83,6 +83,12 @@ impl Crowd {
             member.joined = Some(self.begun);
             self.new[0] += 1;
         }
+        self.stray_window(now, mss)
+    }
+
+    /// The same for one of which nothing is kept, as its SYN is answered with a cookie.
+    pub(crate) fn stray_window(&mut self, now: Instant, mss: u32) -> u32 {
+        self.begin(now);
         match self.offload {
             true => u32::MAX,
             false => self.part(mss),

@@ -60,6 +60,7 @@ impl TcpFlow {
                 .egress(now, self.room_on_path(), sockets, &mut room)
         };
         if let Some(len) = len {
+            let len = self.complete(shared, now, &mut room, len);
             self.seal(shared, &mut room[..len]);
             if let Some(syn_ack) = own_segment(&room[..len], ip_header_len(self.key.local.ip())) {
                 self.account.sent(now, &syn_ack);
