@@ -31,6 +31,7 @@ pub(super) fn engine_config(
     let mut rules = stack.faults.rules();
     catalogue::add_to(&mut rules, &addresses);
     let defaults = Config::new(addresses);
+    sys::panics::prepare();
     Ok(Config {
         mtu: usize::from(mtu),
         offload: stack.offload,

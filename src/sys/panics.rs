@@ -30,8 +30,9 @@ pub struct Tamed {
     thread: PhantomData<*const ()>,
 }
 
-/// Lets the panics of this thread be noted. The hook that was there before prints those of others.
-pub fn tame() -> Tamed {
+/// Gets ready to [tame] panics. With `RUST_BACKTRACE` this reads the names of all functions, which takes tens of
+/// milliseconds: call it before anything begins whose time counts, and before no file may be opened any more.
+pub fn prepare() {
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
@@ -39,9 +40,13 @@ pub fn tame() -> Tamed {
                 before(info);
             }
         }));
-        // Later, when no file can be opened any more, what is read here is still known.
         drop(backtrace());
     });
+}
+
+/// Lets the panics of this thread be noted. The hook that was there before prints those of others.
+pub fn tame() -> Tamed {
+    prepare();
     TAMED.set(TAMED.get() + 1);
     Tamed {
         thread: PhantomData,

@@ -56,7 +56,7 @@
 //! | 3.10.7.3 fourth, text or FIN | go on with it, or queue it | not met | it is not acknowledged, and comes again, as with Linux. wire/opening::text_in_a_syn_ack_comes_again |
 //! | 3.10.7.3 fifth, others | drop | met | wire/opening::without_syn_and_rst_nothing_counts |
 //! | 3.10.7.4 first, sequence number | not acceptable: ACK, unless RST | met | wire/arrives::what_is_not_acceptable_is_acknowledged_in_every_state wire/blind::a_reset_outside_of_the_window_is_ignored |
-//! | 3.10.7.4 first, our window is shut | ACKs, URGs and RSTs count | met | wire/data::with_our_window_shut_acks_and_resets_count wire/patience::a_reset_counts_with_the_window_shut wire/service::urgent_data_is_told engine::an_acknowledgment_from_beyond_the_edge_of_a_shut_window_counts |
+//! | 3.10.7.4 first, our window is shut | ACKs, URGs and RSTs count | met | wire/data::with_our_window_shut_acks_and_resets_count wire/patience::a_reset_counts_with_the_window_shut wire/service::urgent_data_is_told engine::an_acknowledgment_from_the_edge_of_a_used_up_window_counts |
 //! | 3.10.7.4 first, trimming | only what is new and in the window | met | wire/data::overlapping_segments_are_trimmed wire/closing::a_fin_beyond_the_window_does_not_count |
 //! | 3.10.7.4 first, before their turn | hold | met | wire/data::sack_tells_four_gaps_the_newest_first wire/closing::a_fin_before_its_data_counts_once_the_data_is_there |
 //! | 3.10.7.4 first, timestamps | PAWS (RFC 7323), TIME-WAIT (RFC 6191) | met | wire/stamps::paws_drops_what_is_from_long_ago wire/stamps::timestamps_tell_a_new_syn_in_time_wait |
