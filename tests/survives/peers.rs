@@ -1,6 +1,7 @@
 //! The other ends: what they have sent and heard, what they say next, and what must be true of what our end says.
 
 use smoltcp::time::Instant;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use tcplab::segment::{Described, Flags, Segment};
@@ -17,6 +18,8 @@ const MOST_STRETCHES: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     pub(crate) all: Vec<Peer>,
+    /// The ends of all there were.
+    seen: HashSet<(SocketAddr, SocketAddr)>,
     /// Ports are used once, unless a step says otherwise.
     opened: u16,
     /// To whom our end has begun a connection, whose SYN has not left.
@@ -61,6 +64,8 @@ pub(crate) struct Peer {
     /// The SYNs that it has sent.
     pub(crate) offers: Vec<Offer>,
     is_ambiguous: bool,
+    /// Whether there was another between the same ends, which our end may still have in mind.
+    is_heir: bool,
     /// Its SYN was acknowledged.
     pub(crate) synced: bool,
     pub(crate) iss: u32,
@@ -182,6 +187,7 @@ impl Peer {
             called: false,
             offers: Vec::new(),
             is_ambiguous: false,
+            is_heir: false,
             synced: false,
             iss,
             nxt: iss.wrapping_add(1),
@@ -277,7 +283,7 @@ impl Peer {
             self.heard_stamp = val;
         }
         let Some(irs) = self.irs else { return false };
-        if self.synced && strict {
+        if self.synced && strict && !self.is_heir {
             self.check(segment, &bytes[segment.payload.clone()], irs);
         }
         self.learn(segment);
@@ -541,7 +547,8 @@ impl Peers {
         self.insert(Peer::new(local, peer, iss))
     }
 
-    fn insert(&mut self, peer: Peer) -> &mut Peer {
+    fn insert(&mut self, mut peer: Peer) -> &mut Peer {
+        peer.is_heir = !self.seen.insert((peer.local, peer.peer));
         self.all
             .retain(|other| (other.local, other.peer) != (peer.local, peer.peer));
         if self.all.len() >= MOST_CONNECTIONS {
