@@ -421,8 +421,8 @@ impl Engine {
         self.line.has_backlog()
     }
 
-    /// From now on, those who send much are told of windows so small that a queue of so many packets, in which they wait until
-    /// they are taken in, has room for all of it. Before, everybody is told of all that its receive buffer has room for.
+    /// Limits the windows of peers that send much, so that a queue of `packets` packets before the engine has room for all that
+    /// they may send. Without it, each window is as large as its receive buffer.
     pub fn set_queue(&mut self, packets: u32) {
         self.shared.crowd.share(packets);
     }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A flow may use up one quantum in each round, whether it does so as a fresh one or in bulk; a round is over once each flow in
-//! bulk has had its turn. Whoever has used up its quantum in the last round in which it sent joins those in bulk at once
+//! bulk has had its turn. A flow that has used up its quantum in the last round in which it sent joins those in bulk at once
 //! when it has something again. So a flow is served before all others only as long as it sends less than they do, and flows
 //! that come and go can't starve those in bulk. RFC 8290 puts a fresh flow that has become empty at the end of the bulk queue
 //! for that (section 4.1.2), where it would wait for a round before it is fresh again; and a flow in bulk that has become

@@ -1,4 +1,4 @@
-//! Has a defect, so that one can try what that costs: others go on, and whoever watches is told.
+//! A service with a defect, to try what a panic costs: its own connection is reset, all others go on, and a report appears.
 
 use super::{Connection, Exchange, UdpService};
 use std::io;

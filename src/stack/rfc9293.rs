@@ -87,7 +87,7 @@
 //! | SHLD-11 | R2 is 100 seconds at least | met | wire/patience::unacknowledged_data_is_given_up (15 minutes unless told otherwise) |
 //! | SHLD-12 | keep-alives without data | met | wire/patience::unanswered_keep_alives_end_a_connection |
 //! | SHLD-13 | applications leave urgent data alone | met | wire/data::urgent_data_hurts_nobody (no service of ours sends any, and to all it is data like any other) |
-//! | SHLD-14 | the receiver does not shrink its window | met | engine::an_acknowledgment_from_the_edge_of_a_used_up_window_counts (by less than the unit of its scale only, RFC 7323, section 2.4) |
+//! | SHLD-14 | the receiver does not shrink its window | met | wire/lies::the_window_never_shrinks engine::an_acknowledgment_from_the_edge_of_a_used_up_window_counts |
 //! | SHLD-15 | no new data into a window that shrank | met | wire/data::a_window_may_shrink |
 //! | SHLD-16 | old data within it is sent again | met | wire/data::a_window_may_shrink |
 //! | SHLD-17 | data beyond it times nothing out | met | ladders/main::window_shut_for_longer_than_the_user_timeout |

@@ -307,11 +307,7 @@ impl Peer {
             segment.options.timestamps().is_some(),
         );
         let acked = segment.acknowledges().map(|ack| ack.0.wrapping_sub(1));
-        let answered = self
-            .offers
-            .iter()
-            .copied()
-            .find(|offer| Some(offer.seq) == acked);
+        let answered = self.offer(acked);
         // The same numbers again begin a new life, once there was more in the old one, or it was reset.
         let fresh = self.acked == self.iss.wrapping_add(1) && !self.reset;
         if self.irs == Some(segment.seq.0) && self.synced && acked == Some(self.iss) && fresh {
@@ -338,14 +334,16 @@ impl Peer {
     /// Our end acknowledges the SYN of this peer's that answers its own.
     fn adopt(&mut self, segment: &Segment) {
         let acked = segment.acknowledges().map(|ack| ack.0.wrapping_sub(1));
-        let answered = self
-            .offers
-            .iter()
-            .copied()
-            .find(|offer| Some(offer.seq) == acked);
+        let answered = self.offer(acked);
         if let Some(answered) = answered.filter(|_| self.irs.is_some()) {
             self.synchronize(answered);
         }
+    }
+
+    /// What the SYN with this number has offered.
+    fn offer(&self, seq: Option<u32>) -> Option<Offer> {
+        let mut offers = self.offers.iter().copied();
+        offers.find(|offer| Some(offer.seq) == seq)
     }
 
     fn synchronize(&mut self, offer: Offer) {
