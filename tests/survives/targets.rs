@@ -175,6 +175,9 @@ impl Screen {
     }
 }
 
+/// More copies of a packet are not made.
+const MOST_COPIES: u32 = 20;
+
 /// A rule (up to the first newline) and a packet, which goes through an engine that obeys the rule.
 fn edits(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n');
@@ -183,6 +186,13 @@ fn edits(bytes: &[u8]) {
     let Ok(rule) = String::from_utf8_lossy(text).parse::<Rule>() else {
         return;
     };
+    // Copies of a datagram are answered with as many copies each: that ends, but late.
+    let printed = rule.to_string();
+    let mut words = printed.split_whitespace();
+    let copies = words.find(|word| *word == "duplicate").and(words.next());
+    if copies.is_some_and(|copies| copies.parse().is_ok_and(|copies: u32| copies > MOST_COPIES)) {
+        return;
+    }
     let mut setup = Setup::with([]);
     setup.config.rules.add(rule);
     let mut watched = Watched::new(setup);
