@@ -447,7 +447,11 @@ impl Account {
 
     /// A segment leaves that acknowledges `ack` and states this window, as it stands in a header. smoltcp knows nothing of it.
     pub(super) fn advertised(&mut self, ack: SeqNumber, window: u16) {
-        let edge = ack + (u32::from(window) << self.shift(1));
+        self.move_edge(ack + (u32::from(window) << self.shift(1)));
+    }
+
+    /// The right edge of our window is here, or stays where it was.
+    fn move_edge(&mut self, edge: SeqNumber) {
         self.edge = Some(self.edge.map_or(edge, |highest| highest.max(edge)));
     }
 
@@ -457,8 +461,7 @@ impl Account {
             self.told = (ack, segment.window);
             self.told_in_syn = segment.flags.contains(Flags::SYN);
             let shift = if self.told_in_syn { 0 } else { self.shift(1) };
-            let edge = ack + (u32::from(segment.window) << shift);
-            self.edge = Some(self.edge.map_or(edge, |highest| highest.max(edge)));
+            self.move_edge(ack + (u32::from(segment.window) << shift));
             if self.told_in_syn {
                 self.socket_edge = self.edge;
             }

@@ -246,10 +246,7 @@ impl TcpFlow {
             true => None,
             false => known.acknowledgment_in(segment),
         };
-        let counts = match is_acceptable {
-            true => Some(segment),
-            false => stranded.as_ref(),
-        };
+        let counts = stranded.as_ref().or(is_acceptable.then_some(segment));
         let kept = counts.and_then(|segment| self.kept_open(segment));
         if let Some(stranded) = &stranded {
             self.guard.shows_window();
