@@ -2,8 +2,8 @@
 
 use super::live::HeldLog;
 use super::plan::{
-    RuleFile, limit, listen_address, network_v4, network_v6, origin, prefix, report, rules,
-    seconds, shard, size, some_seconds,
+    LocalPort, Network, RuleFile, limit, listen_address, local_port, network_v4, network_v6,
+    origin, prefix, report, rules, seconds, shard, size, some_seconds,
 };
 use crate::engine::Origin;
 use crate::fault::{GRAMMAR, Rule};
@@ -150,6 +150,12 @@ pub(super) struct Run {
     pub(super) steps: Steps,
     #[command(flatten)]
     pub(super) lab: Lab,
+    /// Make 127.0.0.1:PORT in the lab lead to tcplab, for programs in which that address is fixed; repeatable. `all`: every port
+    ///
+    /// Other ports of 127.0.0.1 stay the lab's own. So does ::1: Linux accepts no packets from that address but on its loopback
+    /// interface.
+    #[arg(long, value_name = "PORT", value_parser = local_port, help_heading = "The lab")]
+    pub(super) as_localhost: Vec<LocalPort>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -531,12 +537,12 @@ pub(super) struct Faults {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "The lab")]
 pub(super) struct Lab {
-    /// The IPv4 network: its first address is the kernel's, its second tcplab's
+    /// The IPv4 network: its first address is the kernel's, its second tcplab's. `none`: no IPv4
     #[arg(long, value_name = "PREFIX", default_value = "192.0.2.0/24", value_parser = network_v4)]
-    pub(super) net: Ipv4Cidr,
+    pub(super) net: Network<Ipv4Cidr>,
     /// The IPv6 network, likewise
     #[arg(long, value_name = "PREFIX", default_value = "2001:db8::/64", value_parser = network_v6)]
-    pub(super) net6: Ipv6Cidr,
+    pub(super) net6: Network<Ipv6Cidr>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -180,7 +180,7 @@ impl<'a> Setup<'a> {
         );
         Ok(Setup {
             audit,
-            addresses: Addresses::new(&audit.lab),
+            addresses: Addresses::new(&audit.lab)?,
             words,
         })
     }

@@ -14,7 +14,7 @@ use crate::service::echo::echo_client;
 use crate::service::hello::hello_client;
 use crate::service::password::password_client;
 use crate::sys::clock::Clock;
-use crate::sys::lab::{Lab, LabConfig};
+use crate::sys::lab::{Lab, LabConfig, Localhost};
 use crate::sys::pty::{Pty, is_typed};
 use crate::sys::sockets::has_port;
 use crate::sys::tun::{Tun, TunConfig};
@@ -52,6 +52,14 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     }
     watcher.step_by(Stepper::open(&connect.steps, &connect.show)?);
     let peer = resolve(&connect.peer, &connect.tun)?;
+    let is_reachable = peer.is_ipv4() && !connect.cmd.is_empty();
+    if peer.ip().is_loopback() && !is_reachable {
+        bail!(
+            "{}: Linux takes packets to its loopback addresses from no other interface, except to those of IPv4 in a lab: \
+             start the server in one (`-- CMD`), or bind it to another address",
+            connect.peer
+        );
+    }
     if connect.cmd.is_empty() {
         let tun = open_tun(&connect.tun, &connect.stack)?;
         let session = begin(&connect, None, &tun, &waiter, clock, watcher)?;
@@ -82,6 +90,10 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
         &LabConfig {
             tun,
             hosts: Vec::new(),
+            localhost: match peer.ip().is_loopback() {
+                true => Localhost::Reachable,
+                false => Localhost::Own,
+            },
         },
         command,
     )?;

@@ -32,7 +32,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 /// Shows the conversation, in a lab or simulated.
 pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
     start_log(&demo.show);
-    let addresses = Addresses::new(&demo.lab);
+    let addresses = Addresses::new(&demo.lab)?;
     if demo.simulate {
         refuse_stepping(&demo.steps)?;
         return simulate(&demo.show, &demo.stack, &addresses);

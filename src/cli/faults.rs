@@ -17,7 +17,7 @@ const WIDTH: usize = 100;
 
 /// Prints all faults, or one whole.
 pub(super) fn faults(options: &args::Catalogue) -> anyhow::Result<u8> {
-    let own = Addresses::new(&options.lab).own;
+    let own = Addresses::new(&options.lab)?.own;
     let lang = options.lang.into();
     let chosen = match &options.name {
         None => None,
@@ -94,7 +94,9 @@ fn no_room(lang: Lang, own: &[IpCidr], lab: &args::Lab) -> Option<String> {
     let count = faults
         .filter(|fault| own.iter().any(|network| lacks(fault, network)))
         .count();
-    let networks = own.iter().zip([lab.net.to_string(), lab.net6.to_string()]);
+    let v4 = lab.net.prefix().map(|prefix| prefix.to_string());
+    let v6 = lab.net6.prefix().map(|prefix| prefix.to_string());
+    let networks = own.iter().zip(v4.into_iter().chain(v6));
     let small: Vec<String> = networks
         .filter(|(network, _)| catalogue::faults().any(|fault| lacks(fault, network)))
         .map(|(_, name)| name)

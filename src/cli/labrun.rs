@@ -12,7 +12,7 @@ use crate::sink::defect::report;
 use crate::sys::child::{Child, exit_code};
 use crate::sys::clock::Clock;
 use crate::sys::driver::{Driver, Until};
-use crate::sys::lab::{Lab, LabConfig};
+use crate::sys::lab::{Lab, LabConfig, Localhost};
 use crate::sys::memory_file::MemoryFile;
 use crate::sys::panics;
 use crate::sys::tun::TunConfig;
@@ -88,6 +88,7 @@ impl LabRun {
                 offload: false,
             },
             hosts: self.names,
+            localhost: Localhost::Own,
         };
         let mut engine = Engine::new(self.config);
         engine.serve_standard(&self.password);

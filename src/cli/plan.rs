@@ -274,8 +274,59 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// An IPv4 network with room for two hosts.
-pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
+/// A network of a lab, which may do without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network<T> {
+    /// This one.
+    Prefix(T),
+    /// None of that IP version.
+    None,
+}
+
+impl<T> Network<T> {
+    pub(super) fn prefix(self) -> Option<T> {
+        match self {
+            Network::Prefix(prefix) => Some(prefix),
+            Network::None => None,
+        }
+    }
+}
+
+/// What leaves a network out.
+const NO_NETWORK: &str = "none";
+
+/// A port of the lab's 127.0.0.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LocalPort {
+    /// This one.
+    One(u16),
+    /// Every port.
+    All,
+}
+
+impl LocalPort {
+    pub(super) fn one(self) -> Option<u16> {
+        match self {
+            LocalPort::One(port) => Some(port),
+            LocalPort::All => None,
+        }
+    }
+}
+
+/// A port, or `all`.
+pub(super) fn local_port(text: &str) -> Result<LocalPort, String> {
+    match text.parse() {
+        Ok(port @ 1..) => Ok(LocalPort::One(port)),
+        _ if text == "all" => Ok(LocalPort::All),
+        _ => Err("expected a port from 1 to 65535, or all".to_owned()),
+    }
+}
+
+/// An IPv4 network with room for two hosts, or `none`.
+pub(super) fn network_v4(text: &str) -> Result<Network<Ipv4Cidr>, String> {
+    if text == NO_NETWORK {
+        return Ok(Network::None);
+    }
     let network: Option<Ipv4Cidr> = text.parse().ok();
     network
         .filter(|network| {
@@ -285,13 +336,17 @@ pub(super) fn network_v4(text: &str) -> Result<Ipv4Cidr, String> {
             let address = network.address();
             !address.is_multicast() && !address.is_unspecified() && !address.is_loopback()
         })
+        .map(Network::Prefix)
         .ok_or_else(|| {
             "expected an IPv4 network of 30 bits or less, for example 192.0.2.0/24".to_owned()
         })
 }
 
-/// An IPv6 network with room for two hosts.
-pub(super) fn network_v6(text: &str) -> Result<Ipv6Cidr, String> {
+/// An IPv6 network with room for two hosts, or `none`.
+pub(super) fn network_v6(text: &str) -> Result<Network<Ipv6Cidr>, String> {
+    if text == NO_NETWORK {
+        return Ok(Network::None);
+    }
     let network: Option<Ipv6Cidr> = text.parse().ok();
     network
         .filter(|network| (1..=126).contains(&network.prefix_len()))
@@ -300,6 +355,7 @@ pub(super) fn network_v6(text: &str) -> Result<Ipv6Cidr, String> {
             u128::from(network.address()).trailing_zeros() >= host_bits
         })
         .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
+        .map(Network::Prefix)
         .ok_or_else(|| {
             "expected an IPv6 network of 126 bits or less, for example 2001:db8::/64".to_owned()
         })
@@ -375,12 +431,12 @@ mod tests {
 
     #[test]
     fn the_first_host_is_the_kernels_and_the_second_ours() {
-        let v4 = hosts_v4(network_v4("198.51.100.64/28").unwrap());
+        let v4 = hosts_v4("198.51.100.64/28".parse().unwrap());
         assert_eq!(
             format!("{} {}", v4.0, v4.1),
             "198.51.100.65/28 198.51.100.66/28"
         );
-        let v6 = hosts_v6(network_v6("2001:db8:1::/64").unwrap());
+        let v6 = hosts_v6("2001:db8:1::/64".parse().unwrap());
         assert_eq!(
             format!("{} {}", v6.0, v6.1),
             "2001:db8:1::1/64 2001:db8:1::2/64"
@@ -454,6 +510,8 @@ mod tests {
             ("192.0.2.0/31", false),
             ("127.0.0.0/8", false),
             ("2001:db8::/64", false),
+            ("none", true),
+            ("None", false),
         ] {
             assert_eq!(network_v4(text).is_ok(), fine, "{text}");
         }
@@ -462,8 +520,25 @@ mod tests {
             ("2001:db8::1/64", false),
             ("2001:db8::/127", false),
             ("::/0", false),
+            ("none", true),
         ] {
             assert_eq!(network_v6(text).is_ok(), fine, "{text}");
+        }
+        assert_eq!(network_v6("none"), Ok(Network::None));
+    }
+
+    #[test]
+    fn ports_of_the_loopback_address() {
+        for (text, expected) in [
+            ("1111", Some(LocalPort::One(1111))),
+            ("65535", Some(LocalPort::One(65_535))),
+            ("all", Some(LocalPort::All)),
+            ("0", None),
+            ("65536", None),
+            ("http", None),
+            ("", None),
+        ] {
+            assert_eq!(local_port(text).ok(), expected, "{text}");
         }
     }
 }

@@ -1,21 +1,23 @@
 //! `tcplab run`: a command in a private lab.
 
 use super::args::{self, Show, Stack, Steps};
-use super::plan::{engine_config, hosts_v4, hosts_v6, serving, std_address};
+use super::plan::{Network, engine_config, hosts_v4, hosts_v6, serving, std_address};
 use super::session::Session;
 use super::step::Stepper;
 use super::watcher::{Watcher, start_log};
 use crate::fault::catalogue;
 use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
-use crate::sys::lab::{Lab, LabConfig, LabError};
+use crate::sys::lab::{Lab, LabConfig, LabError, Localhost};
 use crate::sys::pty::{Pty, is_typed};
 use crate::sys::tun::TunConfig;
 use crate::sys::wait::{Signal, Waiter};
 use crate::ui::{Pane, Request};
+use anyhow::bail;
 use smoltcp::time::Duration;
-use smoltcp::wire::IpCidr;
-use std::net::IpAddr;
+use smoltcp::wire::{IpAddress, IpCidr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 
 /// The name of tcplab inside the lab.
@@ -28,40 +30,68 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Runs the command; its exit code is ours.
 pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
     start_log(&run.show);
+    let mut addresses = Addresses::new(&run.lab)?;
+    addresses.localhost = localhost(&run)?;
     let mut words = run.cmd.into_iter();
     let program = words.next().unwrap_or_default();
     let title = format!("run {}", program.display());
     let mut command = Command::new(program);
     command.args(words);
     Ok(in_lab(
-        title,
-        &run.show,
-        &run.stack,
-        &run.steps,
-        &Addresses::new(&run.lab),
-        command,
+        title, &run.show, &run.stack, &run.steps, &addresses, command,
     )?)
+}
+
+/// Which ports of 127.0.0.1 lead to us.
+fn localhost(run: &args::Run) -> anyhow::Result<Localhost> {
+    let ports: Option<BTreeSet<u16>> = run.as_localhost.iter().map(|port| port.one()).collect();
+    let localhost = match ports {
+        None => Localhost::All,
+        Some(ports) if ports.is_empty() => return Ok(Localhost::Own),
+        Some(ports) => Localhost::Ports(ports.into_iter().collect()),
+    };
+    match run.lab.net {
+        Network::Prefix(_) => Ok(localhost),
+        Network::None => {
+            bail!("--as-localhost is about 127.0.0.1, which needs IPv4: leave --net none out")
+        }
+    }
 }
 
 /// The kernel's addresses in a lab, and ours.
 pub(super) struct Addresses {
     pub(super) kernel: Vec<IpCidr>,
     pub(super) own: Vec<IpCidr>,
+    /// What 127.0.0.1 is in the lab.
+    pub(super) localhost: Localhost,
 }
 
 impl Default for Addresses {
     /// Those of a lab for which no options were given.
     fn default() -> Addresses {
-        Addresses::new(&args::Demo::default().lab)
+        Addresses::of(&args::Demo::default().lab)
     }
 }
 
 impl Addresses {
-    pub(super) fn new(lab: &args::Lab) -> Addresses {
-        let (v4, v6) = (hosts_v4(lab.net), hosts_v6(lab.net6));
+    /// # Errors
+    /// When options leave no network.
+    pub(super) fn new(lab: &args::Lab) -> anyhow::Result<Addresses> {
+        let addresses = Addresses::of(lab);
+        if addresses.own.is_empty() {
+            bail!("--net none --net6 none leaves no network: leave one of them out");
+        }
+        Ok(addresses)
+    }
+
+    fn of(lab: &args::Lab) -> Addresses {
+        let v4 = lab.net.prefix().map(hosts_v4);
+        let v6 = lab.net6.prefix().map(hosts_v6);
+        let (kernel, own) = v4.into_iter().chain(v6).unzip();
         Addresses {
-            kernel: vec![v4.0, v6.0],
-            own: vec![v4.1, v6.1],
+            kernel,
+            own,
+            localhost: Localhost::Own,
         }
     }
 
@@ -75,11 +105,17 @@ impl Addresses {
                 offload: stack.offload,
             },
             hosts: self.hosts(),
+            localhost: self.localhost.clone(),
         }
     }
-}
 
-impl Addresses {
+    /// Those at which our stack answers.
+    fn served(&self) -> Vec<IpCidr> {
+        let leads_here = matches!(self.localhost, Localhost::Ports(_) | Localhost::All);
+        let localhost = leads_here.then_some(IpCidr::new(IpAddress::from(Ipv4Addr::LOCALHOST), 32));
+        self.own.iter().copied().chain(localhost).collect()
+    }
+
     /// Our name, and those of the faults.
     fn hosts(&self) -> Vec<(IpAddr, String)> {
         let ours = self.own.iter();
@@ -126,7 +162,7 @@ pub(super) fn in_lab(
     let config = engine_config(
         stack,
         watcher.wants(),
-        addresses.own.clone(),
+        addresses.served(),
         stack.mtu,
         &clock,
     )?;
@@ -206,5 +242,16 @@ pub(super) fn in_lab(
         }
     };
     session.stop_stepping()?;
+    let nothing_came = !session.watcher().has_seen();
+    if nothing_came && let Some(own) = addresses.own.first() {
+        session
+            .watcher()
+            .hint(lang.hint_name(NAME, std_address(own)));
+    }
+    if addresses.localhost != Localhost::All && lab.missed_us(nothing_came).unwrap_or(false) {
+        session
+            .watcher()
+            .hint(lang.hint_localhost("--as-localhost PORT", "127.0.0.1:PORT"));
+    }
     Ok(session.finish(code))
 }

@@ -68,6 +68,8 @@ pub(super) struct Watcher {
     log: HeldLog,
     /// Whether there is a summary at the end.
     sums_up: bool,
+    /// What is said last.
+    hints: Vec<String>,
     /// How many defects have shown, and of which places they were reported.
     defects: (u64, BTreeSet<String>),
 }
@@ -117,6 +119,7 @@ impl Watcher {
             stepper: None,
             log: show.log.clone(),
             sums_up: !show.quiet,
+            hints: Vec::new(),
             defects: Default::default(),
         })
     }
@@ -300,6 +303,11 @@ impl Watcher {
         !self.view.is_empty()
     }
 
+    /// What to say at the end, where there is a summary.
+    pub(super) fn hint(&mut self, text: String) {
+        self.hints.push(text);
+    }
+
     /// Shows the summary: the run is over `now`. Nothing else is to be called after that.
     pub(super) fn finish(&mut self, now: Instant) {
         self.flush();
@@ -322,18 +330,21 @@ impl Watcher {
         }
         if self.view.is_empty() {
             let _ = writeln!(self.drawn, "{}", self.lang.nobody_came());
-            return self.write();
+        } else {
+            if self.ladder.is_some() {
+                let _ = writeln!(self.drawn);
+            }
+            let _ = summary::write(
+                &self.view,
+                &self.rules,
+                self.lang,
+                self.screen,
+                &mut self.drawn,
+            );
         }
-        if self.ladder.is_some() {
-            let _ = writeln!(self.drawn);
+        for hint in std::mem::take(&mut self.hints) {
+            let _ = writeln!(self.drawn, "{hint}");
         }
-        let _ = summary::write(
-            &self.view,
-            &self.rules,
-            self.lang,
-            self.screen,
-            &mut self.drawn,
-        );
         self.write();
     }
 

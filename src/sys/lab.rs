@@ -8,7 +8,8 @@
 //!                                                 2  die with the parent
 //!                                                 3  keep mounts private
 //!                                                 4  our names over /etc/hosts
-//!                                                 5  lo up; TUN made, configured, up
+//!                                                 5  lo up; TUN made, configured, up;
+//!                                                    ports of 127.0.0.1 led to it, if asked
 //!                                                 6  a socket for questions (sock_diag)
 //!   Lab     ◄── the descriptors (SCM_RIGHTS)      7  hand over, wait
 //!   start   ── go ─────────────────────────────►  8  exec CMD
@@ -26,6 +27,7 @@
 //! itself is killed with us (PR_SET_PDEATHSIG); processes it started in turn live on until they
 //! end, in a lab without a TUN.
 
+use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,11 +44,14 @@ use super::tun::{Tun, TunConfig, check_name, check_offload};
 mod error;
 mod hosts;
 mod inside;
+mod localhost;
 mod message;
 
 pub(super) use error::Limits;
 pub use error::{LabError, Shortfall, Step};
 use inside::Plan;
+pub use localhost::Localhost;
+use localhost::Loopback;
 use message::{Message, Socket};
 
 /// What the lab is to contain.
@@ -56,10 +61,12 @@ pub struct LabConfig {
     pub tun: TunConfig,
     /// Names that resolve inside, each with its address; they come before the machine's own.
     pub hosts: Vec<(IpAddr, String)>,
+    /// What 127.0.0.1 is inside.
+    pub localhost: Localhost,
 }
 
 impl Default for LabConfig {
-    /// `tun0` with 192.0.2.1/24 and 2001:db8::1/64, MTU 1500, and no names.
+    /// `tun0` with 192.0.2.1/24 and 2001:db8::1/64, MTU 1500, no names, and a 127.0.0.1 of its own.
     fn default() -> Self {
         let addresses = vec![
             IpCidr::new(IpAddr::from([192, 0, 2, 1]).into(), 24),
@@ -73,6 +80,7 @@ impl Default for LabConfig {
                 offload: false,
             },
             hosts: Vec::new(),
+            localhost: Localhost::Own,
         }
     }
 }
@@ -91,6 +99,7 @@ pub struct Lab {
     /// The network namespace: while we hold it, the kernel goes on closing the connections of a command that
     /// has ended.
     _namespace: OwnedFd,
+    loopback: Loopback,
     socket: Socket,
     command: String,
 }
@@ -146,6 +155,12 @@ impl Lab {
         }
     }
 
+    /// Whether something inside has sent to the lab's own addresses, such as 127.0.0.1, by mistake as it seems: it did not find
+    /// what it was looking for, there or elsewhere, or `nothing_came` to the TUN.
+    pub fn missed_us(&self, nothing_came: bool) -> io::Result<bool> {
+        Ok(self.loopback.packets()? > 0 && (nothing_came || self.loopback.failures()? > 0))
+    }
+
     fn receive(
         config: &LabConfig,
         socket: Socket,
@@ -155,7 +170,10 @@ impl Lab {
         match socket.recv().map_err(LabError::os("hear from the lab"))? {
             Some((Message::Ready(shortfalls), descriptors)) => {
                 let mut descriptors = descriptors.into_iter();
-                let (Some(tun), Some(namespace)) = (descriptors.next(), descriptors.next()) else {
+                let mut next = || descriptors.next();
+                let (Some(tun), Some(namespace), Some(interfaces), Some(protocols)) =
+                    (next(), next(), next(), next())
+                else {
                     return Err(LabError::died(&mut child));
                 };
                 Ok(Lab {
@@ -163,6 +181,7 @@ impl Lab {
                     diag: descriptors.next().map(Diag::received),
                     child,
                     _namespace: namespace,
+                    loopback: Loopback::received(interfaces, protocols),
                     shortfalls,
                     socket,
                     command,

@@ -13,7 +13,7 @@ use nix::sys::socket::{
 
 mod route;
 
-pub(super) use route::{Link, Route};
+pub(super) use route::{LOCAL_TABLE, Link, Route, Rule};
 
 /// A socket of one netlink family, bound to the network namespace it was opened in.
 #[derive(Debug)]

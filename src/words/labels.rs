@@ -151,9 +151,14 @@ labels! {
 
     // The commands.
     and() { en: " and ", zh: "、" }
-    nobody_came() {
-        en: "no packet has come: nobody has spoken to tcplab",
-        zh: "没有收到任何报文：没有人与 tcplab 通信"
+    nobody_came() { en: "No packets reached tcplab.", zh: "没有任何报文到达 tcplab。" }
+    hint_name(name, address) {
+        en: "Inside the lab, tcplab is {name} ({address}).",
+        zh: "在实验环境中，tcplab 的名字是 {name}（{address}）。"
+    }
+    hint_localhost(option, example) {
+        en: "Something tried 127.0.0.1, which is the lab's own. With {option}, {example} leads to tcplab.",
+        zh: "有程序尝试连接 127.0.0.1，那是实验环境自己的地址。使用 {option} 可让 {example} 通向 tcplab。"
     }
     ready_attached(tun, addresses) {
         en: "ready: attached to {tun}, {addresses} can be reached",

@@ -21,6 +21,8 @@ mod http;
 
 mod seed;
 
+mod localhost;
+
 mod closing;
 
 mod datagrams;

@@ -24,7 +24,9 @@ fn exit_codes_are_the_commands_own() {
         ("kill -TERM $$", 143),
     ] {
         let said = run(&[], line).expect(code, "");
-        said.shows(&["no packet has come: nobody has spoken to tcplab\n"]);
+        said.shows(&[
+            "No packets reached tcplab.\nInside the lab, tcplab is lab.test (192.0.2.2).\n",
+        ]);
     }
     assert_eq!(tcplab(&["run", "--", "false"]).code, 1);
 }

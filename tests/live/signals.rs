@@ -78,7 +78,7 @@ fn a_signal_is_passed_on() {
         running.signal(signal);
         let said = running.finish();
         assert_eq!(said.code, code, "{signal} {line}: {said:?}");
-        said.shows(&["nobody has spoken to tcplab"]);
+        said.shows(&["No packets reached tcplab."]);
     }
 }
 

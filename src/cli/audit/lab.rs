@@ -10,7 +10,7 @@ use crate::event::Watch;
 use crate::fault::RuleSet;
 use crate::sys::clock::Clock;
 use crate::sys::driver::{Driver, Until};
-use crate::sys::lab::{Lab, LabConfig};
+use crate::sys::lab::{Lab, LabConfig, Localhost};
 use crate::sys::tun::TunConfig;
 use crate::sys::wait::Waiter;
 use anyhow::{Context, bail};
@@ -163,6 +163,7 @@ fn lab_config(setup: &Setup<'_>, cases: &[Case]) -> LabConfig {
             offload: setup.audit.stack.offload,
         },
         hosts: cases.iter().flat_map(names).collect(),
+        localhost: Localhost::Own,
     }
 }
 

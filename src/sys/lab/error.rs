@@ -80,6 +80,8 @@ pub enum Step {
     TunAddress,
     /// The IPv6 ones, which a kernel may not know.
     Ipv6,
+    /// 127.0.0.1 is what it is to be.
+    Localhost,
     /// The kernel's own view of the connections inside, which we can do without.
     Diag,
     /// The command runs.
@@ -190,7 +192,7 @@ impl fmt::Display for Shortfall {
 
 impl Step {
     /// All of them, in the order of making.
-    pub const ALL: [Step; 14] = [
+    pub const ALL: [Step; 15] = [
         Step::Namespaces,
         Step::UserNamespace,
         Step::UserMap,
@@ -203,6 +205,7 @@ impl Step {
         Step::TunLink,
         Step::TunAddress,
         Step::Ipv6,
+        Step::Localhost,
         Step::Diag,
         Step::Command,
     ];
@@ -224,6 +227,7 @@ impl fmt::Display for Step {
             Step::TunLink => "bring the TUN up",
             Step::TunAddress => "add an address to the TUN",
             Step::Ipv6 => "add an IPv6 address to the TUN",
+            Step::Localhost => "lead 127.0.0.1 to the TUN",
             Step::Diag => "open a socket for questions about connections",
             Step::Command => "run the command",
         })
@@ -281,6 +285,11 @@ fn mend(step: Step, errno: Errno, limits: &Limits) -> Option<String> {
         (Step::TunLink | Step::TunAddress, Errno::EINVAL) => {
             Some("choose another MTU or address".into())
         }
+        // Policy routing came with Linux 2.2 and rules with ports with 4.17, but each is an option of the build.
+        (Step::Localhost, Errno::EOPNOTSUPP | Errno::EINVAL | Errno::EAFNOSUPPORT) => Some(
+            "this kernel has no routing rules with ports (CONFIG_IP_MULTIPLE_TABLES, Linux 4.17)"
+                .into(),
+        ),
         (_, Errno::EUSERS) => Some("too many user namespaces one inside the other".into()),
         (Step::UserNamespace, Errno::EINVAL) => {
             Some("this kernel is built without user namespaces: run as root".into())

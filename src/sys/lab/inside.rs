@@ -17,10 +17,12 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getegid, geteuid, getppid};
+use smoltcp::wire::IpCidr;
 
 use super::error::{Failure, Shortfall, Step};
+use super::localhost::Loopback;
 use super::message::{Message, Socket};
-use super::{LabConfig, hosts};
+use super::{LabConfig, hosts, localhost};
 use crate::sys::capability::{NET_ADMIN, SYS_ADMIN, holds};
 use crate::sys::diag::Diag;
 use crate::sys::netlink::Route;
@@ -62,12 +64,13 @@ pub(super) fn run(plan: &Plan<'_>, socket: &Socket, mut command: Command, parent
         Ok(lab) => {
             let ready = Message::Ready(lab.shortfalls);
             let mut descriptors = vec![lab.tun.as_fd(), lab.namespace.as_fd()];
+            descriptors.extend(lab.counters.iter().map(fs::File::as_fd));
             descriptors.extend(lab.diag.as_ref().map(Diag::as_fd));
             if socket.send(&ready, &descriptors).is_err() {
                 return;
             }
             // From here on the TUN lives by the parent's copy alone.
-            drop((lab.tun, lab.namespace, lab.diag));
+            drop((lab.tun, lab.namespace, lab.counters, lab.diag));
             match socket.recv() {
                 Ok(Some((Message::Go, _))) => {}
                 _ => return,
@@ -89,6 +92,7 @@ pub(super) fn run(plan: &Plan<'_>, socket: &Socket, mut command: Command, parent
 struct Built {
     tun: fs::File,
     namespace: fs::File,
+    counters: [fs::File; 2],
     diag: Option<Diag>,
     shortfalls: Vec<Shortfall>,
 }
@@ -131,13 +135,23 @@ fn build(plan: &Plan<'_>, parent: Pid) -> Result<Built, Failure> {
     let lacking =
         tun::add_addresses(&route, link, &config.addresses).map_err(at(Step::TunAddress))?;
     shortfalls.extend(lacking.map(|errno| Shortfall(at(Step::Ipv6)(errno))));
+    let source = config.addresses.iter().find_map(|prefix| match prefix {
+        IpCidr::Ipv4(prefix) => Some(prefix.address()),
+        IpCidr::Ipv6(_) => None,
+    });
+    localhost::set_up(&plan.config.localhost, &route, &config.name, link, source)
+        .map_err(at(Step::Localhost))?;
     let namespace =
         fs::File::open("/proc/self/ns/net").map_err(|error| at(Step::Namespaces)(errno(&error)))?;
+    let [interfaces, protocols] = Loopback::FILES.map(fs::File::open);
+    let counters = interfaces.and_then(|interfaces| Ok([interfaces, protocols?]));
+    let counters = counters.map_err(|error| at(Step::Loopback)(errno(&error)))?;
     let diag = Diag::probe().map_err(|errno| Shortfall(at(Step::Diag)(errno)));
     let diag = diag.map_err(|lacking| shortfalls.push(lacking)).ok();
     Ok(Built {
         tun,
         namespace,
+        counters,
         diag,
         shortfalls,
     })

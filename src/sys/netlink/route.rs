@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::SockProtocol;
-use smoltcp::wire::IpCidr;
+use smoltcp::wire::{IpCidr, Ipv4Address};
 
 use super::{HEADER, Request, Socket, array, attribute, find};
 
@@ -108,11 +108,110 @@ impl Route {
         .map(drop)
     }
 
+    /// Makes an IPv4 address reachable through the interface, from `source`, in a routing table of that number.
+    pub(in crate::sys) fn add_route(
+        &self,
+        index: u32,
+        to: Ipv4Address,
+        source: Ipv4Address,
+        table: u8,
+    ) -> Result<(), Errno> {
+        // struct rtmsg of <linux/rtnetlink.h>: family, lengths of destination and source, TOS, table, protocol, scope, type,
+        // flags.
+        let header = [
+            libc::AF_INET as u8,
+            32,
+            0,
+            0,
+            table,
+            libc::RTPROT_STATIC,
+            libc::RT_SCOPE_LINK,
+            libc::RTN_UNICAST,
+            0,
+            0,
+            0,
+            0,
+        ];
+        self.ask(
+            Request::new(libc::RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+                .bytes(&header)
+                .attribute(libc::RTA_DST, &to.octets())
+                .attribute(libc::RTA_PREFSRC, &source.octets())
+                .attribute(libc::RTA_OIF, &index.to_ne_bytes()),
+        )
+        .map(drop)
+    }
+
+    /// Adds a rule of IPv4, behind those of its priority.
+    pub(in crate::sys) fn add_rule(&self, rule: Rule) -> Result<(), Errno> {
+        let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+        self.ask(rule.request(libc::RTM_NEWRULE, flags)).map(drop)
+    }
+
+    /// Takes a rule away.
+    pub(in crate::sys) fn delete_rule(&self, rule: Rule) -> Result<(), Errno> {
+        self.ask(rule.request(libc::RTM_DELRULE, NLM_F_ACK))
+            .map(drop)
+    }
+
     fn ask(&self, request: Request) -> Result<Vec<u8>, Errno> {
         let mut answer = vec![0; 32 * 1024];
         self.socket.ask(request, &mut answer).map(<[u8]>::to_vec)
     }
 }
+
+/// Which routing table is asked (ip-rule(8)).
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sys) struct Rule {
+    /// Lower ones are asked first.
+    pub(in crate::sys) priority: u32,
+    /// An address and a port that a packet must go to, or any port; `None` for all packets.
+    pub(in crate::sys) to: Option<(Ipv4Address, Option<u16>)>,
+    pub(in crate::sys) table: u8,
+}
+
+impl Rule {
+    fn request(self, kind: u16, flags: u16) -> Request {
+        // struct fib_rule_hdr of <linux/fib_rules.h>: family, lengths of destination and source, TOS, table, two reserved,
+        // action, flags.
+        let length = if self.to.is_some() { 32 } else { 0 };
+        let family = libc::AF_INET as u8;
+        let header = [
+            family,
+            length,
+            0,
+            0,
+            self.table,
+            0,
+            0,
+            FR_ACT_TO_TBL,
+            0,
+            0,
+            0,
+            0,
+        ];
+        let mut request = Request::new(kind, flags)
+            .bytes(&header)
+            .attribute(FRA_PRIORITY, &self.priority.to_ne_bytes());
+        if let Some((address, port)) = self.to {
+            request = request.attribute(FRA_DST, &address.octets());
+            if let Some(port) = port {
+                // struct fib_rule_port_range: the first and the last.
+                let range = [port.to_ne_bytes(), port.to_ne_bytes()].concat();
+                request = request.attribute(FRA_DPORT_RANGE, &range);
+            }
+        }
+        request
+    }
+}
+
+/// The table in which the kernel keeps its own addresses.
+pub(in crate::sys) const LOCAL_TABLE: u8 = libc::RT_TABLE_LOCAL;
+/// `enum` values of <linux/fib_rules.h>, which `libc` doesn't have.
+const FRA_DST: u16 = 1;
+const FRA_PRIORITY: u16 = 6;
+const FRA_DPORT_RANGE: u16 = 24;
+const FR_ACT_TO_TBL: u8 = 1;
 
 const NLM_F_ACK: u16 = libc::NLM_F_ACK as u16;
 const NLM_F_CREATE: u16 = libc::NLM_F_CREATE as u16;
