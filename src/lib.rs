@@ -72,27 +72,28 @@
 //!
 //! # The map
 //!
-//! A module uses only lower layers. Layers 0 to 3 touch no operating system.
+//! A module uses only those above it; none above [`sys`] touches the operating system.
 //!
-//! | module | what it is | layer |
-//! |---|---|---|
-//! | [`segment`] | bytes to a description, which never fails; packetdrill notation | 0 |
-//! | [`state`] | the eleven states of RFC 9293 and the legal edges between them | 0 |
-//! | [`event`] | the one vocabulary for what happens | 0 |
-//! | [`fault`] | what is to go wrong: rules about packets, knobs of the stack, a catalogue of both | 1 |
-//! | `link` | the one place where packets cross | 1 |
-//! | `stack` | smoltcp held one step at a time; the flow table, TIME-WAIT, fragments, initial sequence numbers | 1 |
-//! | [`service`] | `Connection`, and one file for each service and its client | 1 |
-//! | [`engine`] | link, stack and services: the whole endpoint | 2 |
-//! | [`sim`] | two engines and one virtual clock | 3 |
-//! | [`words`] | every sentence that people read, in English and Chinese | 3 |
-//! | [`view`] | events folded into what people ask of a connection | 3 |
-//! | [`step`] | stepping by hand: what waits, and what is said about it | 3 |
-//! | [`capture`] | packets that somebody else captured, as events | 3 |
-//! | [`scenario`] | what a client does, what goes wrong, what shall happen: read from a file, and judged | 3 |
-//! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes | 3 |
-//! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for | 4 |
-//! | [`cli`] | the command line: arguments, a checked plan, carrying it out | 5 |
+//! | module | what it is |
+//! |---|---|
+//! | [`segment`] | bytes to a description, which never fails; packetdrill notation |
+//! | [`state`] | the eleven states of RFC 9293 and the legal edges between them |
+//! | [`event`] | the one vocabulary for what happens |
+//! | [`fault`] | what is to go wrong: rules about packets, knobs of the stack, a catalogue of both |
+//! | `link` | the one place where packets cross |
+//! | `stack` | smoltcp held one step at a time; the flow table, TIME-WAIT, fragments, initial sequence numbers |
+//! | [`service`] | `Connection`, and one file for each service and its client |
+//! | [`engine`] | link, stack and services: the whole endpoint |
+//! | [`sim`] | two engines and one virtual clock |
+//! | [`words`] | every sentence that people read, in English and Chinese |
+//! | [`view`] | events folded into what people ask of a connection |
+//! | [`step`] | stepping by hand: what waits, and what is said about it |
+//! | [`capture`] | packets that somebody else captured, as events |
+//! | [`scenario`] | what a client does, what goes wrong, what shall happen: read from a file, and judged |
+//! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes |
+//! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for |
+//! | [`ui`] | the live screen |
+//! | [`cli`] | the command line: arguments, a checked plan, carrying it out |
 
 pub mod segment;
 

@@ -26,6 +26,7 @@ pub(crate) mod pool;
 pub(crate) mod reply;
 pub(crate) mod rfc9293;
 pub(crate) mod senders;
+pub(crate) mod socket;
 pub(crate) mod stamps;
 pub(crate) mod table;
 pub(crate) mod tcp;

@@ -119,25 +119,6 @@ impl TcpState {
     }
 }
 
-impl From<smoltcp::socket::tcp::State> for TcpState {
-    fn from(state: smoltcp::socket::tcp::State) -> TcpState {
-        use smoltcp::socket::tcp::State;
-        match state {
-            State::Closed => TcpState::Closed,
-            State::Listen => TcpState::Listen,
-            State::SynSent => TcpState::SynSent,
-            State::SynReceived => TcpState::SynReceived,
-            State::Established => TcpState::Established,
-            State::FinWait1 => TcpState::FinWait1,
-            State::FinWait2 => TcpState::FinWait2,
-            State::CloseWait => TcpState::CloseWait,
-            State::Closing => TcpState::Closing,
-            State::LastAck => TcpState::LastAck,
-            State::TimeWait => TcpState::TimeWait,
-        }
-    }
-}
-
 impl fmt::Display for TcpState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `pad` honours width and alignment, which ladders need.

@@ -1,49 +1,23 @@
 //! The rules of the house, as far as the text of `src/` can show them.
 //!
-//! A module uses only lower layers and its own folder; the layers below the shell touch no clock, socket, thread,
+//! A module uses only those before it, and the files of a folder form no circle; those before the shell touch no clock, socket, thread,
 //! file or terminal and know no chance; unsafe code is in `sys` only; no file is too long.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The top modules with their layers, lowest first. `lib.rs` and `main.rs` stand above all.
-const LAYERS: [(&str, u8); 18] = [
-    ("segment", 0),
-    ("state", 0),
-    ("event", 0),
-    ("fault", 1),
-    ("link", 1),
-    ("stack", 1),
-    ("service", 1),
-    ("engine", 2),
-    ("sim", 3),
-    ("scenario", 3),
-    ("words", 3),
-    ("view", 3),
-    ("step", 3),
-    ("capture", 3),
-    ("sink", 3),
-    ("sys", 4),
-    ("ui", 4),
-    ("cli", 5),
+/// The top modules: each uses only those before it. `lib.rs` and `main.rs` come after all.
+const MODULES: [&str; 18] = [
+    "segment", "state", "event", "fault", "link", "stack", "service", "engine", "sim", "words",
+    "view", "step", "capture", "scenario", "sink", "sys", "ui", "cli",
 ];
 
-/// Within a layer, who may use whom: the vocabulary of events is made of segments and states, the link asks the rules,
-/// and what sinks write is drawn from views.
-const NEIGHBOURS: [(&str, &str); 9] = [
-    ("event", "segment"),
-    ("event", "state"),
-    ("link", "fault"),
-    ("sink", "view"),
-    ("sink", "words"),
-    ("capture", "view"),
-    ("scenario", "sim"),
-    ("scenario", "view"),
-    ("step", "view"),
-];
+/// The first module that may know the operating system.
+const FIRST_IMPURE: &str = "sys";
 
-/// The highest layer that must not know the operating system.
-const HIGHEST_PURE: u8 = 3;
+/// Modules whose files still form circles.
+const CIRCULAR: [&str; 1] = ["cli"];
 
 const IMPURE: [&str; 18] = [
     "std::fs",
@@ -87,6 +61,10 @@ impl File {
             .join("\n")
     }
 
+    fn path(&self) -> &str {
+        self.name.trim_end_matches(".rs")
+    }
+
     fn is_test(&self) -> bool {
         self.name.contains("/tests")
     }
@@ -127,9 +105,9 @@ fn files() -> Vec<File> {
     files
 }
 
-fn layer(module: &str) -> u8 {
-    let found = LAYERS.iter().find(|(name, _)| *name == module);
-    found.unwrap_or_else(|| panic!("{module} has no layer")).1
+fn place(module: &str) -> usize {
+    let found = MODULES.iter().position(|name| *name == module);
+    found.unwrap_or_else(|| panic!("{module} has no place among the modules"))
 }
 
 /// The top modules that a text names: `crate::name`, `crate::{name, …}`, and `super::` that leaves a folder.
@@ -191,24 +169,173 @@ fn none(what: &str, wrong: &[String]) {
 }
 
 #[test]
-fn a_module_uses_only_lower_layers_and_its_own_folder() {
+fn a_module_uses_only_those_before_it() {
     let mut wrong = Vec::new();
     for file in files().iter().filter(|file| !file.is_root()) {
-        let own = layer(&file.module);
         for other in used(file, &file.code()) {
             // The simulator serves unit tests too.
-            let neighbours =
-                NEIGHBOURS.contains(&(&file.module, &other)) || (file.is_test() && other == "sim");
-            if other != file.module && !neighbours && layer(&other) >= own {
-                wrong.push(format!(
-                    "{} (layer {own}) uses {other} (layer {})",
-                    file.name,
-                    layer(&other)
-                ));
+            let serves = file.is_test() && other == "sim";
+            if other != file.module && !serves && place(&other) > place(&file.module) {
+                wrong.push(format!("{} uses {other}", file.name));
             }
         }
     }
-    none("against the layers", &wrong);
+    none("used before it is there", &wrong);
+}
+
+#[test]
+fn the_map_shows_the_modules_in_order() {
+    let files = files();
+    let lib = files.iter().find(|file| file.name == "lib.rs").unwrap();
+    let rows = lib.text.lines().filter_map(|line| {
+        let name = line.strip_prefix("//! | ")?.split(" |").next()?;
+        Some(name.trim_matches(['[', ']', '`']))
+    });
+    let rows: Vec<&str> = rows.filter(|name| MODULES.contains(name)).collect();
+    assert_eq!(rows, MODULES);
+}
+
+/// A file is named by its path below `src/`, without `.rs`; with a folder of the same name it is one.
+#[test]
+fn files_of_a_folder_form_no_circle() {
+    let files = files();
+    let files: Vec<&File> = files
+        .iter()
+        .filter(|file| !file.is_root() && !file.is_test())
+        .filter(|file| !CIRCULAR.contains(&file.module.as_str()))
+        .collect();
+    let paths: Vec<&str> = files.iter().map(|file| file.path()).collect();
+    let mut uses = BTreeSet::new();
+    for file in &files {
+        for other in reached(file, &paths) {
+            let folders = file.path().split('/').zip(other.split('/'));
+            let common = folders.take_while(|(own, other)| own == other).count();
+            let part = |path: &str| {
+                let parts: Vec<&str> = path.split('/').take(common + 1).collect();
+                parts.join("/")
+            };
+            // Between a file and its own folder there is none to speak of.
+            if other != file.path() && common > 0 && part(other) != part(file.path()) {
+                uses.insert((part(file.path()), part(other)));
+            }
+        }
+    }
+    // Who uses nobody that is left, or is used by nobody, is no part of a circle.
+    loop {
+        let (users, used): (BTreeSet<String>, BTreeSet<String>) = uses.iter().cloned().unzip();
+        let before = uses.len();
+        uses.retain(|(user, one)| users.contains(one) && used.contains(user));
+        if uses.len() == before {
+            break;
+        }
+    }
+    let circle: Vec<String> = uses
+        .iter()
+        .map(|(one, other)| format!("{one} → {other}"))
+        .collect();
+    none("circles", &circle);
+}
+
+/// The files that one names, of those at these paths.
+fn reached<'a>(file: &File, paths: &[&'a str]) -> Vec<&'a str> {
+    let code = file.code();
+    let own: Vec<&str> = file.path().split('/').collect();
+    let mut found = Vec::new();
+    for path in uses_of(&code) {
+        let mut at: Vec<&str> = Vec::new();
+        let mut names = path.iter().map(String::as_str).peekable();
+        match names.next() {
+            Some("crate") => {}
+            Some("super") => {
+                at.extend(&own[..own.len() - 1]);
+                while names.next_if_eq(&"super").is_some() {
+                    at.pop();
+                }
+            }
+            Some("self") => at.extend(&own),
+            _ => continue,
+        }
+        let mut longest = None;
+        for name in names {
+            at.push(name);
+            let joined = at.join("/");
+            longest = paths.iter().find(|path| **path == joined).or(longest);
+        }
+        found.extend(longest);
+    }
+    found
+}
+
+/// Paths that begin with `crate`, `super` or `self`, those of a group one by one.
+fn uses_of(code: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for root in ["crate::", "super::", "self::"] {
+        for (at, _) in code.match_indices(root) {
+            let goes_on = |before: char| before.is_alphanumeric() || "_:".contains(before);
+            if !code[..at].ends_with(goes_on) {
+                branches(&code[at..], Vec::new(), &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// The paths with which a text begins, each behind `stem`; what is left of it.
+fn branches<'a>(text: &'a str, mut stem: Vec<String>, found: &mut Vec<Vec<String>>) -> &'a str {
+    let mut text = text;
+    while let Some(name) = name(text) {
+        text = &text[name.len()..];
+        stem.push(name);
+        match text.strip_prefix("::") {
+            Some(rest) => text = rest,
+            None => break,
+        }
+    }
+    let Some(mut group) = text.strip_prefix('{') else {
+        found.push(stem);
+        return text;
+    };
+    loop {
+        group = group.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
+        match group.strip_prefix('}') {
+            Some(rest) => return rest,
+            None if name(group).is_none() => return group,
+            None => group = branches(group, stem.clone(), found),
+        }
+        // An alias.
+        group = group.trim_start();
+        if let Some(alias) = group.strip_prefix("as ") {
+            group =
+                alias.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+        }
+    }
+}
+
+#[test]
+fn paths_are_found() {
+    let found =
+        uses_of("use crate::a::{b::{self, C}, d as e, f::g}; super::super::h::I; x::super::y");
+    let found: Vec<String> = found.iter().map(|path| path.join("::")).collect();
+    let expected = [
+        "crate::a::b::self",
+        "crate::a::b::C",
+        "crate::a::d",
+        "crate::a::f::g",
+        "super::super::h::I",
+    ];
+    assert_eq!(found, expected);
+}
+
+/// What smoltcp's socket knows is asked of `stack` alone.
+#[test]
+fn sockets_are_in_the_stack_only() {
+    let known = |file: &File| {
+        let code = file.code();
+        code.contains("smoltcp::socket") || code.contains("SocketSet")
+    };
+    let files = files().into_iter().filter(|file| file.module != "stack");
+    let wrong: Vec<String> = files.filter(known).map(|file| file.name).collect();
+    none("sockets", &wrong);
 }
 
 #[test]
@@ -251,7 +378,7 @@ fn the_lower_layers_know_no_operating_system() {
         .iter()
         .filter(|file| !file.is_root() && !file.is_test())
     {
-        if layer(&file.module) > HIGHEST_PURE {
+        if place(&file.module) >= place(FIRST_IMPURE) {
             continue;
         }
         let code = file.code();

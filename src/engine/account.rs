@@ -8,7 +8,7 @@ use crate::event::{Opening, Reason, Resend, Variables};
 use crate::segment::{Flags, Segment, SeqNumber};
 use crate::stack::crowd::{Crowd, Member};
 use crate::stack::guard::{Known, Told};
-use crate::stack::pool::reserve;
+use crate::stack::socket::reserve;
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::TcpPacket;
@@ -626,25 +626,13 @@ mod tests {
     use crate::engine::{Config, Engine};
     use crate::service::echo::echo;
     use crate::sim::{Sim, random_loss};
-    use smoltcp::socket::tcp::Socket;
+    use crate::stack::socket::Socket;
 
     impl Account {
         /// Panics where the timeout is not the one that smoltcp has.
-        pub(in crate::engine) fn agrees_with(&self, socket: &Socket<'static>) {
-            let words = format!("{socket:?}");
-            let rto = words
-                .split_once(" rto: ")
-                .and_then(|(_, rest)| rest.split_once(','));
-            let (rto, _) = rto.expect("smoltcp's socket prints its estimator");
-            let estimator = words
-                .split_once(" rtte: ")
-                .and_then(|(_, rest)| rest.split_once('}'));
-            assert_eq!(
-                rto,
-                self.rtt.rto.to_string(),
-                "{self:?} {:?}",
-                estimator.unwrap().0
-            );
+        pub(in crate::engine) fn agrees_with(&self, socket: &Socket) {
+            let (rto, estimator) = socket.rto();
+            assert_eq!(rto, u64::from(self.rtt.rto), "{self:?} {estimator}");
         }
     }
 

@@ -195,7 +195,7 @@ impl Engine {
         }
         let place = match work {
             Work::Packet(described) => {
-                let key = attempt(|| super::packets::key_of(described)).flatten()?;
+                let key = attempt(|| FlowKey::of(described)).flatten()?;
                 *self.map.get(&key)?
             }
             Work::Flow(_, place) => place,

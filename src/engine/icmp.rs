@@ -1,6 +1,7 @@
 //! ICMP messages: echo requests are answered, errors are told to the flow of which they speak.
 
 use super::defect::Work;
+use super::tcp_flow::Severity;
 use super::{Engine, Flow};
 use crate::event::{Activity, PacketId, Transport};
 use crate::link::Incoming;
@@ -10,15 +11,6 @@ use crate::stack::table::FlowKey;
 use smoltcp::time::Instant;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// How bad an error is for a connection (RFC 9293, section 3.9.2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
-    /// It may pass: "a TCP implementation MUST NOT abort the connection".
-    Soft(io::ErrorKind),
-    /// Nobody will ever answer: "TCP implementations SHOULD abort the connection".
-    Hard(io::ErrorKind),
-}
 
 /// A packet of ours of which an error speaks.
 struct Spoken {

@@ -534,7 +534,7 @@ impl Engine {
 
     /// The flow to which a packet belongs, or will belong if it gets through.
     fn expected_flow(&mut self, now: Instant, described: &Described) -> Option<FlowId> {
-        let key = super::packets::key_of(described)?;
+        let key = FlowKey::of(described)?;
         if let Some(&place) = self.map.get(&key) {
             if let (Flow::TimeWait(waiting), Body::Tcp(segment)) =
                 (&self.flows[place], &described.body)
@@ -593,7 +593,7 @@ impl Engine {
         if interference.is_none_or(|interference| interference.unheard == 0) {
             return;
         }
-        let key = super::packets::key_of(described);
+        let key = FlowKey::of(described);
         if let Some(&place) = key.and_then(|key| self.map.get(&key))
             && let Flow::Unheard(_) = self.flows[place]
         {

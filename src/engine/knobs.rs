@@ -3,10 +3,8 @@
 use super::{Engine, Flow, Shared};
 use crate::event::{EventKind, FlowId};
 use crate::fault::Knobs;
-use crate::stack::pool::Pooled;
-use crate::stack::stamps;
+use crate::stack::socket::{Manner, Socket};
 use crate::stack::table::FlowKey;
-use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
 /// How long smoltcp lets an acknowledgment wait unless it is told otherwise.
@@ -54,19 +52,15 @@ impl Shared {
     }
 
     /// A closed socket as the options and `knobs` want it.
-    pub(super) fn socket(&mut self, knobs: &Knobs) -> Pooled {
-        let mut pooled = self.pool.take(knobs.buffer);
-        let socket = pooled.sockets.get_mut::<tcp::Socket>(pooled.handle);
-        socket.set_keep_alive(self.config.keep_alive);
-        let stamps = self
-            .config
-            .timestamps
-            .then_some(stamps::nothing as fn() -> u32);
-        socket.set_tsval_generator(stamps);
+    pub(super) fn socket(&mut self, knobs: &Knobs) -> Socket {
+        let mut socket = self.pool.take(knobs.buffer);
         // A socket that was used before may have been told otherwise.
-        let ack_delay = knobs.ack_delay.unwrap_or(ACK_DELAY);
-        socket.set_ack_delay(Some(ack_delay).filter(|&delay| delay > Duration::ZERO));
-        socket.set_nagle_enabled(knobs.nagle.unwrap_or(true));
-        pooled
+        socket.behave(Manner {
+            keep_alive: self.config.keep_alive,
+            timestamps: self.config.timestamps,
+            ack_delay: knobs.ack_delay.unwrap_or(ACK_DELAY),
+            nagle: knobs.nagle.unwrap_or(true),
+        });
+        socket
     }
 }

@@ -9,10 +9,9 @@ use crate::event::{Activity, Cause, EventKind, FlowId, Opening, Transition, Tran
 use crate::fault::Knobs;
 use crate::segment::SeqNumber;
 use crate::service::{Connection, Program, Task, UdpSocket};
-use crate::stack::pool::Pooled;
+use crate::stack::socket::{Moment, Socket};
 use crate::stack::table::FlowKey;
 use crate::state::TcpState;
-use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpAddress;
 use std::future::Future;
@@ -112,11 +111,9 @@ impl Engine {
         start: Start,
     ) -> Result<FlowId, ConnectError> {
         let knobs = self.knobs_of(&key);
-        let mut pooled = self.shared.socket(&knobs);
-        let Pooled { sockets, handle } = &mut pooled;
-        self.shared
-            .tcp
-            .connect(sockets, *handle, key.local, key.peer)
+        let mut socket = self.shared.socket(&knobs);
+        socket
+            .connect(&mut self.shared.tcp, &key)
             .map_err(|_| ConnectError::Unaddressable(key.peer))?;
         let id = self.tell_opened(now, key, Opening::Active, name);
         self.shared.tell_knobs(now, id, &knobs);
@@ -133,7 +130,7 @@ impl Engine {
         let generated = || self.shared.iss.generate(now, &key);
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let task = self.shared.task();
-        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, pooled, start, task);
+        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, socket, start, task);
         flow.turn(&knobs);
         flow.offer_timestamps(&self.shared);
         self.start(Flow::Tcp(Box::new(flow)));
@@ -226,14 +223,20 @@ impl Engine {
 }
 
 impl Shared {
+    /// What a socket needs to take a packet in or to make one, in the room for answers.
+    pub(super) fn moment(&mut self, now: Instant) -> Moment<'_> {
+        Moment {
+            tcp: &mut self.tcp,
+            now,
+            room: &mut self.room,
+        }
+    }
+
     /// A socket that waits for the SYN which has just come for `port`.
-    pub(super) fn listening_socket(&mut self, port: u16, knobs: &Knobs) -> Pooled {
-        let mut pooled = self.socket(knobs);
-        let socket = pooled.sockets.get_mut::<tcp::Socket>(pooled.handle);
+    pub(super) fn listening_socket(&mut self, port: u16, knobs: &Knobs) -> Socket {
+        let mut socket = self.socket(knobs);
+        socket.listen(port);
         socket
-            .listen(port)
-            .expect("a socket from the pool is closed, and the port is a service's");
-        pooled
     }
 
     /// The clock and voice of a new program.

@@ -172,7 +172,7 @@ impl Engine {
 
     pub(super) fn accept_fragment(&mut self, now: Instant, incoming: &Incoming<'_>, ip: &IpHeader) {
         self.expire_fragments(now);
-        let key = key_of(incoming.described);
+        let key = FlowKey::of(incoming.described);
         let (added, key) = self.reassembler.add(now, incoming.bytes, ip, key);
         let flow = key
             .and_then(|key| self.map.get(&key))
@@ -360,7 +360,7 @@ impl Engine {
     }
 
     pub(super) fn flow_of(&self, described: &Described) -> Option<FlowId> {
-        let place = self.map.get(&key_of(described)?)?;
+        let place = self.map.get(&FlowKey::of(described)?)?;
         Some(self.flows[*place].id())
     }
 
@@ -468,20 +468,5 @@ fn is_host_of(prefix: &IpCidr, address: IpAddr) -> Option<bool> {
             address != prefix.network().address() && Some(address) != prefix.broadcast()
         }
         _ => true,
-    })
-}
-
-/// The flow to which a packet that comes in belongs, if it is of a kind that has flows.
-pub(super) fn key_of(described: &Described) -> Option<FlowKey> {
-    let transport = match described.body {
-        Body::Tcp(_) => Transport::Tcp,
-        Body::Udp(_) => Transport::Udp,
-        _ => return None,
-    };
-    let (peer, local) = described.endpoints()?;
-    Some(FlowKey {
-        transport,
-        local,
-        peer,
     })
 }

@@ -6,9 +6,8 @@ pub(crate) use observed::Observed;
 
 use super::Task;
 use crate::event::{Cause, Handshake, Transition, UserCall};
+use crate::stack::socket::Socket;
 use crate::state::TcpState;
-use smoltcp::iface::{SocketHandle, SocketSet};
-use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -74,16 +73,16 @@ impl Connection {
             if end.is_none() && !endpoint.conduct.may_read(&self.task) {
                 return Poll::Pending;
             }
-            let socket = endpoint.socket_mut();
-            if !socket.can_recv() {
+            let socket = &mut endpoint.socket;
+            if !socket.can_read() {
                 return match end {
                     Some(kind) => Poll::Ready(Err(kind.into())),
-                    None if socket.may_recv() => Poll::Pending,
+                    None if socket.may_read() => Poll::Pending,
                     None => Poll::Ready(Ok(None)),
                 };
             }
             let f = f.take().expect("a future is not polled after it is ready");
-            let result = socket.recv(|arrived| {
+            let result = socket.read(|arrived| {
                 let (len, result) = f(arrived);
                 (len, (len, result))
             });
@@ -125,7 +124,7 @@ impl Connection {
             data = &data[self.write_some(data).await?..];
             // "To send an urgent indication, the user must also send at least one data octet."
             let mut endpoint = self.endpoint.borrow_mut();
-            endpoint.urgent_marked = Some(endpoint.socket().send_queue());
+            endpoint.urgent_marked = Some(endpoint.socket.queued());
         }
         Ok(())
     }
@@ -176,13 +175,13 @@ impl Connection {
             if let Some(kind) = endpoint.end {
                 return Poll::Ready(Err(kind.into()));
             }
-            let socket = endpoint.socket();
+            let socket = &endpoint.socket;
             let closed = endpoint.conduct.is_written || endpoint.close_waits;
-            if !socket.may_send() || closed {
+            if !socket.may_write() || closed {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
-            let room = endpoint.share.saturating_sub(socket.send_queue());
-            if room == 0 || !socket.can_send() {
+            let room = endpoint.share.saturating_sub(socket.queued());
+            if room == 0 || !socket.can_write() {
                 return Poll::Pending;
             }
             let Some(most) = endpoint.conduct.may_write(&self.task) else {
@@ -190,7 +189,7 @@ impl Connection {
             };
             let f = f.take().expect("a future is not polled after it is ready");
             let mut written = 0;
-            let result = endpoint.socket_mut().send(|space| {
+            let result = endpoint.socket.write(|space| {
                 let len = space.len().min(most).min(room);
                 let (len, result) = f(&mut space[..len]);
                 written = len as u64;
@@ -291,10 +290,7 @@ impl Drop for Connection {
 /// What the engine and the program of a flow share: the socket, and what each must know of the other.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// The flow's own socket set, with one socket in it.
-    pub(crate) sockets: SocketSet<'static>,
-    /// The one socket.
-    pub(crate) handle: SocketHandle,
+    pub(crate) socket: Socket,
     /// What was observed of the handshake so far.
     pub(crate) handshake: Observed,
     /// Why the connection was taken away from the program, once it was.
@@ -407,16 +403,8 @@ impl Conduct {
 }
 
 impl Endpoint {
-    pub(crate) fn socket(&self) -> &tcp::Socket<'static> {
-        self.sockets.get(self.handle)
-    }
-
-    pub(crate) fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
-        self.sockets.get_mut(self.handle)
-    }
-
     pub(crate) fn state(&self) -> TcpState {
-        self.socket().state().into()
+        self.socket.state()
     }
 
     /// How many bytes have arrived in order, and whether the peer's FIN has.
@@ -426,10 +414,7 @@ impl Endpoint {
             self.state(),
             TcpState::CloseWait | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait
         );
-        (
-            self.consumed + self.socket().recv_queue() as u64,
-            self.finished,
-        )
+        (self.consumed + self.socket.unread() as u64, self.finished)
     }
 
     /// The program's CLOSE, or what is to become of it.
@@ -454,13 +439,13 @@ impl Endpoint {
             // RFC 9293, section 3.10.4: "queue for processing after entering ESTABLISHED state". smoltcp would take the
             // ACK of our SYN for that of a FIN.
             UserCall::Close if from == TcpState::SynReceived => self.close_waits = true,
-            UserCall::Close if from == TcpState::SynSent => self.forget(),
+            UserCall::Close if from == TcpState::SynSent => self.socket.forget(),
             // Of CLOSE-WAIT: "queue this request until all preceding SENDs have been segmentized; then send a FIN segment,
             // enter LAST-ACK state", in which smoltcp would hear of no window.
             UserCall::Close if from == TcpState::CloseWait && self.is_blocked() => {
                 self.close_waits = true;
             }
-            UserCall::Close => self.socket_mut().close(),
+            UserCall::Close => self.socket.close(),
             // Section 3.10.5: no RST where the peer knows nothing of us yet, or where both have sent their FIN.
             UserCall::Abort
                 if matches!(
@@ -468,9 +453,9 @@ impl Endpoint {
                     TcpState::SynSent | TcpState::Closing | TcpState::LastAck | TcpState::TimeWait
                 ) =>
             {
-                self.forget();
+                self.socket.forget();
             }
-            UserCall::Abort => self.socket_mut().abort(),
+            UserCall::Abort => self.socket.abort(),
             UserCall::Open => unreachable!("a connection is open before it has an endpoint"),
         }
         let to = self.state();
@@ -485,15 +470,6 @@ impl Endpoint {
 
     /// Whether the peer takes no more of what was written.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.shut && self.socket().send_queue() > 0
-    }
-
-    /// Deletes the connection without a word to the peer.
-    pub(crate) fn forget(&mut self) {
-        let socket = self.socket_mut();
-        // A socket that is only aborted sends a RST; one that begins to listen knows no peer any more.
-        socket.abort();
-        socket.listen(1).expect("an aborted socket may listen");
-        socket.close();
+        self.shut && self.socket.queued() > 0
     }
 }

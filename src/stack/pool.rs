@@ -1,14 +1,8 @@
 //! Sockets for connections to come, with their buffers.
 
-use smoltcp::iface::{SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
+use crate::stack::socket::Socket;
+use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
-
-/// One socket in a set of its own.
-pub(crate) struct Pooled {
-    pub(crate) sockets: SocketSet<'static>,
-    pub(crate) handle: SocketHandle,
-}
 
 /// Sockets that wait for their next connection.
 ///
@@ -21,7 +15,7 @@ pub(crate) struct Pooled {
 /// a while is given back altogether.
 pub(crate) struct Pool {
     /// With how much of its buffers was used, in bytes.
-    free: Vec<(Pooled, usize)>,
+    free: Vec<(Socket, usize)>,
     /// The sum of that.
     used: usize,
     buffer: usize,
@@ -51,49 +45,41 @@ impl Pool {
         }
     }
 
-    /// A closed socket with congestion control (CUBIC, RFC 9438) as at the beginning. `buffer` is the size of its buffers
-    /// where it differs from the pool's; such a socket is made for one connection.
-    pub(crate) fn take(&mut self, buffer: Option<usize>) -> Pooled {
+    /// A closed socket with congestion control as at the beginning. `buffer` is the size of its buffers where it differs from
+    /// the pool's; such a socket is made for one connection.
+    pub(crate) fn take(&mut self, buffer: Option<usize>) -> Socket {
         let buffer = buffer.unwrap_or(self.buffer);
         let free = match buffer == self.buffer {
             true => self.take_free(),
             false => None,
         };
-        let mut pooled = free.unwrap_or_else(|| {
-            let room = |len: usize| SocketBuffer::new(vec![0; len]);
-            let mut sockets = SocketSet::new(Vec::with_capacity(1));
-            let receive = room(buffer + reserve(buffer));
-            let handle = sockets.add(Socket::new(receive, room(buffer)));
-            Pooled { sockets, handle }
-        });
-        let socket = pooled.sockets.get_mut::<Socket>(pooled.handle);
-        socket.set_congestion_control(CongestionControl::Cubic);
-        pooled
+        let mut socket = free.unwrap_or_else(|| Socket::new(buffer));
+        socket.renew();
+        socket
     }
 
-    fn take_free(&mut self) -> Option<Pooled> {
-        let (pooled, used) = self.free.pop()?;
+    fn take_free(&mut self) -> Option<Socket> {
+        let (socket, used) = self.free.pop()?;
         self.used -= used;
         self.spare = self.spare.min(self.free.len());
-        Some(pooled)
+        Some(socket)
     }
 
     /// Takes a socket back whose connection saw no trouble. So many `bytes` were written to its buffers.
-    pub(crate) fn put_back(&mut self, now: Instant, mut pooled: Pooled, bytes: [u64; 2]) {
+    pub(crate) fn put_back(&mut self, now: Instant, mut socket: Socket, bytes: [u64; 2]) {
         let used = bytes.map(|bytes| bytes.min(self.buffer as u64) as usize);
         let used = used.iter().sum();
         let room = self.free.len() < MAX_FREE && self.used + used <= MAX_USED;
-        let socket = pooled.sockets.get_mut::<Socket>(pooled.handle);
-        let made_for_one = buffer_of(socket) != self.buffer;
+        let made_for_one = socket.buffer() != self.buffer;
         if made_for_one || !room && self.free.len() >= FEW {
             return;
         }
-        if socket.state() != State::Closed {
+        if socket.state() != TcpState::Closed {
             socket.abort();
         }
         let was_little = self.next().is_none();
         self.used += used;
-        self.free.push((pooled, used));
+        self.free.push((socket, used));
         if was_little {
             // What was spare while nobody looked says nothing.
             (self.spare, self.since) = (0, now);
@@ -118,7 +104,7 @@ impl Pool {
             few -= usize::from(keep);
             keep
         });
-        let mut kept: Vec<(Pooled, usize)> = cheap.collect();
+        let mut kept: Vec<(Socket, usize)> = cheap.collect();
         kept.append(&mut self.free);
         self.free = kept;
         self.free.shrink_to(2 * self.free.len());
@@ -128,55 +114,14 @@ impl Pool {
     }
 }
 
-/// Bytes of a receive buffer of `buffer` bytes that are never advertised.
-///
-/// A window is advertised in units of `1 << shift` bytes. Its right edge must not move left (RFC 9293, section 3.8.6), so
-/// an acknowledgment of anything but whole units rounds the rest of the window up, which moves the edge right by less than a
-/// unit. This is room for 128 such acknowledgments that the program has read nothing between, as many as a whole
-/// window of full segments draws. A buffer that needs no scale needs no reserve, and none may change the scale.
-pub(crate) fn reserve(buffer: usize) -> usize {
-    let bits = usize::BITS - buffer.leading_zeros();
-    match bits.saturating_sub(16) {
-        0 => 0,
-        // smoltcp takes no more than a gigabyte.
-        shift => (128 << shift)
-            .min((1 << bits) - 1 - buffer)
-            .min((1usize << 30).saturating_sub(buffer)),
-    }
-}
-
-/// The bytes of a socket's receive buffer that may be advertised.
-pub(crate) fn buffer_of(socket: &Socket<'_>) -> usize {
-    // The send buffer is as large, without the reserve.
-    socket.send_capacity()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_reserve_leaves_the_scale_as_it_is() {
-        #[track_caller]
-        fn check(buffer: usize, expected: usize) {
-            assert_eq!(reserve(buffer), expected, "{buffer}");
-            let bits = |len: usize| usize::BITS - len.leading_zeros();
-            assert_eq!(bits(buffer + reserve(buffer)), bits(buffer), "{buffer}");
-        }
-        check(1_024, 0);
-        check(65_535, 0);
-        check(65_536, 256);
-        check(262_143, 0);
-        check(262_144, 1_024);
-        check(262_143 - 100, 100);
-        check(524_288, 2_048);
-        check(1 << 30, 0);
-    }
-
     /// As many sockets as that, all in use at once and then given back.
     fn pool(count: usize, buffer: usize) -> Pool {
         let mut pool = Pool::new(buffer);
-        let sockets: Vec<Pooled> = (0..count).map(|_| pool.take(None)).collect();
+        let sockets: Vec<Socket> = (0..count).map(|_| pool.take(None)).collect();
         for socket in sockets {
             pool.put_back(Instant::ZERO, socket, [1, 1 << 40]);
         }
@@ -199,7 +144,7 @@ mod tests {
     #[test]
     fn used_buffers_are_given_back() {
         let mut pool = Pool::new(1 << 20);
-        let sockets: Vec<Pooled> = (0..20).map(|_| pool.take(None)).collect();
+        let sockets: Vec<Socket> = (0..20).map(|_| pool.take(None)).collect();
         for (number, socket) in sockets.into_iter().enumerate() {
             let bytes = if number % 2 == 0 { 100 } else { 1 << 40 };
             pool.put_back(Instant::ZERO, socket, [bytes, bytes]);
@@ -219,7 +164,7 @@ mod tests {
         let first = pool.next().unwrap();
         pool.give_back(first);
         assert_eq!(pool.free.len(), 200, "they were needed just before");
-        let taken: Vec<Pooled> = (0..100).map(|_| pool.take(None)).collect();
+        let taken: Vec<Socket> = (0..100).map(|_| pool.take(None)).collect();
         for socket in taken {
             pool.put_back(first, socket, [1, 1]);
         }

@@ -1,6 +1,7 @@
 //! Which flow a packet belongs to.
 
 use crate::event::Transport;
+use crate::segment::{Body, Described};
 use siphasher::sip::SipHasher13;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -12,6 +13,23 @@ pub(crate) struct FlowKey {
     pub(crate) transport: Transport,
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
+}
+
+impl FlowKey {
+    /// The flow to which a packet that comes in belongs, if it is of a kind that has flows.
+    pub(crate) fn of(described: &Described) -> Option<FlowKey> {
+        let transport = match described.body {
+            Body::Tcp(_) => Transport::Tcp,
+            Body::Udp(_) => Transport::Udp,
+            _ => return None,
+        };
+        let (peer, local) = described.endpoints()?;
+        Some(FlowKey {
+            transport,
+            local,
+            peer,
+        })
+    }
 }
 
 /// In one piece: a hasher takes longer for six small ones. It is looked for with every packet.

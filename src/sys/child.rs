@@ -10,8 +10,6 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use super::wait::Caught;
-
 /// A child process. Its descriptor (`AsFd`) becomes readable when it ends (pidfd_open(2)).
 /// Dropping a child that still runs kills it.
 #[derive(Debug)]
@@ -19,6 +17,15 @@ pub struct Child {
     pid: Pid,
     pidfd: OwnedFd,
     status: Option<ExitStatus>,
+}
+
+/// A signal that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caught {
+    /// SIGINT, SIGTERM or SIGHUP.
+    pub signal: Signal,
+    /// Sent by the kernel's terminal driver to the whole foreground group, not by `kill` to us alone.
+    pub from_terminal: bool,
 }
 
 impl Child {

@@ -29,6 +29,7 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 
+pub use super::child::Caught;
 use super::child::Child;
 
 /// The signals that ask a program to end, and that are caught here.
@@ -70,15 +71,6 @@ pub struct Ready {
     pub signals: Vec<Caught>,
     /// The child has ended. Reported once; later the child is not watched, and [`Child::status`] knows.
     pub child_exited: Option<ExitStatus>,
-}
-
-/// A signal that came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caught {
-    /// SIGINT, SIGTERM or SIGHUP.
-    pub signal: Signal,
-    /// Sent by the kernel's terminal driver to the whole foreground group, not by `kill` to us alone.
-    pub from_terminal: bool,
 }
 
 impl Waiter {

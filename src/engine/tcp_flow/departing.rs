@@ -13,7 +13,7 @@ use smoltcp::wire::{Ipv4Packet, TcpPacket};
 use std::net::IpAddr;
 
 impl TcpFlow {
-    /// A packet of smoltcp's leaves: numbers become those of the wire, checksums are filled in, and what it says is noted.
+    /// A packet of smoltcp's leaves: checksums are filled in, and what it says is noted.
     /// Returns how it is to be sent, if it is at once.
     pub(super) fn depart(
         &mut self,
@@ -74,18 +74,9 @@ impl TcpFlow {
         leaves.then_some(Transmit { len, offload })
     }
 
-    /// Makes a packet of smoltcp's one for the wire: its sequence number, and its checksums.
+    /// Makes a packet of smoltcp's one for the wire: what smoltcp does not know, and checksums.
     /// Gives what the device is to do about its checksum, and what is to be thought of that.
     pub(super) fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> (Checksum, Checksum) {
-        let shift = match self.shift {
-            Some(shift) => shift,
-            None => {
-                let chosen = self.endpoint.borrow().handshake.iss;
-                let smoltcps = iss::sequence_number(packet).unwrap_or_default();
-                *self.shift.insert(chosen.since(smoltcps))
-            }
-        };
-        iss::translate_out(packet, shift);
         if let Some(highest) = self.account.gone_back_from() {
             iss::renumber_bare(packet, highest);
         }

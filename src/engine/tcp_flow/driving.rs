@@ -3,6 +3,7 @@
 use super::recovery::Thinned;
 use super::{Stage, TcpFlow};
 use crate::engine::{Driven, Shared};
+use crate::stack::socket::Moment;
 use crate::stack::time_wait::TimeWait;
 use crate::stack::timers::earlier;
 use crate::state::TcpState;
@@ -55,11 +56,15 @@ impl TcpFlow {
             } else if self.restrain(shared, now) {
                 self.prod(shared, now, room)
             } else {
-                let sockets = &mut self.endpoint.borrow_mut().sockets;
                 // It must not end before the last ACK has left either, however late we get to it.
                 let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
                 let now = limit.map_or(now, |limit| now.min(limit));
-                shared.tcp.egress(now, self.room_on_path(), sockets, room)
+                let moment = Moment {
+                    room,
+                    ..shared.moment(now)
+                };
+                let socket = &mut self.endpoint.borrow_mut().socket;
+                socket.emit(moment, self.room_on_path())
             };
             debug_assert_eq!(
                 before,
@@ -125,8 +130,9 @@ impl TcpFlow {
 
     /// When smoltcp wants to go on.
     pub(super) fn socket_at(&self, shared: &mut Shared, now: Instant) -> Option<Instant> {
-        let sockets = &self.endpoint.borrow().sockets;
-        shared.tcp.poll_at(now, self.room_on_path(), sockets)
+        let path = self.room_on_path();
+        let endpoint = self.endpoint.borrow();
+        endpoint.socket.emits_at(&mut shared.tcp, now, path)
     }
 
     /// Looks at what is left to do, after [`drive`](TcpFlow::drive) has found nothing more. `settled` is what it has seen last.
@@ -174,7 +180,7 @@ impl TcpFlow {
         // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
         let socket_at = socket_at.map(|at| at.max(now + PAUSE));
         #[cfg(test)]
-        self.account.agrees_with(self.endpoint.borrow().socket());
+        self.account.agrees_with(&self.endpoint.borrow().socket);
         let (own_at, _) = self.own_timer(shared).unzip();
         let program_at = match self.program {
             Stage::Running(_) => self.task.wake_at(),
@@ -193,7 +199,7 @@ impl TcpFlow {
 
     /// Whether all that was written has left.
     fn has_sent_all(&self) -> bool {
-        let queued = self.endpoint.borrow().socket().send_queue();
+        let queued = self.endpoint.borrow().socket.queued();
         queued == self.account.flight().0 as usize
     }
 }

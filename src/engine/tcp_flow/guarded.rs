@@ -2,17 +2,27 @@
 
 use super::TcpFlow;
 use crate::engine::Shared;
-use crate::engine::icmp::Severity;
 use crate::event::{Cause, EventKind, PacketId};
 use crate::segment::{Flags, Options, Segment, SeqNumber, own_segment};
 use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::marking::Marking;
+use crate::stack::reply;
+use crate::stack::socket::Moment;
 use crate::stack::tcp::ip_header_len;
-use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
 use smoltcp::wire::TcpPacket;
+use std::io;
 use std::net::IpAddr;
+
+/// How bad an error is for a connection (RFC 9293, section 3.9.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Severity {
+    /// It may pass: "a TCP implementation MUST NOT abort the connection".
+    Soft(io::ErrorKind),
+    /// Nobody will ever answer: "TCP implementations SHOULD abort the connection".
+    Hard(io::ErrorKind),
+}
 
 impl TcpFlow {
     pub(super) fn known(
@@ -25,7 +35,7 @@ impl TcpFlow {
         let endpoint = self.endpoint.borrow();
         let v6 = self.key.local.is_ipv6();
         let own_mss = own_mss(shared, self.key.local.ip());
-        let own = (v6, own_mss, endpoint.socket().send_queue());
+        let own = (v6, own_mss, endpoint.socket.queued());
         let opening = endpoint.handshake.opening;
         self.account.known(state, opening, own, received, finished)
     }
@@ -40,25 +50,18 @@ impl TcpFlow {
     /// Brings the connection to where it would be had its SYN been kept, which was answered with a cookie:
     /// [`arrive`](TcpFlow::arrive) is to be called next with the ACK. Nothing of this crosses the link.
     pub(in crate::engine) fn assume(&mut self, shared: &mut Shared, now: Instant, syn: &Segment) {
-        let packet = reply::segment(self.key.peer, self.key.local, syn, &[]);
-        let mut room = std::mem::take(&mut shared.room);
+        let mut packet = reply::segment(self.key.peer, self.key.local, syn, &[]);
         {
             let mut endpoint = self.endpoint.borrow_mut();
             endpoint.handshake.irs = syn.seq;
-            shared
-                .tcp
-                .ingress(now, &packet, &mut endpoint.sockets, &mut room);
+            endpoint.socket.deliver(shared.moment(now), &mut packet);
         }
         let known = self.known(shared, TcpState::SynReceived, 0, false);
         self.account.synchronize(syn);
         self.guard.synchronize(now, syn, &known);
         self.account.arrived(now, syn);
-        let len = {
-            let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared
-                .tcp
-                .egress(now, self.room_on_path(), sockets, &mut room)
-        };
+        let len = self.emit(shared, now);
+        let mut room = std::mem::take(&mut shared.room);
         if let Some(len) = len {
             let len = self.complete(shared, now, &mut room, len);
             self.seal(shared, &mut room[..len]);
@@ -104,15 +107,15 @@ impl TcpFlow {
     /// Lets smoltcp send again at once what it would send again when its timer goes off.
     pub(super) fn send_early(&mut self, shared: &mut Shared, now: Instant) {
         let due = self.socket_at(shared, now);
-        let len = due.and_then(|due| {
-            let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared
-                .tcp
-                .egress(due.max(now), self.room_on_path(), sockets, &mut shared.room)
-        });
-        if let Some(len) = len {
+        if let Some(len) = due.and_then(|due| self.emit(shared, due.max(now))) {
             self.leave_at_once(shared, now, len);
         }
+    }
+
+    /// Lets smoltcp make a packet, in the room for answers.
+    fn emit(&self, shared: &mut Shared, now: Instant) -> Option<usize> {
+        let socket = &mut self.endpoint.borrow_mut().socket;
+        socket.emit(shared.moment(now), self.room_on_path())
     }
 
     /// Completes a packet that smoltcp has made, in a room for the largest; its new length.
@@ -127,7 +130,7 @@ impl TcpFlow {
         let own_mss = own_mss(shared, src);
         let mss = own_mss - self.guard.options_len() as u16;
         let segment = TcpPacket::new_unchecked(&room[ip_header_len(src)..len]);
-        let seq = SeqNumber(segment.seq_number().0 as u32) + self.shift.unwrap_or(0);
+        let seq = SeqNumber(segment.seq_number().0 as u32);
         let crowd = &mut shared.crowd;
         let told = self
             .account
@@ -150,8 +153,8 @@ impl TcpFlow {
         let state = self.state();
         let (queued, nagle) = {
             let endpoint = self.endpoint.borrow();
-            let socket = endpoint.socket();
-            (socket.send_queue() as u32, socket.nagle_enabled())
+            let socket = &endpoint.socket;
+            (socket.queued() as u32, socket.has_nagle())
         };
         if queued == 0 || !state.is_synchronized() || state == TcpState::TimeWait {
             self.guard.nothing_waits();
@@ -195,8 +198,7 @@ impl TcpFlow {
         }
     }
 
-    /// Makes smoltcp acknowledge, and nothing else: that is its answer to data that it has had. The packet is written
-    /// to `room`.
+    /// Makes smoltcp acknowledge, and nothing else. The packet is written to `room`.
     pub(super) fn prod(
         &mut self,
         shared: &mut Shared,
@@ -205,19 +207,19 @@ impl TcpFlow {
     ) -> Option<usize> {
         let (mut old, known) = self.pure(shared, None);
         old.seq = known.rcv_nxt - 1;
-        let mut bytes = reply::segment(self.key.peer, self.key.local, &old, &[0]);
-        iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
-        let sockets = &mut self.endpoint.borrow_mut().sockets;
-        shared.tcp.ingress(now, &bytes, sockets, room)
+        let moment = Moment {
+            room,
+            ..shared.moment(now)
+        };
+        let socket = &mut self.endpoint.borrow_mut().socket;
+        socket.hint_old(moment, &self.key, &old)
     }
 
     /// Lets smoltcp think that the peer has told this window, in bytes.
     pub(super) fn tell_window(&mut self, shared: &mut Shared, now: Instant, window: u32) {
-        let (packet, _) = self.pure(shared, Some(window));
-        let mut bytes = reply::segment(self.key.peer, self.key.local, &packet, &[]);
-        iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
-        let sockets = &mut self.endpoint.borrow_mut().sockets;
-        shared.tcp.ingress(now, &bytes, sockets, &mut shared.room);
+        let (told, _) = self.pure(shared, Some(window));
+        let socket = &mut self.endpoint.borrow_mut().socket;
+        socket.hint_window(shared.moment(now), &self.key, &told);
     }
 
     /// A segment of the peer's that says nothing new, but perhaps a window in bytes.
@@ -258,7 +260,7 @@ impl TcpFlow {
             Severity::Hard(kind) if state == TcpState::SynSent => {
                 {
                     let mut endpoint = self.endpoint.borrow_mut();
-                    endpoint.forget();
+                    endpoint.socket.forget();
                     endpoint.end.get_or_insert(kind);
                 }
                 self.transition(shared, now, state, self.state(), Cause::Segment(packet));
@@ -305,31 +307,6 @@ impl TcpFlow {
         shared
             .journal
             .tell(now, Some(self.id), EventKind::Note(note));
-    }
-
-    /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
-    /// Returns whether it was.
-    pub(super) fn take_early_fin(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        segment: &Segment,
-    ) -> bool {
-        if !self.guard.holds_fin() {
-            return false;
-        }
-        let (received, finished) = self.endpoint.borrow_mut().received();
-        let known = self.known(shared, self.state(), received, finished);
-        let Some(fin) = self.guard.due(segment, known.rcv_nxt) else {
-            return false;
-        };
-        let mut packet = reply::segment(self.key.peer, self.key.local, &fin, &[]);
-        iss::translate_in(&mut packet, self.shift.unwrap_or(0));
-        let sockets = &mut self.endpoint.borrow_mut().sockets;
-        // smoltcp acknowledges a FIN when it is its turn to send.
-        shared.tcp.ingress(now, &packet, sockets, &mut shared.room);
-        self.account.arrived(now, &fin);
-        true
     }
 }
 

@@ -116,8 +116,7 @@ impl TcpFlow {
         let again = Segment {
             src_port: local.port(),
             dst_port: peer.port(),
-            // In smoltcp's numbers, as all that departs.
-            seq: seq - self.shift.unwrap_or(0),
+            seq,
             ack,
             flags: Flags::ACK,
             window,

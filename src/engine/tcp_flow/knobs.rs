@@ -46,7 +46,7 @@ impl TcpFlow {
                 let mut endpoint = self.endpoint.borrow_mut();
                 endpoint.conduct.is_written = true;
                 // The FIN gets a segment of its own.
-                if (self.account.in_flight() as usize) < endpoint.socket().send_queue() {
+                if (self.account.in_flight() as usize) < endpoint.socket.queued() {
                     return false;
                 }
             }

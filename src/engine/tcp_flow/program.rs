@@ -86,10 +86,10 @@ impl TcpFlow {
             return released;
         }
         // Nobody will read it; the window must not close over it.
-        let socket = endpoint.socket_mut();
+        let socket = &mut endpoint.socket;
         let mut read = 0;
-        while socket.can_recv()
-            && let Ok(len) = socket.recv(|bytes| (bytes.len(), bytes.len()))
+        while socket.can_read()
+            && let Some(len) = socket.read(|bytes| (bytes.len(), bytes.len()))
         {
             read += len as u64;
         }

@@ -5,7 +5,6 @@ use crate::engine::Shared;
 use crate::event::{EventKind, Resend, UserCall};
 use crate::segment::{Segment, SeqNumber};
 use crate::stack::tcp::{ip_header_len, set_len};
-use crate::stack::{iss, reply};
 use crate::state::TcpState;
 use smoltcp::time::Instant;
 use smoltcp::wire::{TcpPacket, TcpSeqNumber};
@@ -29,7 +28,7 @@ impl TcpFlow {
         if !self.guard.recovery.take_request() || self.account.in_flight() == 0 {
             return;
         }
-        let queue = self.endpoint.borrow().socket().send_queue();
+        let queue = self.endpoint.borrow().socket.queued();
         if queue == 0 || self.state() == TcpState::LastAck {
             // smoltcp sends no FIN again for that, and counts no duplicates in LAST-ACK.
             self.send_early(shared, now);
@@ -37,10 +36,8 @@ impl TcpFlow {
         }
         for _ in 0..self.account.pretend_duplicates() {
             let (duplicate, _) = self.pure(shared, None);
-            let mut bytes = reply::segment(self.key.peer, self.key.local, &duplicate, &[]);
-            iss::translate_in(&mut bytes, self.shift.unwrap_or(0));
-            let sockets = &mut self.endpoint.borrow_mut().sockets;
-            shared.tcp.ingress(now, &bytes, sockets, &mut shared.room);
+            let socket = &mut self.endpoint.borrow_mut().socket;
+            socket.hint_duplicate(shared.moment(now), &self.key, &duplicate);
         }
     }
 
@@ -76,7 +73,7 @@ impl TcpFlow {
             && due.is_none_or(|due| due > now + self.account.timeout())
             && in_flight > 0
             && state.is_synchronized()
-            && self.endpoint.borrow().socket().send_queue() > 0
+            && self.endpoint.borrow().socket.queued() > 0
     }
 
     /// Everything is acknowledged, perhaps with a shut window. smoltcp would go on to probe that though it has nothing to
@@ -132,11 +129,11 @@ impl TcpFlow {
     /// (SHLD-12): "An implementation SHOULD send a keep-alive segment with no data".
     pub(super) fn strip(&self, shared: &Shared, packet: &mut [u8], len: usize) -> usize {
         let ip = ip_header_len(self.key.local.ip());
-        let (Some(shift), Some(_)) = (self.shift, shared.config.keep_alive) else {
+        if shared.config.keep_alive.is_none() {
             return len;
-        };
+        }
         let tcp = TcpPacket::new_unchecked(&packet[ip..len]);
-        let seq = SeqNumber(tcp.seq_number().0 as u32) + shift;
+        let seq = SeqNumber(tcp.seq_number().0 as u32);
         if tcp.payload().len() != 1 || !self.account.is_keep_alive(seq, 1) {
             return len;
         }
@@ -148,11 +145,8 @@ impl TcpFlow {
     /// Takes out of a packet of smoltcp's what the peer has, as it has told. smoltcp takes all of it for sent.
     pub(super) fn thin(&mut self, shared: &mut Shared, now: Instant, packet: &[u8]) -> Thinned {
         let ip = ip_header_len(self.key.local.ip());
-        let Some(shift) = self.shift else {
-            return Thinned::Whole;
-        };
         let tcp = TcpPacket::new_unchecked(&packet[ip..]);
-        let seq = SeqNumber(tcp.seq_number().0 as u32) + shift;
+        let seq = SeqNumber(tcp.seq_number().0 as u32);
         let len = tcp.payload().len() as u32;
         let end = seq + len + u32::from(tcp.fin());
         let (una, nxt) = self.account.outstanding();

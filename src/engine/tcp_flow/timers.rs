@@ -28,7 +28,7 @@ impl TcpFlow {
             (self.owed, self.orphaned, self.time_wait_since) = (None, None, None);
             return;
         }
-        let queue = self.endpoint.borrow().socket().send_queue();
+        let queue = self.endpoint.borrow().socket.queued();
         let owes = !self.excused
             && (queue > 0
                 || matches!(
@@ -89,7 +89,7 @@ impl TcpFlow {
         {
             let mut endpoint = self.endpoint.borrow_mut();
             // RFC 9293, section 3.10.8: "delete the TCB, enter the CLOSED state, and return"; no RST.
-            endpoint.forget();
+            endpoint.socket.forget();
             let why = self.warned.unwrap_or(io::ErrorKind::TimedOut);
             endpoint.end.get_or_insert(why);
         }

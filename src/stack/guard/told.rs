@@ -49,7 +49,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::pool::reserve;
+    use crate::stack::socket::reserve;
     use proptest::prelude::*;
 
     /// What happens to a receive buffer between two segments of ours.
