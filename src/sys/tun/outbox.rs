@@ -229,9 +229,7 @@ mod tests {
     #[test]
     fn where_no_requests_can_be_made_packets_leave_one_by_one() {
         let (tun, wire) = Tun::to_a_socket(false);
-        let aio = Aio::new().unwrap();
-        aio.end();
-        let mut outbox = with(Batching::Possible(aio), false);
+        let mut outbox = with(Batching::Possible(Aio::without_context()), false);
         for n in 1..=3 {
             push(&mut outbox, &[n; 20]);
         }
