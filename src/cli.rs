@@ -19,6 +19,7 @@ mod explain;
 mod faults;
 mod files;
 mod labrun;
+mod linger;
 mod live;
 mod plan;
 mod run;

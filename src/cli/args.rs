@@ -142,6 +142,10 @@ pub(super) struct Run {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(super) cmd: Vec<OsString>,
+    /// How many seconds to wait, once the command has ended, for what is still going on: packets that cross, timers of tcplab's
+    /// that expire within that time. A lull of a third of it ends the run; so does the end of all connections, at once
+    #[arg(long, value_name = "SECONDS", default_value = "0.3", value_parser = seconds)]
+    pub(super) linger: Duration,
     #[command(flatten)]
     pub(super) show: Show,
     #[command(flatten)]
@@ -571,6 +575,7 @@ Examples:
   tcplab run -v -- ping -c 1 lab.test            packets without flow are shown too
   tcplab run --seed 1 -- curl -s lab.test        the same sequence numbers every time
   tcplab run -- curl http://synack-lost-2.test/  a fault that has a name: see `tcplab faults`
+  tcplab run --linger 5 -- curl fin-lost-1.test  its connection outlives curl: see it close
 
 Services at lab.test and every other address of the lab's networks:
   password tcp 1111, hello udp 1111, echo tcp and udp 7, discard tcp 9, daytime tcp 13,

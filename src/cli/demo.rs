@@ -1,6 +1,7 @@
 //! `tcplab demo`: the main job with nothing to set up.
 
 use super::args::{self, Show, Stack, Steps};
+use super::linger::Linger;
 use super::plan::{engine_config, std_address};
 use super::run::{Addresses, RunError, in_lab};
 use super::watcher::{Watcher, start_log};
@@ -54,6 +55,7 @@ pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
         &demo.stack,
         &demo.steps,
         &addresses,
+        Linger::new(Linger::LIMIT),
         client,
     ) {
         Ok(code) => Ok(code),

@@ -1,6 +1,7 @@
 //! `tcplab run`: a command in a private lab.
 
 use super::args::{self, Show, Stack, Steps};
+use super::linger::Linger;
 use super::plan::{Network, engine_config, hosts_v4, hosts_v6, serving, std_address};
 use super::session::Session;
 use super::step::Stepper;
@@ -14,7 +15,6 @@ use crate::sys::tun::TunConfig;
 use crate::sys::wait::{Signal, Waiter};
 use crate::ui::{Pane, Request};
 use anyhow::bail;
-use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpCidr};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,8 +24,6 @@ use std::process::{Command, Stdio};
 pub(super) const NAME: &str = "lab.test";
 /// The name of the TUN in a lab.
 pub(super) const LAB_TUN: &str = "tun0";
-/// How long connections may take to close after their command has ended.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Runs the command; its exit code is ours.
 pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
@@ -38,7 +36,13 @@ pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
     let mut command = Command::new(program);
     command.args(words);
     Ok(in_lab(
-        title, &run.show, &run.stack, &run.steps, &addresses, command,
+        title,
+        &run.show,
+        &run.stack,
+        &run.steps,
+        &addresses,
+        Linger::new(run.linger),
+        command,
     )?)
 }
 
@@ -150,6 +154,7 @@ pub(super) fn in_lab(
     stack: &Stack,
     steps: &Steps,
     addresses: &Addresses,
+    linger: Linger,
     mut command: Command,
 ) -> Result<u8, RunError> {
     let waiter = Waiter::new().map_err(anyhow::Error::new)?;
@@ -198,12 +203,14 @@ pub(super) fn in_lab(
     // Whoever looks at a live screen decides when it's over.
     let mut stays = session.watcher().is_live();
     let mut asked_to_end = false;
+    let mut has_to_end = false;
     let code = loop {
         if session.waits() {
             // Whoever steps takes the time that it takes.
             ended = ended.map(|(code, _)| (code, session.now()));
         }
-        let deadline = ended.filter(|_| !stays).map(|(_, at)| at + LINGER);
+        let over_at = ended.filter(|_| !stays);
+        let deadline = over_at.map(|(_, at)| session.end(linger, at));
         let ready = session.step(Some(&mut lab.child), false, deadline)?;
         if ready.screen && session.requests()?.contains(&Request::Leave) {
             stays = false;
@@ -213,14 +220,14 @@ pub(super) fn in_lab(
             };
             // It does nothing to a command that has ended.
             lab.child.kill(signal).map_err(anyhow::Error::new)?;
-            ended = ended.map(|(code, at)| (code, at - LINGER));
+            has_to_end = ended.is_some();
         }
         for caught in ready.signals {
             stays = false;
             session.stop_stepping()?;
             if ended.is_some() {
                 // The command is gone already, and somebody does not want to wait for its connections.
-                ended = ended.map(|(code, at)| (code, at - LINGER));
+                has_to_end = true;
             } else if session.watcher().is_live() {
                 // On a terminal of its own nothing else reaches it.
                 lab.child.kill(caught.signal).map_err(anyhow::Error::new)?;
@@ -236,7 +243,7 @@ pub(super) fn in_lab(
         if let Some((code, at)) = ended
             && !stays
             && !session.waits()
-            && (session.engine.is_quiet() || session.now() >= at + LINGER)
+            && (has_to_end || session.now() >= session.end(linger, at))
         {
             break code;
         }

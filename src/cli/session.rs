@@ -2,6 +2,7 @@
 
 use super::DEFECT;
 use super::asker::Asker;
+use super::linger::Linger;
 use super::watcher::Watcher;
 use crate::engine::Stepping;
 use crate::engine::{Command, Engine};
@@ -121,6 +122,11 @@ impl<'a> Session<'a> {
     /// The time.
     pub(super) fn now(&self) -> Instant {
         self.driver.now()
+    }
+
+    /// When a run whose command ended at `ended` is over, unless something happens before.
+    pub(super) fn end(&self, linger: Linger, ended: Instant) -> Instant {
+        linger.end(&self.engine, ended, self.driver.crossed())
     }
 
     /// From now on the end of `flow` is remembered.
@@ -254,14 +260,14 @@ impl<'a> Session<'a> {
 
     /// Shows the summary. Returns the exit code: `code`, unless all went well but for a defect.
     pub(super) fn finish(mut self, code: u8) -> u8 {
-        self.end();
+        self.sum_up();
         match (code, self.engine.defects()) {
             (0, 1..) => DEFECT,
             _ => code,
         }
     }
 
-    fn end(&mut self) {
+    fn sum_up(&mut self) {
         self.is_over = true;
         let now = self.now();
         self.audience.watcher.finish(now);
@@ -272,7 +278,7 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         if !self.is_over && self.audience.watcher.has_seen() && !std::thread::panicking() {
-            self.end();
+            self.sum_up();
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Driver<'a> {
     knows_queue: bool,
     /// When everything was looked at last.
     looked_up: Instant,
+    /// When the last packet crossed the TUN.
+    crossed: Option<Instant>,
     /// How many packets have left whose events were not told yet.
     untold: usize,
 }
@@ -128,6 +130,7 @@ impl<'a> Driver<'a> {
             courtesy: Courtesy::default(),
             knows_queue: false,
             looked_up: clock.now(),
+            crossed: None,
             untold: 0,
         }
     }
@@ -153,6 +156,11 @@ impl<'a> Driver<'a> {
     /// The time when it was last looked at everything there is to see, a millisecond ago at most where packets keep coming.
     pub fn looked_up(&self) -> Instant {
         self.looked_up
+    }
+
+    /// When a packet has last come from the TUN or was made for it, if one ever has. To the millisecond where packets keep coming.
+    pub fn crossed(&self) -> Option<Instant> {
+        self.crossed
     }
 
     /// Waits until something happens and lets the engine deal with what is its business. What is not (signals, the
@@ -309,6 +317,7 @@ impl<'a> Driver<'a> {
             return Ok(None);
         };
         self.untold += 1;
+        self.crossed = Some(now);
         match transmit.offload.checksum {
             Checksum::Partial => {
                 let segment_size = transmit.offload.segment_size;
@@ -450,6 +459,9 @@ impl<'a> Driver<'a> {
     ) -> io::Result<()> {
         let mut arrived = mem::take(&mut self.arrived);
         let mut now = self.clock.now();
+        if !arrived.is_empty() {
+            self.crossed = Some(now);
+        }
         for Received { place, checksum } in arrived.drain(..) {
             // Where nobody is told when each has come, a moment for all of them will do.
             if engine.watch() > event::Watch::Nothing {

@@ -1,6 +1,6 @@
 //! `tcplab run`: the password by nc, exit codes, and output that stays what the command wrote.
 
-use crate::rig::{as_nobody, command, run, start, tcplab, with_input};
+use crate::rig::{as_nobody, command, run, run_python, start, tcplab, with_input};
 
 #[test]
 fn the_password_by_nc() {
@@ -107,4 +107,40 @@ fn the_log_tells_what_the_ladder_draws() {
         "LAST-ACK -> CLOSED",
         "over",
     ]);
+}
+
+/// A connection that stays open does not keep the exit code: a suite of tests measures the time-out of its client. A machine may be
+/// slow, so what is compared are two waits that one machine makes, and they lie far apart.
+#[test]
+fn a_silent_connection_keeps_nothing_waiting() {
+    let line = "curl -sS --max-time 1 http://192.0.2.19/";
+    let took = |options: &[&str]| {
+        let since = std::time::Instant::now();
+        let said = run(options, line).expect(28, "");
+        // Its fault drops the first three SYN-ACKs.
+        said.shows(&["closed  not yet, SYN-RECEIVED"]);
+        since.elapsed()
+    };
+    let (usual, long) = (took(&[]), took(&["--linger", "6"]));
+    // A SYN-ACK is due again in the six seconds, so they pass.
+    assert!(long.as_secs_f64() > 6.9, "{long:?}");
+    assert!(
+        usual + std::time::Duration::from_secs(3) < long,
+        "{usual:?} {long:?}"
+    );
+}
+
+/// What is still going on when the command ends is seen to its end, as long as that takes no longer than was said.
+#[test]
+fn the_end_of_a_connection_is_waited_for() {
+    let program = "import socket; socket.create_connection(('192.0.2.2', 7)).close()";
+    let both = "closed  by the peer first (FIN), then by tcplab (FIN)\n";
+    let slow = |time: &str, options: &[&str]| {
+        let rule = format!("delay {time} out FIN");
+        run_python(&[&["--rule", &rule], options].concat(), program, &[]).expect(0, "")
+    };
+    slow("100ms", &[]).shows(&["▶ CLOSED", both]);
+    slow("9s", &[])
+        .shows(&["closed  by the peer first (FIN), then by tcplab (FIN), now LAST-ACK\n"]);
+    slow("1s", &["--linger", "3"]).shows(&["▶ CLOSED", both]);
 }
