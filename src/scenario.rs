@@ -63,7 +63,8 @@
 //! | `duration` | how long it runs: `"0.9..1.3"` | any |
 //!
 //! In `run`, `{host}` stands for the name that leads to the fault or to tcplab, `{address}` for its address and `{port}` for
-//! the port. The name has an address of one IP version only, so that a client makes one attempt.
+//! the port. `lab.test` and the names of all other faults resolve too. A name has an address of one IP version only, so that a client
+//! makes one attempt.
 //!
 //! # Lines
 //!
@@ -355,20 +356,13 @@ impl Scenario {
         })
     }
 
-    /// The rules of the file for all, and those of the fault at its addresses.
+    /// The rules of the file for all, and those of each fault at its addresses.
     fn rules(&self, addresses: &[IpCidr]) -> RuleSet {
         let mut rules = RuleSet::new();
         for fault in &self.faults {
             rules.add(fault.rule.clone());
         }
-        let Some(fault) = self.client.at else {
-            return rules;
-        };
-        for address in addresses.iter().filter_map(|own| fault.address_in(*own)) {
-            for rule in fault.parsed() {
-                rules.add_at(address, rule);
-            }
-        }
+        catalogue::add_to(&mut rules, addresses);
         rules
     }
 }

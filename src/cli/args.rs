@@ -315,7 +315,7 @@ pub(super) struct Test {
     /// Write a scenario from what happens when CMD runs in a lab; {host} and {port} in CMD are filled in
     #[arg(long, value_name = "FILE", requires = "cmd", conflicts_with_all = ["files", "junit", "jobs", "filter", "shard", "list", "simulate", "live", "verbose"])]
     pub(super) record: Option<PathBuf>,
-    /// Overwrite the file of --record
+    /// Overwrite the file of --record, and record a command that fails
     #[arg(long, requires = "record")]
     pub(super) force: bool,
     /// The command of --record and its arguments

@@ -130,6 +130,13 @@ impl Addresses {
         });
         ours.chain(faults).collect()
     }
+
+    /// The same with addresses of one IP version only.
+    pub(super) fn hosts_of(&self, version: u8) -> Vec<(IpAddr, String)> {
+        let mut hosts = self.hosts();
+        hosts.retain(|(address, _)| address.is_ipv6() == (version == 6));
+        hosts
+    }
 }
 
 fn no_pty(error: std::io::Error) -> anyhow::Error {

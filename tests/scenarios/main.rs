@@ -332,11 +332,24 @@ fn the_same_steps_run_in_both_places() {
 #[test]
 fn a_recording_passes() {
     let place = Place::new("record");
-    for (name, command) in [
-        ("curl.toml", &["curl", "-sS", "http://{host}:{port}/"][..]),
-        ("refused.toml", &["nc", "-z", "lab.test", "4321"]),
+    for (name, options, command) in [
+        (
+            "curl.toml",
+            &[][..],
+            &["curl", "-sS", "http://{host}:{port}/"][..],
+        ),
+        (
+            "fault.toml",
+            &[],
+            &["curl", "-sS", "http://synack-lost-1.test/"],
+        ),
+        (
+            "refused.toml",
+            &["--force"],
+            &["nc", "-z", "lab.test", "4321"],
+        ),
     ] {
-        let record = [&["--record", name, "--"], command].concat();
+        let record = [&["--record", name], options, &["--"], command].concat();
         let said = place.test(&record);
         assert_eq!(said.code, 0, "{}", said.stderr);
         assert!(said.stderr.contains("is written"), "{}", said.stderr);
@@ -344,14 +357,74 @@ fn a_recording_passes() {
         let said = place.test(&[name]);
         assert_eq!(said.code, 0, "{text}\n{}", said.stdout);
         // It is not overwritten.
-        let said = place.test(&record);
+        let said = place.test(&[&["--record", name, "--"], command].concat());
         assert_eq!(said.code, 2, "{}", said.stdout);
         assert!(said.stderr.contains("--force"), "{}", said.stderr);
         assert_eq!(fs::read_to_string(place.0.join(name)).unwrap(), text);
     }
+    let text = fs::read_to_string(place.0.join("fault.toml")).unwrap();
+    assert!(text.contains("count in S new 1"), "{text}");
     let said = place.test(&["--record", "never.toml", "--", "nosuchcommand"]);
     assert_eq!(said.code, 2);
     assert!(!place.0.join("never.toml").exists());
+}
+
+/// A failure is recorded only where that is asked for.
+#[test]
+fn a_failure_is_not_recorded_without_a_word() {
+    let place = Place::new("failure");
+    let command = ["--", "sh", "-c", "echo out; echo err >&2; exit 6"];
+    let said = place.test(&[&["--record", "a.toml"], &command[..]].concat());
+    assert_eq!((said.code, said.stdout.as_str()), (2, "out\n"));
+    assert!(
+        said.stderr.starts_with("err\ntcplab: nothing is recorded")
+            && said.stderr.contains("it ended with 6")
+            && said.stderr.contains("--force"),
+        "{}",
+        said.stderr
+    );
+    assert!(!place.0.join("a.toml").exists());
+    let said = place.test(&[&["--record", "a.toml", "--force"], &command[..]].concat());
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("that it fails is now what is expected"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(place.test(&["a.toml"]).code, 0);
+}
+
+/// Every fault has its name in a scenario too, whatever the scenario is about, and each name one address.
+#[test]
+fn the_names_of_faults_resolve() {
+    let place = Place::new("names");
+    let resolve = "import socket, sys; \
+                   [print(name, *{a[4][0] for a in socket.getaddrinfo(name, 80)}) for name in sys.argv[1:]]";
+    for (ip, at, expected) in [
+        (4, "", "lab.test 192.0.2.2\\nrefuse.test 192.0.2.11\\n"),
+        (
+            6,
+            "at = \"refuse\"\n",
+            "lab.test 2001:db8::2\\nrefuse.test 2001:db8::11\\n",
+        ),
+    ] {
+        let run = format!("[\"python3\", \"-c\", \"{resolve}\", \"lab.test\", \"refuse.test\"]");
+        let name = format!("{ip}.toml");
+        let text = format!(
+            "about = \"x\"\n[client]\n{at}ip = {ip}\nrun = {run}\n[expect]\nstdout = \"{expected}\"\n"
+        );
+        place.write(&name, &text);
+        let said = place.test(&[&name]);
+        assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    }
+    // And the fault is there.
+    place.write(
+        "refused.toml",
+        "about = \"x\"\n[client]\nrun = \"nc -z refuse.test 80\"\n[expect]\nexit = 1\nlines = \"out R*\"\n",
+    );
+    let said = place.test(&["refused.toml"]);
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
 }
 
 /// A client is ended when its time is over, with what it has started.

@@ -91,7 +91,7 @@ impl Runner<'_> {
             command,
             stdin: client.stdin.clone().into_bytes(),
             kernel: self.addresses.kernel.clone(),
-            names: vec![(address, host)],
+            names: self.addresses.hosts_of(client.ip),
             config: scenario.config(&self.addresses.own),
             password: scenario.stack.password.clone(),
             limit,
