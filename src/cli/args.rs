@@ -88,7 +88,7 @@ pub(super) enum Command {
     /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
     /// own stack carries out on a simulator in virtual time. The results appear as TAP (version 14) on standard output: what
     /// was expected and what came, field by field, and the ladder up to there. The exit code is 0 when all passed, 1
-    /// when one did not, 2 when one could not be run.
+    /// when one did not, 2 when one could not be run: that is an error in the results, and the others run.
     #[command(after_help = include_str!("test/help.txt"))]
     Test(Test),
     #[command(hide = true)]

@@ -5,7 +5,7 @@
 //!                           │ a lab each, or the simulator
 //! ```
 //!
-//! A file that is no scenario is found before anything runs.
+//! What can't be run is a result too: a file that is no scenario, or a lab that can't be opened. The others run.
 
 mod junit;
 mod one;
@@ -20,7 +20,7 @@ use crate::scenario::{Kernel, On, Scenario};
 use crate::sys::wait::{Waiter, Watch};
 use anyhow::{Context, bail};
 use one::Runner;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -30,12 +30,38 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A scenario that is to be run.
+/// A file and what is to be run.
 struct Job {
     path: PathBuf,
-    scenario: Scenario,
-    /// Where; `None` where it can't run as was asked for.
-    on: Option<On>,
+    what: What,
+}
+
+enum What {
+    Scenario {
+        scenario: Box<Scenario>,
+        /// Where; `None` where it can't run as was asked for.
+        on: Option<On>,
+    },
+    /// Why it is no scenario; what stands behind the path, from the colon on.
+    Broken(String),
+}
+
+impl Job {
+    /// What a scenario is about, where the file is one.
+    fn about(&self) -> Option<&str> {
+        match &self.what {
+            What::Scenario { scenario, .. } => Some(&scenario.about),
+            What::Broken(_) => None,
+        }
+    }
+
+    /// What it is called in results.
+    fn name(&self) -> String {
+        match self.about() {
+            Some(about) => format!("{}: {about}", self.path.display()),
+            None => self.path.display().to_string(),
+        }
+    }
 }
 
 /// How a job went.
@@ -45,9 +71,13 @@ struct Result {
 }
 
 enum Verdict {
-    Passed { ladder: String },
+    Passed {
+        ladder: String,
+    },
     Failed(one::Failed),
     Skipped(&'static str),
+    /// It could not be run, and why.
+    Error(String),
 }
 
 /// Runs scenarios, or records one.
@@ -56,9 +86,7 @@ pub(super) fn test(test: &args::Test) -> anyhow::Result<u8> {
     if let Some(file) = &test.record {
         return record::record(file, test.force, &test.cmd);
     }
-    let Some(jobs) = jobs(test)? else {
-        return Ok(CANNOT);
-    };
+    let jobs = jobs(test);
     if jobs.is_empty() {
         match (&test.filter, test.shard) {
             // A set that is smaller than the number of machines leaves some with nothing to do.
@@ -69,49 +97,48 @@ pub(super) fn test(test: &args::Test) -> anyhow::Result<u8> {
             (None, None) => bail!("there are no scenarios: no file ends in .toml"),
         }
     }
-    if test.list {
-        let mut out = io::stdout().lock();
-        for job in &jobs {
-            writeln!(out, "{}: {}", job.path.display(), job.scenario.about)?;
-        }
-        return Ok(0);
+    match test.list {
+        true => list(&jobs),
+        false => run(test, &jobs),
     }
-    run(test, &jobs)
 }
 
-/// What is to be run; `None` where a file is no scenario, which is said then.
-fn jobs(test: &args::Test) -> anyhow::Result<Option<Vec<Job>>> {
-    let mut paths = Vec::new();
+/// Says which would run.
+fn list(jobs: &[Job]) -> anyhow::Result<u8> {
+    let mut out = io::stdout().lock();
+    let mut code = 0;
+    for job in jobs {
+        match &job.what {
+            What::Scenario { .. } => writeln!(out, "{}", job.name())?,
+            What::Broken(why) => {
+                writeln!(io::stderr(), "tcplab: {}{why}", job.path.display())?;
+                code = CANNOT;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// What is to be run.
+fn jobs(test: &args::Test) -> Vec<Job> {
+    let mut jobs = Vec::new();
     for path in &test.files {
-        collect(path, &mut paths)?;
+        collect(path, &mut jobs);
     }
     let asked = match (test.simulate, test.live) {
         (true, _) => Some(On::Simulator),
         (_, true) => Some(On::Kernel),
         _ => None,
     };
-    let mut jobs = Vec::new();
-    let mut broken = false;
-    for path in paths {
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        match text.parse::<Scenario>() {
-            Ok(scenario) => {
-                let on = scenario.place(asked);
-                jobs.push(Job { path, scenario, on });
-            }
-            Err(error) => {
-                writeln!(io::stderr(), "tcplab: {}:{error}", path.display())?;
-                broken = true;
-            }
+    for job in &mut jobs {
+        if let What::Scenario { scenario, on } = &mut job.what {
+            *on = scenario.place(asked);
         }
-    }
-    if broken {
-        return Ok(None);
     }
     if let Some(filter) = &test.filter {
         jobs.retain(|job| {
-            job.path.to_string_lossy().contains(filter) || job.scenario.about.contains(filter)
+            job.path.to_string_lossy().contains(filter)
+                || job.about().is_some_and(|about| about.contains(filter))
         });
     }
     let mut index = 0;
@@ -121,28 +148,49 @@ fn jobs(test: &args::Test) -> anyhow::Result<Option<Vec<Job>>> {
             (index - 1) % of == part - 1
         });
     }
-    Ok(Some(jobs))
+    jobs
 }
 
 /// A file as it is; of a folder, all that end in `.toml`, sorted.
-fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let cannot_read = || format!("cannot read {}", path.display());
-    if !fs::metadata(path).with_context(cannot_read)?.is_dir() {
-        paths.push(path.to_owned());
-        return Ok(());
-    }
-    let mut inside = Vec::new();
-    for entry in fs::read_dir(path).with_context(cannot_read)? {
-        inside.push(entry.with_context(cannot_read)?.path());
-    }
-    inside.sort();
-    for inner in inside {
-        let is_scenario = inner.extension().is_some_and(|suffix| suffix == "toml");
-        if is_scenario || inner.is_dir() {
-            collect(&inner, paths)?;
+fn collect(path: &Path, jobs: &mut Vec<Job>) {
+    let what = match paths_in(path) {
+        Ok(Some(inside)) => {
+            for inner in inside {
+                let is_scenario = inner.extension().is_some_and(|suffix| suffix == "toml");
+                if is_scenario || inner.is_dir() {
+                    collect(&inner, jobs);
+                }
+            }
+            return;
         }
+        Ok(None) => read(path),
+        Err(error) => Err(error),
+    };
+    jobs.push(Job {
+        path: path.to_owned(),
+        what: what.unwrap_or_else(|error| What::Broken(format!(": cannot read it: {error}"))),
+    });
+}
+
+/// What is in a folder; `None` where it is a file.
+fn paths_in(path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(None);
     }
-    Ok(())
+    let paths = fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
+    let mut paths = paths.collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(Some(paths))
+}
+
+fn read(path: &Path) -> io::Result<What> {
+    Ok(match fs::read_to_string(path)?.parse::<Scenario>() {
+        Ok(scenario) => What::Scenario {
+            scenario: Box::new(scenario),
+            on: None,
+        },
+        Err(error) => What::Broken(format!(":{error}")),
+    })
 }
 
 fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
@@ -171,7 +219,6 @@ fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
         .map_or(1, NonZeroUsize::get)
         .min(jobs.len().max(1));
     let mut results: BTreeMap<usize, Result> = BTreeMap::new();
-    let mut error = None;
     let next = AtomicUsize::new(0);
     thread::scope(|scope| -> anyhow::Result<()> {
         let (sender, receiver) = mpsc::channel();
@@ -184,8 +231,7 @@ fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
                     let began = Instant::now();
                     let verdict = runner.run(job);
                     let took = began.elapsed();
-                    let result =
-                        verdict.map(|verdict| verdict.map(|verdict| Result { verdict, took }));
+                    let result = verdict.map(|verdict| Result { verdict, took });
                     if sender.send((index, result)).is_err() {
                         return;
                     }
@@ -201,14 +247,9 @@ fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
             let ready = waiter.wait(Watch::default(), Some(Duration::ZERO))?;
             runs.caught(&ready.signals);
             match received {
-                Ok((index, Ok(Some(result)))) => drop(results.insert(index, result)),
+                Ok((index, Some(result))) => drop(results.insert(index, result)),
                 // It was stopped.
-                Ok((_, Ok(None))) | Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Ok((index, Err(failed))) => {
-                    let path = jobs[index].path.display();
-                    error.get_or_insert(anyhow::Error::new(failed).context(format!("{path}")));
-                    runs.stop();
-                }
+                Ok((_, None)) | Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             }
             while let Some(result) = results.get(&told) {
@@ -228,17 +269,31 @@ fn run(test: &args::Test, jobs: &[Job]) -> anyhow::Result<u8> {
             .and_then(|()| file.flush())
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    if let Some(error) = error {
-        let said = format!("{error:#}");
-        tap::bail_out(&mut out, said.lines().next().unwrap_or_default())?;
-        return Err(error);
-    }
+    say_errors(jobs, &results)?;
     if let Some(code) = runs.code() {
         tap::bail_out(&mut out, "interrupted")?;
         return Ok(code);
     }
-    let failed = |result: &Result| matches!(result.verdict, Verdict::Failed(_));
-    Ok(u8::from(results.values().any(failed)))
+    let codes = results.values().map(|result| match result.verdict {
+        Verdict::Passed { .. } | Verdict::Skipped(_) => 0,
+        Verdict::Failed(_) => 1,
+        Verdict::Error(_) => CANNOT,
+    });
+    Ok(codes.max().unwrap_or(0))
+}
+
+/// Says, apart from the results, why something could not be run: of many for the same reason, the first.
+fn say_errors(jobs: &[Job], results: &BTreeMap<usize, Result>) -> io::Result<()> {
+    let mut said = BTreeSet::new();
+    for (index, result) in results {
+        if let Verdict::Error(why) = &result.verdict
+            && said.insert(why)
+        {
+            let path = jobs[*index].path.display();
+            writeln!(io::stderr(), "tcplab: {path}{why}")?;
+        }
+    }
+    Ok(())
 }
 
 fn take<'a>(next: &AtomicUsize, jobs: &'a [Job]) -> Option<(usize, &'a Job)> {
@@ -248,9 +303,12 @@ fn take<'a>(next: &AtomicUsize, jobs: &'a [Job]) -> Option<(usize, &'a Job)> {
 
 /// What the scenarios must know of the kernel.
 fn kernel(jobs: &[Job], runs: &Runs) -> Kernel {
-    let asks = |job: &Job| job.on == Some(On::Kernel) && job.scenario.asks_kernel();
+    let asks = |job: &Job| match &job.what {
+        What::Scenario { scenario, on } => *on == Some(On::Kernel) && scenario.asks_kernel(),
+        What::Broken(_) => false,
+    };
     match jobs.iter().any(asks) {
-        // Where there is no lab the first scenario will say so.
+        // Where there is no lab the scenarios will say so.
         true => one::ask_kernel(runs).unwrap_or_default(),
         false => Kernel::default(),
     }

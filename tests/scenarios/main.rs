@@ -71,6 +71,28 @@ impl Place {
     fn test(&self, arguments: &[&str]) -> Said {
         finish(self.start(&[&["test"], arguments].concat()))
     }
+
+    /// The sums of a JUnit file are these, in both places, and its time is one. Returns what its errors say.
+    #[track_caller]
+    fn check_junit(&self, name: &str, sums: &[(&str, usize)]) -> Vec<String> {
+        let text = fs::read_to_string(self.0.join(name)).unwrap();
+        let xml = roxmltree::Document::parse(&text);
+        let xml = xml.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        for suites in ["testsuites", "testsuite"] {
+            let suite = xml.descendants().find(|node| node.has_tag_name(suites));
+            let suite = suite.unwrap();
+            for (sum, count) in sums {
+                let count = count.to_string();
+                assert_eq!(suite.attribute(*sum), Some(&*count), "{sum}\n{text}");
+            }
+            let time = suite.attribute("time").unwrap();
+            assert!(time.parse::<f64>().unwrap() >= 0.0 && !time.starts_with('-'));
+        }
+        let errors = xml.descendants().filter(|node| node.has_tag_name("error"));
+        errors
+            .map(|error| error.text().unwrap_or_default().to_owned())
+            .collect()
+    }
 }
 
 impl Drop for Place {
@@ -184,13 +206,6 @@ fn exit_codes() {
     for (arguments, code, said_of_it) in [
         (&["passes.toml"][..], 0, ""),
         (&["passes.toml", "fails.toml"], 1, ""),
-        // Nothing runs where a file is broken.
-        (
-            &["passes.toml", "broken.toml"],
-            2,
-            "tcplab: broken.toml:3:10: expected a step",
-        ),
-        (&["nosuchfile.toml"], 2, "cannot read nosuchfile.toml"),
         (&["empty"], 2, "there are no scenarios"),
         (
             &["passes.toml", "--filter", "nosuchword"],
@@ -219,21 +234,97 @@ fn exit_codes() {
     }
 }
 
+/// What can't be run is an error of its own, and everything else runs.
 #[test]
-fn a_command_that_is_not_there_ends_all() {
-    let place = Place::new("missing");
+fn errors_are_results_too() {
+    let place = Place::new("errors");
+    let missing = "about = \"x\"\n[client]\nrun = [\"nosuchcommand\"]\n";
+    place.write("set/a.toml", missing);
     place.write(
-        "a.toml",
-        "about = \"x\"\n[client]\nrun = [\"nosuchcommand\"]\n",
+        "set/b.toml",
+        "about = \"x\"\n[client]\nsteps = [\"jump\"]\n",
     );
-    let said = place.test(&["a.toml"]);
+    place.write("set/c.toml", PASSES);
+    let arguments = ["set", "gone.toml", "--jobs", "1", "--junit", "out.xml"];
+    let said = place.test(&arguments);
     assert_eq!(said.code, 2, "{}", said.stdout);
-    assert!(
-        said.stdout.contains("Bail out! a.toml: "),
-        "{}",
-        said.stdout
+    let results: Vec<&str> = said
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("ok ") || line.starts_with("not ok "))
+        .collect();
+    assert_eq!(
+        results,
+        [
+            "not ok 1 - set/a.toml: x",
+            "not ok 2 - set/b.toml",
+            "ok 3 - set/c.toml: It passes",
+            "not ok 4 - gone.toml"
+        ]
     );
-    assert!(said.stderr.contains("nosuchcommand"), "{}", said.stderr);
+    let why = [
+        "set/a.toml: no such command: nosuchcommand",
+        "set/b.toml:3:10: expected a step",
+        "gone.toml: cannot read it: No such file or directory",
+    ];
+    for why in why {
+        let (in_tap, on_stderr) = (format!("\n    {why}"), format!("tcplab: {why}"));
+        assert!(said.stdout.contains(&in_tap), "{why}\n{}", said.stdout);
+        assert!(said.stderr.contains(&on_stderr), "{why}\n{}", said.stderr);
+    }
+    let sums = [("tests", 4), ("failures", 0), ("errors", 3), ("skipped", 0)];
+    let errors = place.check_junit("out.xml", &sums);
+    assert_eq!(errors.len(), 3);
+    for (error, why) in errors.iter().zip(why) {
+        assert!(error.starts_with(why), "{error}");
+    }
+
+    // One that fails is no reason to say that all could be run, and the list leaves out what is none.
+    place.write("set/d.toml", FAILS);
+    assert_eq!(place.test(&["set"]).code, 2);
+    let said = place.test(&["--list", "set"]);
+    assert_eq!(said.code, 2);
+    assert_eq!(said.stdout.lines().count(), 3, "{}", said.stdout);
+    assert!(
+        said.stderr.contains("tcplab: set/b.toml:3:10"),
+        "{}",
+        said.stderr
+    );
+}
+
+/// Without a lab, what needs none runs, and the result is not green.
+#[test]
+fn no_lab_is_an_error_and_no_reason_to_skip() {
+    let place = Place::new("no-lab");
+    place.write("a.toml", "about = \"x\"\n[client]\nrun = \"true\"\n");
+    place.write("b.toml", "about = \"y\"\n[client]\nrun = \"true\"\n");
+    place.write("c.toml", PASSES);
+    let line = "mount -t tmpfs none /dev/net && exec \"$TCPLAB\" test --junit out.xml .";
+    let privileges: &[&str] = match nix::unistd::geteuid().is_root() {
+        true => &[],
+        false => &["--map-root-user"],
+    };
+    let mut command = Command::new("unshare");
+    command.arg("--mount").args(privileges);
+    command.args(["sh", "-c", line]).env("TCPLAB", TCPLAB);
+    command.current_dir(&place.0).env_remove("RUST_LOG");
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let said = finish(command.spawn().unwrap());
+    assert_eq!(said.code, 2, "{}{}", said.stdout, said.stderr);
+    assert_eq!(lines(&said.stdout, "not ok ").len(), 2, "{}", said.stdout);
+    assert_eq!(lines(&said.stdout, "ok 3 - ").len(), 1, "{}", said.stdout);
+    // The reason is the same for both, and said once.
+    assert_eq!(
+        said.stderr.matches("no private lab").count(),
+        1,
+        "{}",
+        said.stderr
+    );
+    assert!(said.stderr.contains("modprobe tun"), "{}", said.stderr);
+    let sums = [("tests", 3), ("failures", 0), ("errors", 2), ("skipped", 0)];
+    let errors = place.check_junit("out.xml", &sums);
+    assert!(errors.iter().all(|error| error.contains("no private lab")));
 }
 
 /// All parts together are all scenarios, each once; a part that has none is content.
@@ -289,20 +380,14 @@ fn junit_is_xml_and_counts() {
         said.stdout
     );
 
+    let sums = [("tests", 3), ("failures", 1), ("errors", 0), ("skipped", 1)];
+    assert!(place.check_junit("out.xml", &sums).is_empty());
     let text = fs::read_to_string(place.0.join("out.xml")).unwrap();
-    let xml = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let xml = roxmltree::Document::parse(&text).unwrap();
     let suite = xml
         .descendants()
         .find(|node| node.has_tag_name("testsuite"))
         .unwrap();
-    for (name, count) in [
-        ("tests", "3"),
-        ("failures", "1"),
-        ("errors", "0"),
-        ("skipped", "1"),
-    ] {
-        assert_eq!(suite.attribute(name), Some(count), "{name}");
-    }
     let cases: Vec<_> = suite.children().filter(|node| node.is_element()).collect();
     assert_eq!(cases.len(), 3);
     assert_eq!(cases[0].attribute("name"), Some("<&'> \u{fffd} passes"));
@@ -465,7 +550,7 @@ fn a_signal_ends_all_jobs() {
         );
         place.write(&format!("{number}.toml"), &text);
     }
-    let child = place.start(&["test", "--jobs", "2", "."]);
+    let child = place.start(&["test", "--jobs", "2", "--junit", "out.xml", "."]);
     let since = Instant::now();
     let begun = |number| place.0.join(format!("began-{number}")).exists();
     while !(begun(0) && begun(1)) {
@@ -481,4 +566,7 @@ fn a_signal_ends_all_jobs() {
         said.stdout
     );
     assert!(!begun(2), "another one was begun");
+    // No result is green that is none.
+    let sums = [("tests", 4), ("failures", 0), ("errors", 4), ("skipped", 0)];
+    place.check_junit("out.xml", &sums);
 }

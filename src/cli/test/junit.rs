@@ -3,8 +3,10 @@
 use super::{Job, Result, Verdict, tap};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
-/// Writes all results; a job that has none was not run.
+/// Writes all results. A job that has none was not run, as everything was stopped: that is an error, so that no run is taken for
+/// a good one that has not come to its end.
 pub(super) fn write(
     out: &mut impl Write,
     jobs: &[Job],
@@ -18,21 +20,20 @@ pub(super) fn write(
     };
     let failures = count(|verdict| matches!(verdict, Verdict::Failed(_)));
     let missing = jobs.len() - results.len();
-    let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_))) + missing;
-    let time: f64 = results
-        .values()
-        .map(|result| result.took.as_secs_f64())
-        .sum();
+    let errors = count(|verdict| matches!(verdict, Verdict::Error(_))) + missing;
+    let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));
+    let time: Duration = results.values().map(|result| result.took).sum();
     let sums = format!(
-        "tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{time:.3}\"",
-        jobs.len()
+        "tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{:.3}\"",
+        jobs.len(),
+        time.as_secs_f64()
     );
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(out, "<testsuites {sums}>")?;
     writeln!(out, "  <testsuite name=\"tcplab\" {sums}>")?;
     for (index, job) in jobs.iter().enumerate() {
         let path = job.path.display().to_string();
-        let (name, file) = (escape(&job.scenario.about), escape(&path));
+        let (name, file) = (escape(job.about().unwrap_or(&path)), escape(&path));
         let took = results
             .get(&index)
             .map_or(0.0, |result| result.took.as_secs_f64());
@@ -42,7 +43,20 @@ pub(super) fn write(
         )?;
         match results.get(&index).map(|result| &result.verdict) {
             Some(Verdict::Passed { .. }) => writeln!(out, "/>")?,
-            None => writeln!(out, "><skipped message=\"not run\"/></testcase>")?,
+            None => writeln!(
+                out,
+                "><error type=\"stopped\" message=\"not run\"/></testcase>"
+            )?,
+            Some(Verdict::Error(why)) => {
+                let whole = format!("{path}{why}");
+                let message = whole.lines().next().unwrap_or_default();
+                writeln!(
+                    out,
+                    "><error type=\"cannot run\" message=\"{}\">{}</error></testcase>",
+                    escape(message),
+                    escape(&whole)
+                )?;
+            }
             Some(Verdict::Skipped(why)) => {
                 writeln!(out, "><skipped message=\"{}\"/></testcase>", escape(why))?;
             }

@@ -1,6 +1,6 @@
 //! One scenario: run where it belongs, watched, judged.
 
-use super::{Job, Verdict};
+use super::{Job, Verdict, What};
 use crate::cli::labrun::{Follower, LabRun, Runs};
 use crate::cli::run::{Addresses, NAME, RunError};
 use crate::engine::Config;
@@ -37,12 +37,12 @@ pub(super) struct Runner<'a> {
 
 impl Runner<'_> {
     /// Runs one. `None`: it was stopped.
-    ///
-    /// # Errors
-    /// When there is no lab, or the command can't be started.
-    pub(super) fn run(&self, job: &Job) -> Result<Option<Verdict>, RunError> {
-        let scenario = &job.scenario;
-        match job.on {
+    pub(super) fn run(&self, job: &Job) -> Option<Verdict> {
+        let (scenario, on) = match &job.what {
+            What::Scenario { scenario, on } => (scenario, *on),
+            What::Broken(why) => return Some(Verdict::Error(why.clone())),
+        };
+        let run = match on {
             None if scenario.client.simultaneous_open => Ok(Some(Verdict::Skipped(
                 "both ends open, which only the simulator can",
             ))),
@@ -51,7 +51,11 @@ impl Runner<'_> {
             ))),
             Some(On::Simulator) => self.simulate(scenario).map(Some),
             Some(On::Kernel) => self.live(scenario),
-        }
+        };
+        run.unwrap_or_else(|error| {
+            let error = anyhow::Error::new(error);
+            Some(Verdict::Error(format!(": {error:#}")))
+        })
     }
 
     fn simulate(&self, scenario: &Scenario) -> Result<Verdict, RunError> {

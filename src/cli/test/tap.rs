@@ -26,7 +26,7 @@ pub(super) fn result(
     result: &Result,
     verbose: bool,
 ) -> io::Result<()> {
-    let name = escape(&format!("{}: {}", job.path.display(), job.scenario.about));
+    let name = escape(&job.name());
     match &result.verdict {
         Verdict::Passed { ladder } => {
             writeln!(out, "ok {number} - {name}")?;
@@ -35,11 +35,14 @@ pub(super) fn result(
             }
         }
         Verdict::Skipped(why) => writeln!(out, "ok {number} - {name} # SKIP {why}")?,
+        Verdict::Error(why) => {
+            begin_details(out, number, &name, job, result)?;
+            writeln!(out, "  error: |2")?;
+            block(out, "    ", &format!("{}{why}", job.path.display()))?;
+            writeln!(out, "  ...")?;
+        }
         Verdict::Failed(failed) => {
-            writeln!(out, "not ok {number} - {name}")?;
-            writeln!(out, "  ---")?;
-            writeln!(out, "  file: {}", quoted(&job.path.display().to_string()))?;
-            writeln!(out, "  duration_ms: {}", result.took.as_millis())?;
+            begin_details(out, number, &name, job, result)?;
             writeln!(out, "  failures:")?;
             for failure in &failed.failures {
                 let mut text = Vec::new();
@@ -55,6 +58,19 @@ pub(super) fn result(
         }
     }
     out.flush()
+}
+
+fn begin_details(
+    out: &mut impl Write,
+    number: usize,
+    name: &str,
+    job: &Job,
+    result: &Result,
+) -> io::Result<()> {
+    writeln!(out, "not ok {number} - {name}")?;
+    writeln!(out, "  ---")?;
+    writeln!(out, "  file: {}", quoted(&job.path.display().to_string()))?;
+    writeln!(out, "  duration_ms: {}", result.took.as_millis())
 }
 
 /// What was expected and what came, for people.
