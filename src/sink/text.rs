@@ -232,13 +232,38 @@ fn push_escaped(text: &mut String, char: char, unicode: bool) {
     }
 }
 
-/// A payload in quotes where it is text, cut to `width` columns; its size where it is not. A character that is
+/// The data of a packet: as much of it as is kept, and how much it was. A capture may have cut the packet, and the live
+/// screen keeps the beginning of a long one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Payload<'a> {
+    kept: &'a [u8],
+    len: usize,
+}
+
+impl<'a> Payload<'a> {
+    /// That of the packet `bytes`, which `described` describes; `None` if it has none.
+    pub(crate) fn of(described: &Described, bytes: &'a [u8]) -> Option<Payload<'a>> {
+        let range = described.payload()?;
+        let end = range.end.min(bytes.len());
+        let kept = bytes.get(range.start.min(end)..end)?;
+        let len = range.len();
+        (len > 0).then_some(Payload { kept, len })
+    }
+}
+
+/// A payload in quotes if it is text, cut to `width` columns; otherwise its size. A character that is
 /// cut by either end of a segment does not make it binary.
-pub(crate) fn preview(lang: Lang, payload: &[u8], width: usize, unicode: bool) -> String {
-    let Some(text) = as_text(payload) else {
-        return lang.binary(lang.count(payload.len() as u64, Thing::Byte));
+pub(crate) fn preview(lang: Lang, payload: Payload<'_>, width: usize, unicode: bool) -> String {
+    let Some(text) = as_text(payload.kept) else {
+        let size = lang.count(payload.len as u64, Thing::Byte);
+        return match payload.kept {
+            // Of none of them is it known what they are.
+            [] => size,
+            _ => lang.binary(size),
+        };
     };
     let more = if unicode { "…" } else { "..." };
+    let is_whole = payload.kept.len() == payload.len;
     let room = width.saturating_sub(2);
     let mut shown = String::new();
     // Where to cut if it turns out too long.
@@ -253,7 +278,10 @@ pub(crate) fn preview(lang: Lang, payload: &[u8], width: usize, unicode: bool) -
             cut = shown.len();
         }
     }
-    format!("\"{shown}\"")
+    if is_whole {
+        return format!("\"{shown}\"");
+    }
+    format!("\"{}{more}\"", &shown[..cut])
 }
 
 /// The payload as text, incomplete characters at its ends left out; `None` where it is not text.
@@ -362,8 +390,27 @@ mod tests {
             (&cut[2..], 40, true, "\"输入\""),
         ];
         for (payload, width, unicode, expected) in cases {
-            let shown = preview(Lang::En, payload, width, unicode);
+            let (kept, len) = (payload, payload.len());
+            let shown = preview(Lang::En, Payload { kept, len }, width, unicode);
             assert_eq!(shown, expected, "{payload:?} in {width} columns");
+        }
+    }
+
+    #[test]
+    fn of_a_payload_that_was_cut_the_whole_is_counted() {
+        #[rustfmt::skip]
+        let cases: [(&[u8], usize, bool, &str); 7] = [
+            (b"\x00\x01\xff", 20_000, true, "20000 bytes of binary data"),
+            (b"", 7, true, "7 bytes"),
+            (b"123", 4, true, "\"123…\""),
+            (b"123", 4, false, "\"123...\""),
+            (b"0123456789", 11, true, "\"0123456…\""),
+            (b"0123456789abc", 14, true, "\"0123456…\""),
+            ("请".as_bytes(), 4, true, "\"请…\""),
+        ];
+        for (kept, len, unicode, expected) in cases {
+            let shown = preview(Lang::En, Payload { kept, len }, 10, unicode);
+            assert_eq!(shown, expected, "{kept:?} of {len}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! All that is known of one line of the ladder.
 
 use super::app::App;
-use super::ladder::{cut, payload};
+use super::ladder::cut;
 use super::look::Look;
 use super::record::Line;
 use crate::event::{Direction, EventKind, Packet, Reason, Resend, Transition, Variables};
@@ -124,7 +124,8 @@ fn facts_of(app: &App) -> Vec<Fact> {
         if let Some(variables) = &packet.variables {
             facts.extend(state(lang, flow, variables));
         }
-        if let Some(payload) = payload(packet) {
+        let (described, bytes) = packet.outcome();
+        if let Some(payload) = text::Payload::of(described, bytes) {
             let quoted = text::preview(lang, payload, 400, look.unicode);
             facts.push(Fact::new(lang.fact_data(), quoted));
         }

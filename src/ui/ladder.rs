@@ -159,7 +159,7 @@ fn on_arrow(
     width: usize,
 ) -> (String, Style) {
     let (look, lang) = (app.setup.look, app.setup.lang);
-    let described = packet.outcome().0;
+    let (described, bytes) = packet.outcome();
     let notation = described.notation(app.view.origin(Some(flow.id), packet.direction));
     let is_syn = described
         .tcp()
@@ -187,7 +187,7 @@ fn on_arrow(
     if packet.retransmission {
         text += &format!(" {}", lang.retransmission());
     }
-    if let Some(payload) = payload(packet)
+    if let Some(payload) = text::Payload::of(described, bytes)
         && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
     {
         text += &format!(" {}", text::preview(lang, payload, 40, look.unicode));
@@ -210,16 +210,6 @@ fn shortened(
     let choices = [named, Some(mark.clone()), fate];
     let fits = |choice: &String| choice.width() <= room;
     choices.into_iter().flatten().find(fits).unwrap_or(mark)
-}
-
-/// The payload of a packet, as much of it as is kept; `None` where it has none.
-pub(super) fn payload(packet: &Packet) -> Option<&[u8]> {
-    let (described, bytes) = packet.outcome();
-    let range = described.payload()?;
-    let end = range.end.min(bytes.len());
-    bytes
-        .get(range.start..end)
-        .filter(|payload| !payload.is_empty())
 }
 
 fn seconds(line: &Line) -> String {

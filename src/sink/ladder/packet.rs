@@ -52,11 +52,7 @@ impl Ladder {
             let whole = lang.count(ip.total_len as u64, Thing::Byte);
             items.push(lang.captured(bytes.len(), whole));
         }
-        let payload = described
-            .payload()
-            .and_then(|range| bytes.get(range.start..range.end.min(bytes.len())))
-            .filter(|payload| !payload.is_empty());
-        if let Some(payload) = payload
+        if let Some(payload) = text::Payload::of(described, bytes)
             && matches!(described.body, Body::Tcp(_) | Body::Udp(_))
         {
             let width = PREVIEW.min(self.layout.below_width());

@@ -268,11 +268,7 @@ impl FlowRecord {
         let outcome = outcome(packet);
         let (packet, fate) = (outcome.as_ref(), &packet.fate);
         let notation = packet.described.notation(origin);
-        let preview = packet
-            .described
-            .payload()
-            .and_then(|range| packet.bytes.get(range))
-            .filter(|payload| !payload.is_empty())
+        let preview = text::Payload::of(&packet.described, &packet.bytes)
             .filter(|_| matches!(packet.described.body, Body::Tcp(_) | Body::Udp(_)))
             .map(|payload| text::preview(self.lang, payload, PREVIEW, true));
         let has = |flag| {
