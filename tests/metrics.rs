@@ -48,6 +48,49 @@ fn counters_can_be_read_while_a_command_runs() {
     );
 }
 
+/// Silent connections, and ones that never finish their request, keep nobody out.
+#[test]
+fn silent_connections_make_room() {
+    let mut tcplab = Command::new(env!("CARGO_BIN_EXE_tcplab"))
+        .args(["run", "--metrics", "0", "--", "cat"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(tcplab.stderr.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    let url = first.trim().strip_prefix("metrics: http://").unwrap();
+    let address = url.split_once('/').unwrap().0;
+    let silent: Vec<TcpStream> = (0..40)
+        .map(|number| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            if number % 2 == 1 {
+                // Half a request is none. One that was closed already can't take it.
+                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n");
+            }
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        let page = get(address, "/metrics");
+        assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    }
+    // All of them are closed at last, without a word.
+    for mut stream in silent {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        match stream.read(&mut [0; 16]) {
+            Ok(len) => assert_eq!(len, 0),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+    drop(tcplab.stdin.take());
+    assert!(tcplab.wait().unwrap().success());
+}
+
 #[test]
 fn an_address_that_is_in_use_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,23 +1,24 @@
 //! A page that is served over HTTP from a thread of its own, for whoever reads metrics.
 //!
-//! Whoever connects and says nothing keeps nobody else out: each connection has a thread and a few seconds, a few may be
-//! there at once, and one too many is closed. Where there are no descriptors or threads left, the next request may
-//! find some again.
+//! Connections that say nothing keep nobody else out: each has a thread and a second for its request, a few may be there
+//! at once, and a new one takes the place of the oldest that has not asked yet. If there are no descriptors or threads left,
+//! the next request may find some again.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{Shutdown, shutdown};
 
-/// As many connections at once; more are closed.
+/// As many connections at once.
 const MOST: usize = 16;
 /// A request must be there after so long, and the page taken after as long again.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// No request line and header that we serve is longer.
 const MAX_HEAD: usize = 16 << 10;
 /// Where a connection can't be taken, it is tried again after so long.
@@ -95,28 +96,86 @@ fn named_thread(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<(
     thread::Builder::new().name("metrics".into()).spawn(work)
 }
 
+/// The connections that are under way, the oldest first.
+#[derive(Default)]
+struct Guests {
+    all: Mutex<VecDeque<Guest>>,
+}
+
+struct Guest {
+    stream: Arc<TcpStream>,
+    has_asked: bool,
+}
+
+impl Guests {
+    /// Takes one in; one too many takes the place of the oldest that has not asked, or else of the oldest.
+    fn admit(&self, stream: &Arc<TcpStream>) {
+        let mut all = self.all();
+        if all.len() >= MOST {
+            let silent = all.iter().position(|guest| !guest.has_asked);
+            if let Some(guest) = all.remove(silent.unwrap_or(0)) {
+                // Its thread reads the end, and ends.
+                let _ = guest.stream.shutdown(std::net::Shutdown::Both);
+            }
+        }
+        all.push_back(Guest {
+            stream: Arc::clone(stream),
+            has_asked: false,
+        });
+    }
+
+    fn has_asked(&self, stream: &Arc<TcpStream>) {
+        let mut all = self.all();
+        let guest = all
+            .iter_mut()
+            .find(|guest| Arc::ptr_eq(&guest.stream, stream));
+        if let Some(guest) = guest {
+            guest.has_asked = true;
+        }
+    }
+
+    fn leaves(&self, stream: &Arc<TcpStream>) {
+        self.all()
+            .retain(|guest| !Arc::ptr_eq(&guest.stream, stream));
+    }
+
+    /// Also after a panic of another thread: the list is whole at any time.
+    fn all(&self) -> MutexGuard<'_, VecDeque<Guest>> {
+        self.all
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
 fn serve(listener: &TcpListener, is_over: &AtomicBool, page: &Page) {
-    // Each connection that is under way holds the page.
-    let idle = Arc::strong_count(page);
+    let guests = Arc::new(Guests::default());
     while !is_over.load(Ordering::Relaxed) {
         match listener.accept() {
-            Ok((stream, _)) if Arc::strong_count(page) < idle + MOST => {
-                let page = Arc::clone(page);
-                // Who is not answered sees that the connection is closed; who has asked may be gone.
-                let _ = named_thread(move || {
-                    let _ = answer(stream, &page);
+            Ok((stream, _)) => {
+                let stream = Arc::new(stream);
+                guests.admit(&stream);
+                let (page, present, guest) =
+                    (Arc::clone(page), Arc::clone(&guests), Arc::clone(&stream));
+                let started = named_thread(move || {
+                    // A client that is not answered sees that the connection is closed; one that has asked may be gone.
+                    let _ = answer(&guest, &present, &page);
+                    present.leaves(&guest);
                 });
+                if started.is_err() {
+                    guests.leaves(&stream);
+                }
             }
-            Ok(_) => {}
-            // No descriptors left, or whoever came has gone.
+            // No descriptors left, or the client has gone.
             Err(_) => thread::sleep(PAUSE),
         }
     }
 }
 
-fn answer(mut stream: TcpStream, page: &Page) -> io::Result<()> {
+fn answer(guest: &Arc<TcpStream>, guests: &Guests, page: &Page) -> io::Result<()> {
+    let mut stream = &**guest;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let head = read_head(&mut stream)?;
+    let head = read_head(stream)?;
+    guests.has_asked(guest);
     let head = String::from_utf8_lossy(&head);
     let mut words = head.lines().next().unwrap_or_default().split(' ');
     let (method, target) = (words.next(), words.next().unwrap_or_default());
@@ -134,7 +193,7 @@ fn answer(mut stream: TcpStream, page: &Page) -> io::Result<()> {
 }
 
 /// Everything up to the empty line that ends a request's header.
-fn read_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+fn read_head(mut stream: &TcpStream) -> io::Result<Vec<u8>> {
     let since = Instant::now();
     let (mut head, mut buf) = (Vec::new(), [0; 1024]);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
