@@ -54,6 +54,7 @@ impl App {
                 }
             }
         }
+        settle_wide(buf);
         if let Some(cursor) = cursor {
             frame.set_cursor_position(cursor);
         }
@@ -403,6 +404,33 @@ impl App {
         let inside = block.inner(area);
         block.render(area, buf);
         inside
+    }
+}
+
+/// Makes sure that every wide character has two cells of its own.
+///
+/// One of which something else covers the right half is left out: a terminal would draw it over that. A right half gets a
+/// symbol that no other cell has. Otherwise, if a character moves by one column, the cell after it looks as before to
+/// ratatui, which compares cell by cell, while the terminal has blanked it.
+fn settle_wide(buf: &mut Buffer) {
+    for y in buf.area.top()..buf.area.bottom() {
+        let mut x = buf.area.left();
+        while x < buf.area.right() {
+            if buf[(x, y)].symbol().width() < 2 {
+                x += 1;
+                continue;
+            }
+            match buf.cell_mut((x + 1, y)) {
+                Some(right) if right.symbol() == " " => {
+                    right.set_symbol("");
+                    x += 2;
+                }
+                _ => {
+                    buf[(x, y)].set_symbol(" ");
+                    x += 1;
+                }
+            }
+        }
     }
 }
 

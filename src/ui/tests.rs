@@ -559,3 +559,125 @@ fn all_numbers_but_those_on_the_wire_count_from_the_initial_ones() {
     let wire = format!("seq {}, window field", flow.irs.unwrap());
     assert!(screen(&app, 80, 24).contains(&wire));
 }
+
+/// A terminal as simple as can be, but strict with wide characters: when half of one is overwritten, the other half
+/// becomes a blank without any style.
+struct Strict {
+    width: usize,
+    /// What is in each cell, and whether it is reversed. The right half of a wide character is empty.
+    cells: Vec<(String, bool)>,
+}
+
+impl Strict {
+    fn new(width: u16, height: u16) -> Strict {
+        let cells = vec![(" ".into(), false); usize::from(width) * usize::from(height)];
+        Strict {
+            width: width.into(),
+            cells,
+        }
+    }
+
+    fn print(&mut self, updates: Vec<(u16, u16, &ratatui::buffer::Cell)>) {
+        for (x, y, cell) in updates {
+            let at = usize::from(y) * self.width + usize::from(x);
+            let wide = unicode_width::UnicodeWidthStr::width(cell.symbol());
+            assert!(wide >= 1, "a cell without a character at {x}, {y}");
+            let look = cell.modifier.contains(ratatui::style::Modifier::REVERSED);
+            for at in at..at + wide {
+                if self.cells[at].0.is_empty() {
+                    self.cells[at - 1] = (" ".into(), false);
+                }
+                if self.cells.get(at + 1).is_some_and(|next| next.0.is_empty()) {
+                    self.cells[at + 1] = (" ".into(), false);
+                }
+                self.cells[at] = (String::new(), look);
+            }
+            self.cells[at] = (cell.symbol().into(), look);
+        }
+    }
+}
+
+/// A frame as it is sent to a terminal.
+fn frame(app: &App, width: u16, height: u16) -> ratatui::buffer::Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal
+        .draw(|frame| app.draw(frame))
+        .unwrap()
+        .buffer
+        .clone()
+}
+
+#[test]
+fn wide_characters_leave_no_holes() {
+    for (width, height) in [(80, 24), (120, 44)] {
+        let mut app = App::new(Setup {
+            title: "运行 nc".into(),
+            pane: Pane::Terminal,
+            lang: Lang::Zh,
+            look: LOOK,
+            is_capture: false,
+        });
+        app.print("请输入密码:进入成功\r\n".as_bytes());
+        let mut shown = frame(&app, width, height);
+        let mut terminal = Strict::new(width, height);
+        let blank = ratatui::buffer::Buffer::empty(shown.area);
+        terminal.print(blank.diff(&shown));
+        let mut script = conversation();
+        script.passive().handshake();
+        for len in (1..160).step_by(4) {
+            script.wait(50_000);
+            script.get("P", 1, Some(1), &vec![b'x'; len]);
+        }
+        for (number, event) in script.events.iter().enumerate() {
+            app.event(event);
+            app.tick(event.at);
+            press(
+                &mut app,
+                ["", "", "\t", "?", "?", "", "\t", "↑"][number % 8],
+            );
+            let next = frame(&app, width, height);
+            terminal.print(shown.diff(&next));
+            let mut anew = Strict::new(width, height);
+            anew.print(blank.diff(&next));
+            for (at, (is, should)) in terminal.cells.iter().zip(&anew.cells).enumerate() {
+                let (x, y) = (at % usize::from(width), at / usize::from(width));
+                assert_eq!(is, should, "column {x}, row {y} after event {number}");
+            }
+            shown = next;
+        }
+    }
+}
+
+#[test]
+fn the_window_of_help_has_its_whole_edge() {
+    for (width, height) in [(80, 24), (81, 24), (83, 30), (120, 40)] {
+        for shift in 0..4 {
+            let mut app = app(Pane::Terminal, &conversation());
+            app.setup.lang = Lang::Zh;
+            let row = format!("{}{}\r\n", " ".repeat(shift), "请".repeat(100));
+            app.print(row.repeat(50).as_bytes());
+            press(&mut app, "?");
+            let frame = frame(&app, width, height);
+            let mut terminal = Strict::new(width, height);
+            terminal.print(ratatui::buffer::Buffer::empty(frame.area).diff(&frame));
+            let rows: Vec<&[(String, bool)]> = terminal.cells.chunks(width.into()).collect();
+            let left = usize::from(width - 74) / 2;
+            let sides = |row: &&[(String, bool)]| (row[left].0.clone(), row[left + 73].0.clone());
+            let edge: Vec<_> = rows.iter().map(sides).collect();
+            let (top, side, bottom) = (("┌", "┐"), ("│", "│"), ("└", "┘"));
+            let is = |edge: &(String, String), sign: (&str, &str)| {
+                (edge.0.as_str(), edge.1.as_str()) == sign
+            };
+            let first = edge.iter().position(|edge| is(edge, top)).unwrap();
+            let len = edge[first + 1..]
+                .iter()
+                .take_while(|edge| is(edge, side))
+                .count();
+            assert!(len > 15, "{edge:?} in {width} columns");
+            assert!(
+                is(&edge[first + 1 + len], bottom),
+                "{edge:?} in {width} columns"
+            );
+        }
+    }
+}
