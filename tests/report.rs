@@ -259,13 +259,99 @@ fn a_browser_draws_it_by_day_and_at_night() {
     }
 }
 
+/// On a telephone nothing runs off the page, columns stay wide enough to read, and drawings are scrolled, not shrunk.
+#[test]
+fn a_narrow_screen_shows_all_of_it() {
+    let dir = dir("narrow");
+    fs::write(
+        dir.join("report.html"),
+        written(&lossy(3, 60_000, 5), Format::Html),
+    )
+    .unwrap();
+    // It hides its failures, which is not good.
+    let curl = [
+        "sh",
+        "-c",
+        "curl -4 -sS --max-time 2 http://{host}/ || true",
+    ];
+    let audit = [
+        "audit",
+        "-q",
+        "--only",
+        "refuse,synack-lost-1",
+        "--html",
+        "audit.html",
+        "--",
+    ];
+    let output = tcplab(&[&audit[..], &curl].concat(), &dir);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(dir.join("audit.html").exists(), "{said}");
+    // How far page and cells reach over the edge, the lines of the highest cell, and the scale of the smallest drawing.
+    let script = "<script>addEventListener('load', () => {\
+        const all = (what) => [...document.querySelectorAll(what)];\
+        const box = (one) => one.getBoundingClientRect();\
+        const page = document.documentElement;\
+        const say = {\
+            page: page.scrollWidth - innerWidth,\
+            cells: Math.max(...all('td, th').map((one) => box(one).right)) - innerWidth,\
+            lines: Math.max(...all('tr:not(.remark) td').map((one) => \
+                box(one).height / parseFloat(getComputedStyle(one).fontSize) / 1.5)),\
+            drawings: Math.min(1, ...all('svg').map((one) => box(one).width / one.viewBox.baseVal.width)),\
+        };\
+        page.setAttribute('data-measured', Object.values(say).map((one) => Math.floor(one)).join(' '));\
+    });</script></body>";
+    for page in ["report.html", "audit.html"] {
+        let text = fs::read_to_string(dir.join(page)).unwrap();
+        let measuring = format!("measured-{page}");
+        fs::write(dir.join(&measuring), text.replace("</body>", script)).unwrap();
+        let dom = String::from_utf8(chromium(
+            &dir,
+            &measuring,
+            &["--window-size=400,1600", "--dump-dom"],
+        ))
+        .unwrap();
+        let (_, rest) = dom
+            .split_once("data-measured=\"")
+            .unwrap_or_else(|| panic!("{dom}"));
+        let measured = rest.split('"').next().unwrap();
+        let numbers: Vec<i64> = measured
+            .split(' ')
+            .map(|number| number.parse().unwrap())
+            .collect();
+        let [too_wide, cut_off, lines, scale] = numbers[..] else {
+            panic!("{measured}")
+        };
+        assert!(too_wide <= 0, "{page} is {too_wide} pixels too wide");
+        assert!(
+            cut_off <= 0,
+            "{page} has a cell that ends {cut_off} pixels too far"
+        );
+        assert!(lines <= 5, "{page} has a cell of {lines} lines");
+        assert_eq!(scale, 1, "{page} has a drawing that is shrunk");
+    }
+}
+
 /// How long a browser may take for one page on a machine that does much else.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What Chromium shows of `page`; it must find nothing to complain about. `scheme` is 0 for dark and 1 for light.
 fn browser(dir: &Path, page: &str, scheme: &str) -> Vec<u8> {
-    let profile = dir.join("profile");
     let picture = dir.join(format!("{page}-{scheme}.png"));
+    chromium(
+        dir,
+        page,
+        &[
+            "--window-size=900,1600",
+            &format!("--blink-settings=preferredColorScheme={scheme}"),
+            &format!("--screenshot={}", picture.display()),
+        ],
+    );
+    fs::read(&picture).unwrap_or_else(|error| panic!("no picture of {page}: {error}"))
+}
+
+/// Lets Chromium load `page`; answers what it prints.
+fn chromium(dir: &Path, page: &str, options: &[&str]) -> Vec<u8> {
+    let profile = dir.join("profile");
     let mut child = Command::new("chromium")
         .args([
             "--headless",
@@ -279,17 +365,12 @@ fn browser(dir: &Path, page: &str, scheme: &str) -> Vec<u8> {
             "--disable-component-update",
             "--disable-sync",
         ])
-        .args([
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--hide-scrollbars",
-            "--window-size=900,1600",
-        ])
+        .args(["--host-resolver-rules=MAP * ~NOTFOUND", "--hide-scrollbars"])
+        .args(options)
         .arg("--enable-logging=stderr")
-        .arg(format!("--blink-settings=preferredColorScheme={scheme}"))
         .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("--screenshot={}", picture.display()))
         .arg(format!("file://{}", dir.join(page).display()))
-        .stdout(Stdio::null())
+        .stdout(fs::File::create(dir.join("stdout")).unwrap())
         .stderr(fs::File::create(dir.join("stderr")).unwrap())
         .spawn()
         .expect("chromium cannot be started; setup/test.sh installs it");
@@ -308,7 +389,7 @@ fn browser(dir: &Path, page: &str, scheme: &str) -> Vec<u8> {
         .filter(|line| line.contains("CONSOLE"))
         .collect();
     assert!(complaints.is_empty(), "{page}: {complaints:#?}");
-    fs::read(&picture).unwrap_or_else(|error| panic!("no picture of {page}: {error}\n{said}"))
+    fs::read(dir.join("stdout")).unwrap()
 }
 
 /// Width, height and the colours of the pixels.

@@ -10,6 +10,8 @@
 //! of each its first and its last [`HALF`] rows; the others are in the overview only. Files need no script and fetch
 //! nothing; all text from outside is escaped.
 
+#[cfg(test)]
+pub(crate) mod contrast;
 mod figures;
 mod html;
 mod ladder_layout;

@@ -161,22 +161,41 @@ impl Findings<'_> {
             .map(|heading| format!("<th>{heading}</th>"))
             .concat();
         format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>tcplab audit</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Audit of <code>{}</code></h1>\n<p>{}.</p>\n<table>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</body>\n</html>\n",
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>tcplab audit</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Audit of <code>{}</code></h1>\n<p>{}.</p>\n<div class=\"wide\"><table>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</body>\n</html>\n",
             escape(&self.command),
             self.verdict()
         )
     }
 }
 
+/// On a narrow screen a run takes three rows: its name and whether it was good, what the client did, and the rest.
 const STYLE: &str = "\
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; background: #ffffff; color: #1b1f24; }
+h1, p, td { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-top: 1px solid #8884; }
-tr.remark td { border-top: 0; padding-top: 0; opacity: .8; }
-tr.bad td:last-child { color: #c62828; font-weight: bold; }
-tr.good td:last-child { color: #2e7d32; }
+tr:not(.remark) td:not(:nth-child(2)):not(:nth-child(6)) { white-space: nowrap; }
+tr.remark td { border-top: 0; padding-top: 0; color: #59636e; }
+tr.bad td:last-child { color: #b31d24; font-weight: bold; }
+tr.good td:last-child { color: #0a7546; }
 code { font-size: .9em; }
+@media (max-width: 640px) {
+tr { display: grid; grid-template-columns: 4.5rem 4rem 4rem 1fr 3rem; border-top: 1px solid #8884; }
+tr th, tr td { border: 0; }
+tr > :nth-child(1) { grid-area: 1 / 1 / 1 / 5; font-weight: bold; }
+tr > :nth-child(7) { grid-area: 1 / 5; }
+tr > :nth-child(2) { grid-area: 2 / 1 / 2 / -1; }
+tr > :nth-child(6) { grid-column: 4 / -1; }
+tr.remark { border: 0; }
+}
+@media (prefers-color-scheme: dark) {
+body { background: #14171a; color: #e4e7ea; }
+tr.remark td { color: #9da7b1; }
+tr.bad td:last-child { color: #ff7b72; }
+tr.good td:last-child { color: #5fd39a; }
+}
 ";
 
 impl Finding {
@@ -228,5 +247,34 @@ impl Finding {
             "good": self.is_good(),
             "stderr": self.stderr,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::STYLE;
+    use crate::sink::report::contrast::{LEAST, colour, contrast};
+
+    #[test]
+    fn text_can_be_read_by_day_and_at_night() {
+        let (day, night) = STYLE
+            .split_once("@media (prefers-color-scheme: dark) {")
+            .unwrap();
+        for style in [day, night] {
+            let paper = colour(style, "body", "background");
+            for selector in [
+                "body",
+                "tr.remark td",
+                "tr.bad td:last-child",
+                "tr.good td:last-child",
+            ] {
+                let ink = colour(style, selector, "color");
+                let contrast = contrast(ink, paper);
+                assert!(
+                    contrast >= LEAST,
+                    "{selector}: {ink} on {paper}: {contrast:.2}"
+                );
+            }
+        }
     }
 }

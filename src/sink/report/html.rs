@@ -367,9 +367,46 @@ header p,footer{color:#59636e}footer{margin:32px 0 8px;font-size:13px}a{color:#1
 table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid #dde2e7;vertical-align:top}\
 td{overflow-wrap:anywhere}.overview td{white-space:nowrap}.overview td:nth-child(2){white-space:normal}thead th{border-bottom:2px solid #8a94a0}tbody th{font-weight:normal;color:#59636e}.figures table{width:100%}.wide{overflow-x:auto}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;margin:8px 0}dt{color:#59636e}dd{margin:0}\
-svg.drawing{display:block;max-width:100%;height:auto;overflow:hidden}figure{margin:0}\
+svg.drawing{display:block;height:auto;overflow:hidden}figure{margin:0}\
+@media screen{.ladder,figure{overflow-x:auto}svg.drawing{max-width:none}}\
 ol.story{list-style:none;padding:0;font-size:13px}ol.story li{border-bottom:1px solid #dde2e7;padding:4px 0 4px 92px;position:relative}\
 .story .time{position:absolute;left:0;color:#59636e;font-variant-numeric:tabular-nums}.story code{font:12px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere}\
 .story p{margin:1px 0;color:#59636e;overflow-wrap:anywhere}\
 @media screen and (prefers-color-scheme:dark){body{background:#14171a;color:#e4e7ea}header p,footer,tbody th,dt,.story .time,.story p{color:#9da7b1}a{color:#7cb0ff}th,td,ol.story li{border-color:#2b3137}thead th{border-color:#6e7883}}\
-@media print{@page{size:A4;margin:12mm}body{max-width:none;padding:0;font-size:12px}.flow{break-before:page}h2,h3{break-after:avoid}figure,svg.drawing,tr,li,dl{break-inside:avoid}a{color:inherit;text-decoration:none}}";
+@media screen and (max-width:640px){.overview tr{display:grid;grid-template-columns:2.4em 1.8fr 1.7fr 1.7fr 1.5fr 1.7fr;border-bottom:1px solid #8a94a0}\
+.overview th,.overview td{border:0;white-space:normal;overflow-wrap:anywhere}.overview :is(th,td):nth-child(2){grid-column:2/-1}.overview :is(th,td):nth-child(3){grid-column:2}\
+dl{grid-template-columns:1fr}dd{margin:0 0 4px}}\
+@media print{svg.drawing{max-width:100%}@page{size:A4;margin:12mm}body{max-width:none;padding:0;font-size:12px}.flow{break-before:page}h2,h3{break-after:avoid}figure,svg.drawing,tr,li,dl{break-inside:avoid}a{color:inherit;text-decoration:none}}";
+
+#[cfg(test)]
+mod tests {
+    use super::super::contrast::{LEAST, colour, contrast};
+    use super::PAGE;
+
+    #[test]
+    fn text_can_be_read_by_day_and_at_night() {
+        let (day, night) = PAGE
+            .split_once("@media screen and (prefers-color-scheme:dark){")
+            .unwrap();
+        let selectors = [
+            "body",
+            "footer",
+            "a",
+            "tbody th",
+            "dt",
+            ".story .time",
+            ".story p",
+        ];
+        for style in [day, night] {
+            let paper = colour(style, "body", "background");
+            for selector in selectors {
+                let ink = colour(style, selector, "color");
+                let contrast = contrast(ink, paper);
+                assert!(
+                    contrast >= LEAST,
+                    "{selector}: {ink} on {paper}: {contrast:.2}"
+                );
+            }
+        }
+    }
+}

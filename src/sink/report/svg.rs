@@ -251,15 +251,15 @@ const COLOURS: [(&str, &str, &str, &str); 37] = [
     (".on-badge", "fill", "#ffffff", "#14171a"),
     (".node", "fill", "#ffffff", "#14171a"),
     (".s-closed", "fill", "#cfd4da", "#444c54"),
-    (".s-listen", "fill", "#aeb6be", "#626c76"),
-    (".s-syn-sent", "fill", "#f5cf6b", "#8a6a10"),
+    (".s-listen", "fill", "#aeb6be", "#5a646d"),
+    (".s-syn-sent", "fill", "#f5cf6b", "#7d600f"),
     (".s-syn-received", "fill", "#f4ab63", "#9c5413"),
     (".s-established", "fill", "#7fcf95", "#27763f"),
     (".s-fin-wait-1", "fill", "#a9c7fa", "#274f93"),
-    (".s-fin-wait-2", "fill", "#7fa9f0", "#3e6cc0"),
+    (".s-fin-wait-2", "fill", "#7fa9f0", "#3863b3"),
     (".s-close-wait", "fill", "#dcb6f7", "#6b3a94"),
     (".s-closing", "fill", "#f5a9c4", "#93385c"),
-    (".s-last-ack", "fill", "#c193ec", "#8652bd"),
+    (".s-last-ack", "fill", "#c193ec", "#7d4ab3"),
     (".s-time-wait", "fill", "#9fdbe0", "#256c73"),
 ];
 
@@ -276,6 +276,37 @@ mod tests {
             ("请输入密码", "请输入密码"),
         ] {
             assert_eq!(escape(text), expected);
+        }
+    }
+
+    #[test]
+    fn text_can_be_read_by_day_and_at_night() {
+        use super::super::contrast::{LEAST, contrast};
+        let fill = |wanted: &str| {
+            let found = COLOURS
+                .iter()
+                .find(|(selector, property, ..)| *selector == wanted && *property == "fill");
+            let (.., light, at_night) = found.unwrap_or_else(|| panic!("{wanted}"));
+            [*light, *at_night]
+        };
+        let mut pairs: Vec<(String, String)> = [".t", ".dim", "text.again", "text.lost"]
+            .iter()
+            .flat_map(|ink| [(*ink, ".paper"), (*ink, ".node")])
+            .chain([(".on-badge", ".badge")])
+            .map(|(ink, ground)| (ink.into(), ground.into()))
+            .collect();
+        // The names of the states that were entered.
+        for state in TcpState::ALL {
+            pairs.push((".t".into(), format!(".{}", state_class(state))));
+        }
+        for (ink, ground) in pairs {
+            for (ink_fill, ground_fill) in fill(&ink).into_iter().zip(fill(&ground)) {
+                let contrast = contrast(ink_fill, ground_fill);
+                assert!(
+                    contrast >= LEAST,
+                    "{ink} on {ground}, {ink_fill} on {ground_fill}: {contrast:.2}"
+                );
+            }
         }
     }
 
