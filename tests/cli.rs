@@ -239,6 +239,34 @@ fn ways_to_write_it() {
 }
 
 #[test]
+fn a_misspelled_level_of_the_log_is_said() {
+    for (filters, code, named) in [
+        ("tcplab=inof", 2, "`tcplab=inof` is no level"),
+        ("garbage", 0, "`garbage` is no level and nothing of tcplab"),
+        ("warn,my_app=debug", 0, ""),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tcplab"))
+            .args(["demo", "--simulate", "--explain", "none"])
+            .env("RUST_LOG", filters)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(named), "{said}");
+        assert_eq!(said.contains("RUST_LOG"), !named.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn a_locale_names_a_language() {
+    let (code, said, _) = tcplab(&["faults", "--lang", "zh"]);
+    assert_eq!(code, 0);
+    for lang in ["zh-CN", "zh_CN", "zh_CN.UTF-8"] {
+        assert_eq!(tcplab(&["faults", "--lang", lang]).1, said, "{lang}");
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     for arguments in [&["--help"][..], &["doctor"], &["demo", "--simulate"]] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tcplab"))

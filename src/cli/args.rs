@@ -1,9 +1,10 @@
 //! What can be typed.
 
+use super::language::{Language, LanguageParser};
 use super::live::HeldLog;
 use super::plan::{
     LocalPort, Network, RuleFile, limit, listen_address, local_port, network_v4, network_v6,
-    origin, prefix, report, rules, seconds, shard, size, some_seconds,
+    origin, prefix, report, rules, seconds, shard, size, some_seconds, trimmed,
 };
 use crate::engine::Origin;
 use crate::fault::{GRAMMAR, Rule};
@@ -175,6 +176,7 @@ pub(super) struct Audit {
         long,
         value_name = "NAME",
         value_delimiter = ',',
+        value_parser = trimmed,
         conflicts_with = "sweep"
     )]
     pub(super) only: Vec<String>,
@@ -276,6 +278,7 @@ pub(super) struct Catalogue {
         long,
         value_name = "LANGUAGE",
         default_value = "en",
+        value_parser = LanguageParser,
         conflicts_with = "json"
     )]
     pub(super) lang: Language,
@@ -377,7 +380,7 @@ pub(super) struct Show {
     #[arg(long, value_name = "DEPTH", default_value = "brief")]
     pub(super) explain: Explain,
     /// The language of what is shown; help, errors and the log are in English
-    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = LanguageParser)]
     pub(super) lang: Language,
     /// Watch on a live screen: connections, ladder, state diagram, each segment in full; `?` there tells the keys
     #[arg(long, conflicts_with_all = ["quiet", "whole"])]
@@ -396,23 +399,6 @@ pub(super) enum Explain {
     Normal,
     /// Also the variables of the connection, and which section of which RFC says so
     Deep,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Language {
-    /// English
-    En,
-    /// Chinese
-    Zh,
-}
-
-impl From<Language> for Lang {
-    fn from(language: Language) -> Lang {
-        match language {
-            Language::En => Lang::En,
-            Language::Zh => Lang::Zh,
-        }
-    }
 }
 
 impl Show {

@@ -117,7 +117,7 @@ struct Setup<'a> {
 
 /// Runs the command under every fault and shows what it did. Exit code 1 where that is not what a good client does.
 pub(super) fn audit(audit: &args::Audit) -> anyhow::Result<u8> {
-    super::watcher::start_plain_log(audit.quiet);
+    super::logging::start_plain_log(audit.quiet)?;
     let setup = Setup::new(audit)?;
     let expected = audit.expect.as_deref().map(saved::read).transpose()?;
     let files = outputs(audit);
@@ -189,12 +189,7 @@ impl<'a> Setup<'a> {
     fn faults(&self) -> anyhow::Result<Vec<Case>> {
         for name in &self.audit.only {
             if catalogue::find(name).is_none() {
-                let nearest = catalogue::nearest(name);
-                let hint = match nearest.is_empty() {
-                    true => "see `tcplab faults`".to_owned(),
-                    false => format!("do you mean {}?", nearest.join(" or ")),
-                };
-                bail!("there is no fault named {name}: {hint}");
+                return Err(super::faults::no_such(name));
             }
         }
         let only = &self.audit.only;

@@ -1,12 +1,13 @@
 //! `tcplab connect`: our stack is the client of a kernel-side server.
 
 use super::args::{self, Client};
+use super::logging::start_log;
 use super::plan::{engine_config, kernel_side, std_address};
 use super::run::LAB_TUN;
 use super::serve::open_tun;
 use super::session::Session;
 use super::step::Stepper;
-use super::watcher::{Watcher, start_log};
+use super::watcher::Watcher;
 use crate::engine::{Command, Engine, Origin};
 use crate::event::{self, FlowId, Transport};
 use crate::service::Console;
@@ -37,7 +38,7 @@ const INPUT: usize = 4096;
 
 /// Talks to the server. The code is 0 when the client got what it asked for, and 1 when not.
 pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
-    start_log(&connect.show);
+    start_log(&connect.show)?;
     let waiter = Waiter::new()?;
     let clock = Clock::start();
     let mut watcher = Watcher::new(

@@ -2,9 +2,10 @@
 
 use super::args::{self, Show, Stack, Steps};
 use super::linger::Linger;
+use super::logging::start_log;
 use super::plan::{engine_config, std_address};
 use super::run::{Addresses, RunError, in_lab};
-use super::watcher::{Watcher, start_log};
+use super::watcher::Watcher;
 use crate::engine::{Command, Config, Engine};
 use crate::event::FlowId;
 use crate::fault::RuleSet;
@@ -32,7 +33,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Shows the conversation, in a lab or simulated.
 pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
-    start_log(&demo.show);
+    start_log(&demo.show)?;
     let addresses = Addresses::new(&demo.lab)?;
     if demo.simulate {
         refuse_stepping(&demo.steps)?;

@@ -1,6 +1,7 @@
 //! `tcplab explain`: the ladder of a capture.
 
-use super::watcher::{Watcher, start_log};
+use super::logging::start_log;
+use super::watcher::Watcher;
 use super::{CANNOT, args};
 use crate::capture::{Capture, CaptureError, Frame, Observer, link};
 use crate::sys::wait::{Waiter, Watch};
@@ -21,7 +22,7 @@ const BATCH: usize = 256;
 
 /// Shows the capture. The code is 0 when all of it was read, and 1 when it is cut off or damaged.
 pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
-    start_log(&explain.show);
+    start_log(&explain.show)?;
     // A signal shall not leave the terminal as a live screen needs it.
     let waiter = explain.show.tui.then(Waiter::new).transpose()?;
     let leaving = Rc::new(Leaving::default());

@@ -23,7 +23,7 @@ pub(super) fn faults(options: &args::Catalogue) -> anyhow::Result<u8> {
         None => None,
         Some(name) => {
             let found = catalogue::find(name.strip_suffix(".test").unwrap_or(name));
-            Some(found.ok_or_else(|| unknown(name))?)
+            Some(found.ok_or_else(|| no_such(name))?)
         }
     };
     let text = match (options.json, chosen) {
@@ -40,7 +40,8 @@ pub(super) fn faults(options: &args::Catalogue) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn unknown(name: &str) -> anyhow::Error {
+/// That there is no fault of this name, and which there are of similar names.
+pub(super) fn no_such(name: &str) -> anyhow::Error {
     let nearest = catalogue::nearest(name);
     let hint = match nearest.is_empty() {
         true => "`tcplab faults` lists all of them".to_owned(),

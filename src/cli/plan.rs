@@ -274,6 +274,11 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// Without blanks around it, as after the comma of a list.
+pub(super) fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.trim().to_owned())
+}
+
 /// A network of a lab, which may do without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Network<T> {
@@ -338,7 +343,7 @@ pub(super) fn network_v4(text: &str) -> Result<Network<Ipv4Cidr>, String> {
         })
         .map(Network::Prefix)
         .ok_or_else(|| {
-            "expected an IPv4 network of 30 bits or less, for example 192.0.2.0/24".to_owned()
+            "expected an IPv4 prefix of at most 30 bits, for example 192.0.2.0/24".to_owned()
         })
 }
 
@@ -357,7 +362,7 @@ pub(super) fn network_v6(text: &str) -> Result<Network<Ipv6Cidr>, String> {
         .filter(|network| !network.address().is_multicast() && !network.address().is_unspecified())
         .map(Network::Prefix)
         .ok_or_else(|| {
-            "expected an IPv6 network of 126 bits or less, for example 2001:db8::/64".to_owned()
+            "expected an IPv6 prefix of at most 126 bits, for example 2001:db8::/64".to_owned()
         })
 }
 

@@ -2,10 +2,11 @@
 
 use super::args::{self, Show, Stack, Steps};
 use super::linger::Linger;
+use super::logging::start_log;
 use super::plan::{Network, engine_config, hosts_v4, hosts_v6, serving, std_address};
 use super::session::Session;
 use super::step::Stepper;
-use super::watcher::{Watcher, start_log};
+use super::watcher::Watcher;
 use crate::fault::catalogue;
 use crate::sys::child::exit_code;
 use crate::sys::clock::Clock;
@@ -27,7 +28,7 @@ pub(super) const LAB_TUN: &str = "tun0";
 
 /// Runs the command; its exit code is ours.
 pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
-    start_log(&run.show);
+    start_log(&run.show)?;
     let mut addresses = Addresses::new(&run.lab)?;
     addresses.localhost = localhost(&run)?;
     let mut words = run.cmd.into_iter();

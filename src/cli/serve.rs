@@ -1,10 +1,11 @@
 //! `tcplab serve`: the services on a TUN in the current network namespace.
 
 use super::args;
+use super::logging::start_log;
 use super::plan::{engine_config, kernel_side, serving, std_address};
 use super::session::Session;
 use super::step::Stepper;
-use super::watcher::{Watcher, start_log};
+use super::watcher::Watcher;
 use crate::engine::Command;
 use crate::sys::clock::Clock;
 use crate::sys::privileges::{Account, renounce};
@@ -16,7 +17,7 @@ use std::io::{self, Write};
 
 /// Serves until a signal comes.
 pub(super) fn serve(serve: &args::Serve) -> anyhow::Result<u8> {
-    start_log(&serve.show);
+    start_log(&serve.show)?;
     let account = serve.user.as_deref().map(Account::find).transpose()?;
     let waiter = Waiter::new()?;
     let clock = Clock::start();

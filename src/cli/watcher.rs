@@ -543,29 +543,3 @@ pub(super) fn screen() -> Screen {
             }),
     }
 }
-
-/// Sets the log up where nothing is watched.
-pub(super) fn start_plain_log(quiet: bool) {
-    let default = if quiet { "error" } else { "warn" };
-    let env = env_logger::Env::default().default_filter_or(default);
-    env_logger::Builder::from_env(env)
-        .format_timestamp_micros()
-        .init();
-}
-
-/// Sets the log up: `RUST_LOG` decides, and where it is not set, warnings are shown; quiet runs only show errors.
-pub(super) fn start_log(show: &Show) {
-    let default = match (show.quiet, show.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        // The ladder shows all events.
-        (false, _) => "warn,tcplab::event=off,tcplab::seccomp=info",
-    };
-    let env = env_logger::Env::default().default_filter_or(default);
-    let mut builder = env_logger::Builder::from_env(env);
-    builder.format_timestamp_micros();
-    if show.tui {
-        builder.target(env_logger::Target::Pipe(Box::new(show.log.clone())));
-    }
-    builder.init();
-}

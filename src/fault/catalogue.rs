@@ -106,9 +106,13 @@ pub fn find(name: &str) -> Option<&'static Fault> {
 
 /// The names that look most like one that is none: at most three, best first.
 pub fn nearest(name: &str) -> Vec<&'static str> {
+    let name = name.trim().to_ascii_lowercase().replace(['_', ' '], "-");
+    if let Some(fault) = find(&name) {
+        return vec![fault.name];
+    }
     let mut names: Vec<_> = faults()
-        .map(|fault| (distance(name, fault.name), fault.name))
-        .filter(|(distance, fault)| *distance <= fault.len() / 3 || fault.contains(name))
+        .map(|fault| (distance(&name, fault.name), fault.name))
+        .filter(|(distance, fault)| *distance <= fault.len() / 3 || fault.contains(&name))
         .collect();
     names.sort();
     names.into_iter().take(3).map(|(_, name)| name).collect()
@@ -239,7 +243,7 @@ const fn rfc(rfc: u16, section: &'static str) -> Source {
 }
 
 /// How many letters must be put in, taken out or changed to make one of the other (Levenshtein 1965).
-fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (done, letter) in one.chars().enumerate() {

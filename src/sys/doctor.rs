@@ -9,7 +9,7 @@ use nix::unistd::{ForkResult, fork};
 
 use super::capability::{NET_ADMIN, SYS_ADMIN, holds};
 use super::child::Child;
-use super::lab::{Lab, LabConfig, LabError, Limits, Shortfall, Step};
+use super::lab::{Lab, LabConfig, LabError, Limits, Shortfall, Step, why};
 use super::seccomp;
 use super::tun::{DEVICE, TunError, knows_offload, probe_device};
 
@@ -105,12 +105,15 @@ fn user_namespaces(limits: &Limits) -> Finding {
         Ok(()) => good(what, "they can be made"),
         Err(errno) if holds(SYS_ADMIN) => limited(
             what,
-            format!("{}; this user's privileges do without", errno.desc()),
+            format!(
+                "{}; this user's privileges do without",
+                why(Step::UserNamespace, errno)
+            ),
             None,
         ),
         Err(errno) => {
             let error = LabError::refused(Step::UserNamespace, errno, limits);
-            bad(what, errno.desc(), error.mend())
+            bad(what, why(Step::UserNamespace, errno), error.mend())
         }
     }
 }

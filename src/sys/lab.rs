@@ -47,8 +47,8 @@ mod inside;
 mod localhost;
 mod message;
 
-pub(super) use error::Limits;
 pub use error::{LabError, Shortfall, Step};
+pub(super) use error::{Limits, why};
 use inside::Plan;
 pub use localhost::Localhost;
 use localhost::Loopback;

@@ -122,5 +122,7 @@ fn a_name_that_is_none_has_neighbours() {
         &["synack-lost-1", "synack-lost-2", "synack-lost-3"],
     );
     check("window", &["tiny-window", "zero-window", "zero-window-3s"]);
+    check("REFUSE", &["refuse"]);
+    check(" rst_mid data", &["rst-mid-data"]);
     check("xyzzy", &[]);
 }

@@ -105,7 +105,7 @@ impl LabError {
             }
             LabError::Tun(error) => format!("no private lab: {}", error.what()),
             LabError::Refused { step, errno, .. } => {
-                format!("no private lab: cannot {step}: {}", errno.desc())
+                format!("no private lab: cannot {step}: {}", why(*step, *errno))
             }
             LabError::Died { code } => {
                 format!("no private lab: its first process ended with code {code}")
@@ -158,7 +158,8 @@ impl From<TunError> for LabError {
 impl fmt::Display for LabError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what())?;
-        self.mend().map_or(Ok(()), |mend| write!(f, "\n  {mend}"))
+        self.mend()
+            .map_or(Ok(()), |mend| write!(f, "\n  to mend it: {mend}"))
     }
 }
 
@@ -239,6 +240,10 @@ impl fmt::Display for Step {
 pub(in crate::sys) struct Limits {
     /// `user.max_user_namespaces`: how many there may be (namespaces(7)).
     pub(in crate::sys) max_user_namespaces: Option<u64>,
+    /// The same of network namespaces.
+    pub(in crate::sys) max_net_namespaces: Option<u64>,
+    /// The same of mount namespaces.
+    pub(in crate::sys) max_mnt_namespaces: Option<u64>,
     /// `kernel.unprivileged_userns_clone`: zero forbids (Debian's and Arch's kernels).
     pub(in crate::sys) unprivileged: Option<u64>,
     /// `kernel.apparmor_restrict_unprivileged_userns`: one takes away their privilege (Ubuntu 23.10 on).
@@ -253,8 +258,37 @@ impl Limits {
         };
         Limits {
             max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
+            max_net_namespaces: number("/proc/sys/user/max_net_namespaces"),
+            max_mnt_namespaces: number("/proc/sys/user/max_mnt_namespaces"),
             unprivileged: number("/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        }
+    }
+
+    /// How to get more namespaces when there are as many as the limits allow. The kernel does not say which limit it is: the
+    /// lowest is named.
+    fn raise(&self, step: Step) -> String {
+        let user = Some(("user.max_user_namespaces", self.max_user_namespaces));
+        let limits = [
+            user.filter(|_| step == Step::UserNamespace),
+            Some(("user.max_net_namespaces", self.max_net_namespaces)),
+            Some(("user.max_mnt_namespaces", self.max_mnt_namespaces)),
+        ];
+        let known = limits.into_iter().flatten();
+        let known = known.filter_map(|(setting, limit)| Some((limit?, setting)));
+        match known.min() {
+            Some((limit, setting)) => {
+                let more = limit.saturating_mul(2).max(10_000);
+                let end = if limit == 0 {
+                    ""
+                } else {
+                    "end other labs, or "
+                };
+                format!(
+                    "{setting} is {limit}: {end}raise it with `sudo sysctl -w {setting}={more}`"
+                )
+            }
+            None => "end other labs, or raise the limits in /proc/sys/user".into(),
         }
     }
 
@@ -278,6 +312,17 @@ impl Limits {
     }
 }
 
+/// What the kernel's answer means in this step. unshare(2): ENOSPC says that a limit on the number of namespaces
+/// "would have been exceeded", and nothing of space on a device.
+pub(in crate::sys) fn why(step: Step, errno: Errno) -> &'static str {
+    match (step, errno) {
+        (Step::Namespaces | Step::UserNamespace, Errno::ENOSPC) => {
+            "as many namespaces exist as this machine allows"
+        }
+        _ => errno.desc(),
+    }
+}
+
 fn mend(step: Step, errno: Errno, limits: &Limits) -> Option<String> {
     const CONTAINER: &str = "in a container, start it with `--cap-add NET_ADMIN --cap-add SYS_ADMIN \
          --security-opt apparmor=unconfined --device /dev/net/tun`; otherwise run as root";
@@ -294,9 +339,7 @@ fn mend(step: Step, errno: Errno, limits: &Limits) -> Option<String> {
         (Step::UserNamespace, Errno::EINVAL) => {
             Some("this kernel is built without user namespaces: run as root".into())
         }
-        (Step::Namespaces | Step::UserNamespace, Errno::ENOSPC) => limits.mend().or_else(|| {
-            Some("the limits in /proc/sys/user are reached: end other labs or raise them".into())
-        }),
+        (Step::Namespaces | Step::UserNamespace, Errno::ENOSPC) => Some(limits.raise(step)),
         (_, Errno::EPERM | Errno::EACCES) => limits.mend().or_else(|| Some(CONTAINER.into())),
         _ => None,
     }
@@ -310,6 +353,8 @@ mod tests {
     fn the_mend_names_the_setting_that_forbids() {
         let free = Limits {
             max_user_namespaces: Some(96365),
+            max_net_namespaces: Some(96366),
+            max_mnt_namespaces: Some(96366),
             unprivileged: Some(1),
             apparmor: Some(0),
         };
@@ -335,7 +380,31 @@ mod tests {
         };
         let (user, map) = (Step::UserNamespace, Step::UserMap);
         check(user, Errno::ENOSPC, none, Some("user.max_user_namespaces="));
-        check(user, Errno::ENOSPC, free, Some("/proc/sys/user"));
+        check(
+            user,
+            Errno::ENOSPC,
+            free,
+            Some(
+                "user.max_user_namespaces is 96365: end other labs, or raise it with \
+                 `sudo sysctl -w user.max_user_namespaces=192730`",
+            ),
+        );
+        let few_nets = Limits {
+            max_net_namespaces: Some(3),
+            ..free
+        };
+        for step in [user, Step::Namespaces] {
+            let words =
+                "end other labs, or raise it with `sudo sysctl -w user.max_net_namespaces=10000`";
+            check(step, Errno::ENOSPC, few_nets, Some(words));
+        }
+        check(
+            user,
+            Errno::ENOSPC,
+            Limits::default(),
+            Some("/proc/sys/user"),
+        );
+        assert!(!why(user, Errno::ENOSPC).contains("space left"));
         check(
             user,
             Errno::EPERM,

@@ -158,7 +158,8 @@ impl TunError {
 impl fmt::Display for TunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what())?;
-        self.mend().map_or(Ok(()), |mend| write!(f, "\n  {mend}"))
+        self.mend()
+            .map_or(Ok(()), |mend| write!(f, "\n  to mend it: {mend}"))
     }
 }
 
