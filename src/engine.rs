@@ -50,14 +50,15 @@ mod line;
 mod open;
 mod packets;
 mod standard;
+mod stepping;
 mod tcp_flow;
 mod udp_flow;
 
 pub use crate::link::Offload;
 pub use config::Config;
-pub use interfere::{Break, Disposal, Stepping};
 pub use open::{ConnectError, Origin};
 pub use standard::{STANDARD_SERVICES, StandardService};
+pub use stepping::{Break, Copies, Disposal, Stepping};
 
 use crate::event::{
     Activity, Cause, Closed, Direction, Event, EventKind, FlowId, Journal, Limit, PacketId,
@@ -80,7 +81,7 @@ use crate::state::TcpState;
 use defect::{Defects, Part, Work};
 use foldhash::fast::FixedState;
 use idle::Writers;
-use interfere::{Interference, StackClock};
+use interfere::Interference;
 use limits::Occupancy;
 use line::{Line, Turn};
 use slab::Slab;
@@ -89,6 +90,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
+use stepping::StackClock;
 use tcp_flow::{Rest, Settled, TcpFlow};
 use udp_flow::UdpFlow;
 
@@ -203,6 +205,8 @@ pub enum Command {
     /// Hold every packet of a flow from now on, or no longer. While anything is held by that, the stack's clock stands
     /// still; the peer's does not.
     Step(Stepping),
+    /// Deal so with copies from now on, while every packet is held.
+    Copies(Copies),
 }
 
 /// A packet that [`Engine::poll_transmit`] has written.
@@ -317,6 +321,7 @@ impl Engine {
                 self.set_clock(wall);
                 return;
             }
+            Command::Copies(copies) => return self.treat_copies(copies),
         };
         let places: Vec<usize> = match flow {
             Some(flow) => self.places.get(&flow).copied().into_iter().collect(),
@@ -478,6 +483,11 @@ impl Engine {
             Flow::Unheard(_) => Some(TcpState::Listen),
             Flow::Udp(_) => None,
         }
+    }
+
+    /// Whether the stack's clock stands still, as stepping holds something.
+    pub fn stands(&self) -> bool {
+        self.clock.stands()
     }
 
     fn poll(&mut self, now: Instant, buf: &mut [u8], all: bool) -> Option<Transmit> {
@@ -689,6 +699,7 @@ impl Engine {
         if let Some(interference) = &mut self.shared.interference {
             interference.judge.forget(id);
         }
+        self.shared.link.originals.forget(id);
         self.defects.adrift = None;
         self.shared
             .journal

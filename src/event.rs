@@ -374,6 +374,8 @@ pub enum Fate {
     Rewritten(RuleId),
     /// It was handed over, but no end has sent it: the rule has made it.
     Injected(RuleId),
+    /// The link has swallowed it while somebody steps: it is a copy of that packet, which waits, or whose answer does.
+    Folded(PacketId),
 }
 
 impl Fate {
@@ -388,13 +390,14 @@ impl Fate {
             Fate::Duplicated(..) => "duplicated",
             Fate::Rewritten(_) => "rewritten",
             Fate::Injected(_) => "injected",
+            Fate::Folded(_) => "folded",
         }
     }
 
     /// The rule that has decided it, if one has.
     pub const fn rule(&self) -> Option<RuleId> {
         match *self {
-            Fate::Delivered | Fate::Discarded(_) => None,
+            Fate::Delivered | Fate::Discarded(_) | Fate::Folded(_) => None,
             Fate::Dropped(rule)
             | Fate::Delayed(rule, _)
             | Fate::Held(rule)
@@ -408,7 +411,7 @@ impl Fate {
     /// has discarded did come out.
     pub const fn crossings(&self) -> u32 {
         match *self {
-            Fate::Dropped(_) | Fate::Delayed(..) | Fate::Held(_) => 0,
+            Fate::Dropped(_) | Fate::Delayed(..) | Fate::Held(_) | Fate::Folded(_) => 0,
             Fate::Delivered | Fate::Discarded(_) | Fate::Rewritten(_) | Fate::Injected(_) => 1,
             Fate::Duplicated(_, copies) => 1 + copies,
         }

@@ -11,6 +11,8 @@
 //! Packets that could not be written into a caller's buffer when they were made, and those that were released, stand in
 //! line here until the caller comes with one.
 
+mod originals;
+
 use crate::event::{
     Crossed, Direction, Discard, EventKind, Fate, FlowId, Journal, Packet, PacketId, Reason,
     Release, Released, RuleId, Variables,
@@ -18,6 +20,7 @@ use crate::event::{
 use crate::fault::{Crossing, Judgment, Pattern};
 use crate::segment::{Checksum, Described, describe};
 use crate::state::TcpState;
+use originals::Originals;
 use smoltcp::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU16;
@@ -40,6 +43,8 @@ pub(crate) struct Link {
     due: BTreeSet<(Instant, PacketId)>,
     /// Those of `waiting` that wait for anything but a time.
     conditional: Vec<PacketId>,
+    /// What may have copies.
+    pub(crate) originals: Originals,
 }
 
 /// What is left to a device, such as a TUN with offload. The default is nothing.
@@ -137,6 +142,10 @@ impl Link {
             return told;
         }
         let id = self.next_id();
+        if discard.is_none() {
+            self.originals
+                .passes(now, flow, Direction::In, id, incoming.described);
+        }
         if journal.wants_packets() {
             let packet = Packet {
                 id,
@@ -165,11 +174,17 @@ impl Link {
         remarks: Remarks,
     ) {
         let id = self.next_id();
+        if !self.originals.are_watched() && !journal.wants_packets() {
+            return;
+        }
+        let described = described();
+        self.originals
+            .passes(now, flow, Direction::Out, id, &described);
         if journal.wants_packets() {
             let packet = Packet {
                 id,
                 direction: Direction::Out,
-                described: described(),
+                described,
                 bytes: bytes.to_vec(),
                 fate: Fate::Delivered,
                 crossed: None,
@@ -207,6 +222,11 @@ impl Link {
         };
         for _ in 0..fate.crossings() {
             self.hand_over(direction, id, outcome.to_vec(), left);
+        }
+        if fate.crossings() > 0 && !matches!(fate, Fate::Injected(_)) {
+            self.originals.passes(now, flow, direction, id, &described);
+        } else if wait.is_some() {
+            self.originals.waits(flow, direction, id, &described);
         }
         let stepped = matches!(fate, Fate::Held(RuleId::HAND));
         let packet = journal.wants_packets().then(|| Packet {
@@ -354,6 +374,9 @@ impl Link {
             Outcome::Duplicate(copies) => (Fate::Duplicated(RuleId::HAND, copies), None),
             Outcome::Rewrite(bytes) => (Fate::Rewritten(RuleId::HAND), Some(bytes)),
         };
+        let goes_on = fate.crossings() > 0;
+        self.originals
+            .released(now, waiting.flow, waiting.direction, id, goes_on);
         let (bytes, offload) = match &crossed {
             Some(crossed) => (crossed, Offload::default()),
             None => (&waiting.bytes, waiting.offload),

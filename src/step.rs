@@ -12,14 +12,22 @@ mod order;
 pub use order::{NoOrder, Order};
 
 use crate::event::{Direction, Event, EventKind, Fate, FlowId, Packet, PacketId};
+use crate::segment::{Flags, Segment, SeqNumber};
+use crate::state::TcpState;
 use crate::view::View;
-use std::collections::BTreeMap;
+use smoltcp::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The packets that wait until somebody lets them go on, the oldest first.
+/// The packets that wait until somebody lets them go on, the oldest first, and those that are sent again because their answer
+/// waits.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting {
     packets: BTreeMap<PacketId, Waits>,
+    repeated: BTreeMap<PacketId, Waits>,
     newest: Option<PacketId>,
+    /// What the peers' kernels have said last of the flows that go on.
+    peers: BTreeMap<FlowId, TcpState>,
+    gave_up: BTreeSet<FlowId>,
 }
 
 /// A packet that waits.
@@ -35,23 +43,105 @@ pub struct Waits {
     pub short: String,
     /// Whether a part of it was sent before.
     pub retransmission: bool,
+    /// What was [folded](Fate::Folded) into it.
+    pub copies: Folded,
+    is_reset: bool,
+    /// The first sequence number after it.
+    end: Option<SeqNumber>,
+}
+
+/// The copies of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// How many there were.
+    pub count: u32,
+    /// When the newest has come.
+    pub last: Option<Instant>,
+}
+
+impl Folded {
+    /// Counts one more.
+    pub fn add(&mut self, at: Instant) {
+        self.count += 1;
+        self.last = Some(at);
+    }
+
+    /// How often the packet was sent, and how long ago it was last sent again; `None` where it never was.
+    pub fn age(&self, now: Instant) -> Option<(u32, Duration)> {
+        let last = self.last?;
+        Some((self.count + 1, now.max(last) - last))
+    }
 }
 
 impl Waiting {
-    /// Takes in an event, with which `view` was fed before.
-    pub fn event(&mut self, view: &View, event: &Event) {
+    /// Takes in an event, with which `view` was fed before. Answers with the flow of which the peer's kernel has just given up its
+    /// end, if it has.
+    pub fn event(&mut self, view: &View, event: &Event) -> Option<FlowId> {
         match &event.kind {
             EventKind::Packet(packet) => {
                 self.newest = Some(packet.id);
-                if let Fate::Held(_) = packet.fate {
-                    let waits = Waits::new(view, event.flow, packet);
-                    self.packets.insert(packet.id, waits);
+                match packet.fate {
+                    Fate::Held(_) => {
+                        let waits = Waits::new(view, event.flow, packet);
+                        self.packets.insert(packet.id, waits);
+                    }
+                    Fate::Folded(original) => {
+                        let new = || Waits::new(view, event.flow, packet);
+                        let waits = self.packets.get_mut(&original);
+                        let waits = waits
+                            .unwrap_or_else(|| self.repeated.entry(original).or_insert_with(new));
+                        waits.copies.add(event.at);
+                    }
+                    _ => self.answered(event.flow, packet),
                 }
             }
             EventKind::Released(released) => {
-                self.packets.remove(&released.packet.id);
+                let packet = &released.packet;
+                if let Some(waits) = self.packets.remove(&packet.id)
+                    && packet.fate.crossings() > 0
+                    && waits.copies.count > 0
+                {
+                    self.repeated.insert(packet.id, waits);
+                }
+                self.answered(event.flow, packet);
+            }
+            EventKind::Asked(peer) => {
+                let flow = event.flow?;
+                let before = self.peers.insert(flow, peer.state);
+                let gave_up = peer.state == TcpState::Closed
+                    && before.is_some_and(|before| self.needs(flow, before));
+                return (gave_up && self.gave_up.insert(flow)).then_some(flow);
+            }
+            EventKind::Closed(_) => {
+                let flow = event.flow?;
+                self.repeated.retain(|_, waits| waits.flow != Some(flow));
+                self.peers.remove(&flow);
+                self.gave_up.remove(&flow);
             }
             _ => {}
+        }
+        None
+    }
+
+    /// Whether the peer's kernel has given up its end of this flow though something of it waits.
+    pub fn has_given_up(&self, flow: FlowId) -> bool {
+        self.gave_up.contains(&flow)
+    }
+
+    /// Whether the peer of a flow, which was in this state, is left with less than it needs by what waits.
+    fn needs(&self, flow: FlowId, state: TcpState) -> bool {
+        let mut waiting = self
+            .packets
+            .values()
+            .filter(|waits| waits.flow == Some(flow));
+        match state {
+            // It was never there, or it is through.
+            TcpState::Closed | TcpState::Listen | TcpState::TimeWait => false,
+            TcpState::LastAck => waiting.any(|waits| waits.direction == Direction::Out),
+            _ => {
+                let resets = |waits: &Waits| waits.is_reset;
+                waiting.clone().next().is_some() && !waiting.any(resets)
+            }
         }
     }
 
@@ -70,6 +160,11 @@ impl Waiting {
         self.packets.iter().map(|(id, waits)| (*id, waits))
     }
 
+    /// Those that have gone on, and were sent again as their answer has not gone on yet.
+    pub fn repeated(&self) -> impl ExactSizeIterator<Item = (PacketId, &Waits)> {
+        self.repeated.iter().map(|(id, waits)| (*id, waits))
+    }
+
     /// Whether this one waits.
     pub fn contains(&self, id: PacketId) -> bool {
         self.packets.contains_key(&id)
@@ -79,6 +174,22 @@ impl Waiting {
     pub fn may_come(&self, id: PacketId) -> bool {
         self.newest.is_none_or(|newest| newest < id)
     }
+
+    /// A packet has gone on, or was dropped: what the other end sends again is over, or is news.
+    fn answered(&mut self, flow: Option<FlowId>, packet: &Packet) {
+        let Some(segment) = packet.described.tcp() else {
+            return;
+        };
+        let ack = segment.acknowledges();
+        self.repeated.retain(|_, waits| {
+            waits.flow != flow
+                || waits.direction == packet.direction
+                || !waits
+                    .end
+                    .zip(ack)
+                    .is_none_or(|(end, ack)| end.at_or_before(ack))
+        });
+    }
 }
 
 impl Waits {
@@ -86,12 +197,16 @@ impl Waits {
         let notation = packet
             .described
             .notation(view.origin(flow, packet.direction));
+        let segment = packet.described.tcp();
         Waits {
             flow,
             direction: packet.direction,
             short: format!("{notation:#}"),
             notation: notation.to_string(),
             retransmission: packet.retransmission,
+            copies: Folded::default(),
+            is_reset: segment.is_some_and(|segment| segment.flags.contains(Flags::RST)),
+            end: segment.map(Segment::end),
         }
     }
 }

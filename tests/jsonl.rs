@@ -310,6 +310,7 @@ fn everything() -> Vec<Event> {
         Fate::Held(RuleId::HAND),
         Fate::Duplicated(rule, 2),
         Fate::Injected(rule),
+        Fate::Folded(PacketId(1)),
     ] {
         kinds.push(packet(odd_segment(), fate, None));
     }

@@ -19,6 +19,8 @@ struct Asked {
     peer: SocketAddr,
     /// Whether the kernel has known of a connection.
     began: bool,
+    /// What it has said last.
+    state: Option<TcpState>,
 }
 
 impl<'a> Asker<'a> {
@@ -32,13 +34,14 @@ impl<'a> Asker<'a> {
     /// What the kernel says of the peer now that `event` has happened, if that is a packet of a connection. It is to
     /// be shown each event in order, and the packets that leave once they have left.
     pub(super) fn event(&mut self, event: &Event) -> Option<PeerView> {
-        let (diag, id) = (self.diag?, event.flow?);
+        let id = event.flow?;
         match &event.kind {
             EventKind::Opened(opened) if opened.transport == Transport::Tcp => {
                 let asked = Asked {
                     local: opened.local,
                     peer: opened.peer,
                     began: false,
+                    state: None,
                 };
                 self.flows.insert(id, asked);
                 return None;
@@ -50,6 +53,26 @@ impl<'a> Asker<'a> {
             EventKind::Packet(_) => {}
             _ => return None,
         }
+        self.ask(id)
+    }
+
+    /// What the kernel says of the peers whose state is another by now than it was.
+    pub(super) fn again(&mut self) -> Vec<(FlowId, PeerView)> {
+        let mut flows: Vec<(FlowId, Option<TcpState>)> = self
+            .flows
+            .iter()
+            .map(|(id, asked)| (*id, asked.state))
+            .collect();
+        flows.sort_unstable_by_key(|(id, _)| *id);
+        let news = |(id, before): (FlowId, Option<TcpState>)| {
+            let view = self.ask(id)?;
+            (Some(view.state) != before).then_some((id, view))
+        };
+        flows.into_iter().filter_map(news).collect()
+    }
+
+    fn ask(&mut self, id: FlowId) -> Option<PeerView> {
+        let diag = self.diag?;
         let asked = self.flows.get_mut(&id)?;
         let view = match diag.ask(asked.peer, asked.local) {
             Ok(view) => view,
@@ -64,6 +87,7 @@ impl<'a> Asker<'a> {
         match view {
             Some(view) => {
                 asked.began |= view.state != TcpState::Listen;
+                asked.state = Some(view.state);
                 Some(view)
             }
             None => {

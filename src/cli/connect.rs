@@ -95,6 +95,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
                 true => Localhost::Reachable,
                 false => Localhost::Own,
             },
+            patient: connect.steps.any(),
         },
         command,
     )?;

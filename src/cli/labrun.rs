@@ -89,6 +89,7 @@ impl LabRun {
             },
             hosts: self.names,
             localhost: Localhost::Own,
+            patient: false,
         };
         let mut engine = Engine::new(self.config);
         engine.serve_standard(&self.password);

@@ -101,7 +101,7 @@ impl Addresses {
     }
 
     /// The lab with these addresses.
-    pub(super) fn lab_config(&self, stack: &Stack) -> LabConfig {
+    fn lab_config(&self, stack: &Stack, steps: &Steps) -> LabConfig {
         LabConfig {
             tun: TunConfig {
                 name: LAB_TUN.to_owned(),
@@ -111,6 +111,7 @@ impl Addresses {
             },
             hosts: self.hosts(),
             localhost: self.localhost.clone(),
+            patient: steps.any(),
         }
     }
 
@@ -186,7 +187,7 @@ pub(super) fn in_lab(
         true => Some(Pty::attach(&mut command, is_typed()).map_err(no_pty)?),
         false => None,
     };
-    let mut lab = Lab::open(&addresses.lab_config(stack), command)?;
+    let mut lab = Lab::open(&addresses.lab_config(stack, steps), command)?;
     for shortfall in &lab.shortfalls {
         log::warn!("{shortfall}");
     }

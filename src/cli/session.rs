@@ -22,6 +22,9 @@ use smoltcp::time::Instant;
 use std::io;
 use std::os::fd::AsFd;
 
+/// While stepping holds something, the peers' kernel is asked so often about its ends.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// An engine at work on a TUN, and whoever watches it.
 pub(super) struct Session<'a> {
     pub(super) engine: Engine,
@@ -153,6 +156,12 @@ impl<'a> Session<'a> {
         self.drain()?;
         self.audience.watcher.refresh();
         self.obey()?;
+        let asks_at = self.engine.stands().then(|| self.now() + ASK_AGAIN.into());
+        let ticks_at = self
+            .audience
+            .watcher
+            .stepper()
+            .and_then(|stepper| stepper.next_tick());
         let flush_at = self
             .audience
             .watcher
@@ -173,7 +182,7 @@ impl<'a> Session<'a> {
                 Some(orders) => Some(orders.as_fd()),
                 None => screen.as_ref().map(AsFd::as_fd),
             },
-            deadline: [deadline, flush_at, self.surplus.next()]
+            deadline: [deadline, flush_at, asks_at, ticks_at, self.surplus.next()]
                 .into_iter()
                 .flatten()
                 .min(),
@@ -183,6 +192,10 @@ impl<'a> Session<'a> {
             audience.tell(engine, &event)
         })?;
         self.surplus.give_back(self.driver.looked_up());
+        let now = self.now();
+        if asks_at.is_some_and(|at| at <= now) {
+            self.audience.ask_again(&mut self.engine, now);
+        }
         if let Some(stepper) = self.audience.watcher.stepper()
             && std::mem::take(&mut ready.screen)
         {
@@ -232,12 +245,16 @@ impl<'a> Session<'a> {
 
     /// Does what whoever steps has said, and asks what becomes of what waits.
     fn obey(&mut self) -> anyhow::Result<()> {
-        while let Some(stepper) = self.audience.watcher.stepper() {
+        loop {
+            let now = self.now();
+            let Some(stepper) = self.audience.watcher.stepper() else {
+                break;
+            };
+            stepper.tick(now);
             let Some(command) = stepper.next() else {
                 stepper.prompt();
                 break;
             };
-            let now = self.now();
             self.engine.handle_command(now, command);
             self.drain()?;
             self.audience.watcher.refresh();
@@ -284,6 +301,14 @@ impl Drop for Session<'_> {
 }
 
 impl Audience<'_> {
+    /// Asks the peers' kernel about its ends though nothing has happened: it may give them up while somebody thinks.
+    fn ask_again(&mut self, engine: &mut Engine, now: Instant) {
+        let news = self.asker.as_mut().map(Asker::again);
+        for (flow, view) in news.into_iter().flatten() {
+            engine.handle_command(now, Command::Tell(flow, view));
+        }
+    }
+
     fn tell(&mut self, engine: &mut Engine, event: &Event) {
         if let (EventKind::Closed(closed), Some((awaited, outcome))) =
             (&event.kind, &mut self.awaited)

@@ -5,20 +5,26 @@
 use super::args::{Show, Steps};
 use crate::engine::{Command, Stepping};
 use crate::event::{Direction, Event, PacketId};
-use crate::sink::text::escape;
+use crate::sink::text::{ago, escape};
 use crate::step::{Order, Waiting, Waits};
 use crate::view::View;
 use crate::words::Lang;
 use anyhow::Context;
+use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
+use unicode_width::UnicodeWidthChar;
 
 /// So much is read at once.
 const INPUT: usize = 4096;
+/// How often it is told anew how long ago the newest copy has come.
+const TICK: Duration = Duration::from_secs(1);
+/// The columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
 
 /// Whoever steps, and what waits for them.
 pub(super) struct Stepper {
@@ -35,8 +41,10 @@ pub(super) struct Stepper {
     lines: VecDeque<String>,
     /// The packet that was prompted for last.
     prompted: Option<PacketId>,
-    /// Whether the cursor stands behind a prompt.
-    is_open: bool,
+    /// What stands above the prompt, behind which the cursor is.
+    shown: Option<String>,
+    /// What time it is.
+    now: Instant,
     /// Whether all was let go at the end of the input.
     is_over: bool,
 }
@@ -72,7 +80,8 @@ impl Stepper {
             unread: Vec::new(),
             lines: VecDeque::new(),
             prompted: None,
-            is_open: false,
+            shown: None,
+            now: Instant::ZERO,
             is_over: false,
         };
         if stepper.terminal.is_some() {
@@ -83,7 +92,23 @@ impl Stepper {
 
     /// Takes in an event, with which `view` was fed before.
     pub(super) fn event(&mut self, view: &View, event: &Event) {
-        self.waiting.event(view, event);
+        let gave_up = self.waiting.event(view, event);
+        if let Some(flow) = gave_up {
+            self.step_aside();
+            self.say(&self.lang.step_gave_up(flow));
+        }
+    }
+
+    /// What time it is.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// When [`prompt`](Stepper::prompt) is to be called again though nothing has happened.
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        let ages = self.waiting.iter().chain(self.waiting.repeated());
+        let grows = ages.into_iter().any(|(_, waits)| waits.copies.count > 0);
+        (self.shown.is_some() && grows).then(|| self.now + TICK)
     }
 
     /// Readable when there may be an order; `None` while one waits to be obeyed.
@@ -120,7 +145,7 @@ impl Stepper {
                 self.lines.push_back(line);
             }
             // The key that ends a line has moved the cursor on.
-            self.is_open = false;
+            self.shown = None;
             self.prompted = None;
         }
     }
@@ -145,6 +170,7 @@ impl Stepper {
                     None => self.say(&self.lang.step_nothing()),
                 },
                 Ok(Order::Step(stepping)) => return Some(Command::Step(stepping)),
+                Ok(Order::Copies(copies)) => return Some(Command::Copies(copies)),
                 Ok(Order::List) => self.list(),
                 Ok(Order::Help) => self.help(),
                 Err(error) => self.say(&escape(&error.to_string(), true)),
@@ -163,43 +189,98 @@ impl Stepper {
 
     /// Tells what waits, if that is something else than before.
     pub(super) fn prompt(&mut self) {
-        let oldest = self.waiting.iter().next();
-        let Some((id, waits)) = oldest.filter(|_| self.input.is_some()) else {
+        let oldest = self.waiting.oldest().filter(|_| self.input.is_some());
+        let Some(id) = oldest.filter(|_| self.lines.is_empty()) else {
             return;
         };
-        if self.prompted == Some(id) || !self.lines.is_empty() {
+        let text = self.status();
+        let Some(terminal) = &self.terminal else {
+            if self.prompted.replace(id) != Some(id) {
+                self.write(&format!("{text}\n"));
+            }
             return;
+        };
+        let columns =
+            terminal_size::terminal_size_of(terminal).map_or(COLUMNS, |(width, _)| width.0.into());
+        let text = cut(&text, columns - 1);
+        match &self.shown {
+            Some(shown) if *shown == text => return,
+            // Above what somebody may be typing: DECSC, CUU, EL, DECRC.
+            Some(_) => self.write(&format!("\x1b7\x1b[A\r\x1b[2K{text}\x1b8")),
+            None => self.write(&format!("{text}\n> ")),
         }
-        let mut text = line(self.lang, id, waits, &waits.short);
-        let more = self.waiting.iter().len() - 1;
-        if more > 0 {
-            text += &self.lang.also(self.lang.step_more(more));
-        }
+        self.shown = Some(text);
         self.prompted = Some(id);
-        self.is_open = self.terminal.is_some();
-        self.write(&format!(
-            "{text}{}",
-            if self.is_open { " > " } else { "\n" }
-        ));
     }
 
     /// Makes room for other lines on the same terminal: what is typed comes behind a new prompt.
     pub(super) fn step_aside(&mut self) {
-        if self.is_open {
-            self.is_open = false;
+        if self.shown.take().is_some() {
             self.prompted = None;
             self.write("\n");
         }
     }
 
-    fn list(&mut self) {
-        if self.waiting.is_empty() {
-            return self.say(&self.lang.step_nothing());
+    /// In one line: the packet that has waited longest, how many others wait, and what is sent again meanwhile.
+    fn status(&self) -> String {
+        let lang = self.lang;
+        let Some((id, waits)) = self.waiting.iter().next() else {
+            return String::new();
+        };
+        let mut text = self.line(id, waits, bare(&waits.short));
+        let more = self.waiting.iter().len() - 1;
+        if more > 0 {
+            text += &lang.also(lang.step_more(more));
         }
+        for (id, waits) in self.waiting.repeated() {
+            let what = self.copied(waits, bare(&waits.short));
+            text += &lang.furthermore(lang.step_repeated(id, what));
+        }
+        text
+    }
+
+    /// A packet that waits, or has gone on, as `notation` has it.
+    fn line(&self, id: PacketId, waits: &Waits, notation: &str) -> String {
+        let lang = self.lang;
+        let direction = match waits.direction {
+            Direction::In => lang.received(),
+            Direction::Out => lang.sent(),
+        };
+        let mut what = self.copied(waits, notation);
+        if waits.retransmission {
+            what += &lang.also(lang.retransmission());
+        }
+        let text = lang.step_waits(id, direction, what);
+        match waits.flow {
+            Some(flow) => format!("{flow} {text}"),
+            None => text,
+        }
+    }
+
+    /// The notation of a packet, with how often it was sent.
+    fn copied(&self, waits: &Waits, notation: &str) -> String {
+        match waits.copies.age(self.now) {
+            Some((times, age)) => {
+                let times = format!("×{times}");
+                format!("{notation} {}", self.lang.step_copied(times, ago(age)))
+            }
+            None => notation.to_owned(),
+        }
+    }
+
+    fn list(&mut self) {
+        let lang = self.lang;
         let waiting = self.waiting.iter();
-        let lines: Vec<String> = waiting
-            .map(|(id, waits)| line(self.lang, id, waits, &waits.notation))
+        let mut lines: Vec<String> = waiting
+            .map(|(id, waits)| self.line(id, waits, &waits.notation))
             .collect();
+        if lines.is_empty() {
+            lines.push(lang.step_nothing());
+        }
+        let repeated = self.waiting.repeated();
+        lines.extend(repeated.map(|(id, waits)| {
+            self.line(id, waits, &waits.notation) + &lang.also(lang.step_unanswered())
+        }));
         self.say(&lines.join("\n"));
     }
 
@@ -216,6 +297,9 @@ impl Stepper {
             ("c", lang.step_all()),
             ("c until FIN", lang.step_until()),
             ("s", lang.step_again()),
+            ("copies fold", lang.step_copies_fold()),
+            ("copies pass", lang.step_copies_pass()),
+            ("copies hold", lang.step_copies_hold()),
             ("l", lang.step_list()),
         ] {
             text += &format!("  {words:<14} {meaning}\n");
@@ -239,21 +323,19 @@ impl Stepper {
     }
 }
 
-/// A packet that waits, as `notation` has it.
-fn line(lang: Lang, id: PacketId, waits: &Waits, notation: &str) -> String {
-    let direction = match waits.direction {
-        Direction::In => lang.received(),
-        Direction::Out => lang.sent(),
+/// A packet's notation without options.
+fn bare(notation: &str) -> &str {
+    notation.split(" <").next().unwrap_or(notation)
+}
+
+/// As much of a line as fits into so many columns.
+fn cut(line: &str, columns: usize) -> String {
+    let mut used = 0;
+    let fits = |char: &char| {
+        used += char.width().unwrap_or(0);
+        used <= columns
     };
-    let mut what = notation.to_owned();
-    if waits.retransmission {
-        what += &lang.also(lang.retransmission());
-    }
-    let text = lang.step_waits(id, direction, what);
-    match waits.flow {
-        Some(flow) => format!("{flow} {text}"),
-        None => text,
-    }
+    line.chars().take_while(fits).collect()
 }
 
 /// A FIFO is opened for writing too, so that it does not end when one writer leaves it.

@@ -310,6 +310,9 @@ impl Watcher {
 
     /// Shows the summary: the run is over `now`. Nothing else is to be called after that.
     pub(super) fn finish(&mut self, now: Instant) {
+        if let Some(ladder) = &mut self.ladder {
+            let _ = ladder.finish(&mut self.drawn);
+        }
         self.flush();
         self.view.advance(now);
         let view = &self.view;

@@ -281,6 +281,7 @@ impl Engine {
         if let Some(interference) = &mut shared.interference {
             attempt(|| interference.judge.forget(id));
         }
+        attempt(|| shared.link.originals.forget(id));
         let closed = EventKind::Closed(Closed { result: None });
         shared.journal.tell(now, Some(id), closed);
     }

@@ -11,14 +11,15 @@
 
 use super::defect::Work;
 use super::packets::Refusal;
+use super::stepping::{Break, Copies, Stepping};
 use super::{Engine, Flow, Shared, Unheard};
 use crate::event::{
-    Direction, EventKind, Fate, FlowId, Limit, Opening, PacketId, Release, RuleId, Transport,
+    Direction, EventKind, Fate, FlowId, Limit, Opening, PacketId, RuleId, Transport,
 };
 use crate::fault::{
-    Assignment, Crossing, Ends, IcmpError, Judge, Judgment, Pattern, RuleSet, Until, Verdict, edit,
+    Assignment, Crossing, Ends, IcmpError, Judge, Judgment, RuleSet, Until, Verdict, edit,
 };
-use crate::link::{Incoming, Offload, Outcome, Remarks, Stopped, Wait};
+use crate::link::{Incoming, Offload, Remarks, Stopped, Wait};
 use crate::segment::{Body, Checksum, Described, Segment, SeqNumber, describe};
 use crate::stack::table::FlowKey;
 use crate::stack::time_wait::Verdict as TimeWaitVerdict;
@@ -33,49 +34,12 @@ const MAX_UNHEARD: usize = 4096;
 /// One of which nothing was heard for so long is forgotten. Linux gives up connecting after about two minutes.
 const UNHEARD_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// What becomes of a packet that waits in the link.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Disposal {
-    /// It goes on.
-    Pass,
-    /// It is swallowed.
-    Drop,
-    /// It goes on, and so many copies right behind it.
-    Duplicate(u32),
-    /// It goes on changed.
-    Edit(Vec<Assignment>),
-}
-
-/// Whether every packet of a flow is held. What is changed to first releases what stepping holds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Stepping {
-    /// Nothing is held but by rules.
-    #[default]
-    Off,
-    /// Everything is held.
-    On,
-    /// So many packets go on, those that wait counted; then everything is held.
-    Let(u64),
-    /// Everything goes on until something happens; then everything is held.
-    Until(Break),
-}
-
-/// What ends a [`Stepping::Until`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Break {
-    /// A packet, which is the first to be held.
-    Packet(Box<Pattern>),
-    /// Our end of a connection has entered this state.
-    State(TcpState),
-    /// A packet of this flow, which is the first to be held.
-    Flow(FlowId),
-}
-
 /// Whoever interferes.
 #[derive(Debug)]
 pub(super) struct Interference {
     pub(super) judge: Judge,
-    stepping: Stepping,
+    pub(super) stepping: Stepping,
+    pub(super) copies: Copies,
     /// What rules do by themselves, and when.
     acts: BTreeMap<(Instant, u64), Act>,
     acts_so_far: u64,
@@ -83,7 +47,7 @@ pub(super) struct Interference {
     /// The ends in TIME-WAIT between which the next flow is to begin: SYNs for it are judged, and counted, as its own.
     promised: Option<FlowKey>,
     /// Somebody has stepped: everything is watched from then on.
-    stepped: bool,
+    pub(super) stepped: bool,
 }
 
 #[derive(Debug)]
@@ -95,47 +59,17 @@ struct Act {
     verdict: Verdict,
 }
 
-/// The stack's time: it stands still while stepping holds something.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct StackClock {
-    behind: Duration,
-    stands_at: Option<Instant>,
-}
-
-impl StackClock {
-    /// What the stack's clock says `now`.
-    pub(super) fn at(&self, now: Instant) -> Instant {
-        self.stands_at.unwrap_or(now - self.behind)
-    }
-
-    /// When it will say `due`, unless it stands.
-    pub(super) fn when(&self, due: Instant) -> Option<Instant> {
-        self.stands_at.is_none().then(|| due + self.behind)
-    }
-
-    /// Lets it stand, or go on.
-    fn stand(&mut self, now: Instant, stands: bool) {
-        match (self.stands_at, stands) {
-            (None, true) => self.stands_at = Some(self.at(now)),
-            (Some(at), false) => {
-                self.behind = now - at;
-                self.stands_at = None;
-            }
-            _ => {}
-        }
-    }
-}
-
 impl Interference {
     /// Where there are rules.
     pub(super) fn new(rules: RuleSet, seed: u64) -> Option<Box<Interference>> {
         (!rules.is_empty()).then(|| Box::new(Interference::of(rules, seed)))
     }
 
-    fn of(rules: RuleSet, seed: u64) -> Interference {
+    pub(super) fn of(rules: RuleSet, seed: u64) -> Interference {
         Interference {
             judge: Judge::new(rules, seed),
             stepping: Stepping::Off,
+            copies: Copies::Fold,
             acts: BTreeMap::new(),
             acts_so_far: 0,
             unheard: 0,
@@ -144,14 +78,9 @@ impl Interference {
         }
     }
 
-    /// Judges a packet; stepping holds what the rules let pass.
-    fn judge(&mut self, crossing: &Crossing<'_>) -> Judgment {
-        let mut judgment = self.judge.judge(crossing);
-        if judgment.decided.is_none() && crossing.flow.is_some() && self.holds(crossing, &judgment)
-        {
-            judgment.decided = Some((RuleId::HAND, Verdict::Hold(Until::Hand)));
-        }
-        judgment
+    /// Whether every packet is held, or will be in a moment.
+    fn steps(&self) -> bool {
+        matches!(self.stepping, Stepping::On | Stepping::Let(_))
     }
 
     fn holds(&mut self, crossing: &Crossing<'_>, judgment: &Judgment) -> bool {
@@ -206,7 +135,14 @@ impl Shared {
                 .departed(&mut self.journal, now, flow, packet, || described, remarks);
             return true;
         };
-        let judgment = self.judge(&crossing);
+        let (judgment, original) = self.judge(&crossing, flow);
+        if let Some(original) = original {
+            remarks.retransmission |= judgment.retransmission();
+            self.fold(&crossing, flow, packet, original, remarks);
+            self.link
+                .passed(&mut self.journal, &crossing, &judgment, false);
+            return false;
+        }
         let Some((rule, verdict)) = judgment.decided.clone() else {
             let told = || described.clone();
             self.link
@@ -283,11 +219,54 @@ impl Shared {
         self.link.release_due(&mut self.journal, now);
     }
 
-    fn judge(&mut self, crossing: &Crossing<'_>) -> Judgment {
-        match &mut self.interference {
-            Some(interference) => interference.judge(crossing),
-            None => Judge::new(RuleSet::new(), 0).judge(crossing),
+    /// Judges a packet; stepping holds what the rules let pass. Of a copy that is to be folded it says of which packet. `flow` is
+    /// the one to which it belongs by now.
+    fn judge(
+        &mut self,
+        crossing: &Crossing<'_>,
+        flow: Option<FlowId>,
+    ) -> (Judgment, Option<PacketId>) {
+        let Some(interference) = &mut self.interference else {
+            return (Judge::new(RuleSet::new(), 0).judge(crossing), None);
+        };
+        let mut judgment = interference.judge.judge(crossing);
+        if judgment.decided.is_some() || crossing.flow.is_none() {
+            return (judgment, None);
         }
+        if interference.steps()
+            && interference.copies != Copies::Hold
+            && let Some(copy) = self.link.originals.copy_of(flow, crossing)
+        {
+            let goes_on = interference.copies == Copies::Pass && copy.has_passed;
+            return (judgment, (!goes_on).then_some(copy.original));
+        }
+        if interference.holds(crossing, &judgment) {
+            judgment.decided = Some((RuleId::HAND, Verdict::Hold(Until::Hand)));
+        }
+        (judgment, None)
+    }
+
+    /// Swallows a copy.
+    fn fold(
+        &mut self,
+        crossing: &Crossing<'_>,
+        flow: Option<FlowId>,
+        packet: &[u8],
+        original: PacketId,
+        remarks: Remarks,
+    ) {
+        let stopped = Stopped {
+            flow,
+            direction: crossing.direction,
+            bytes: packet,
+            offload: Offload::default(),
+            described: crossing.described.clone(),
+            fate: Fate::Folded(original),
+            crossed: None,
+            remarks,
+        };
+        let now = crossing.now;
+        self.link.stopped(&mut self.journal, now, stopped, None);
     }
 
     /// Carries a verdict out that does not simply let a packet pass.
@@ -456,24 +435,29 @@ impl Engine {
     ) {
         let flow = self.expected_flow(now, described);
         let crossing = crossing(now, flow, Direction::In, described, packet.len());
-        let judged = crossing.map(|crossing| (self.shared.judge(&crossing), crossing));
-        let Some((judgment, crossing)) = judged else {
+        // A flow that is only promised has not begun: until it does, the one in TIME-WAIT is there.
+        let begun = flow
+            .filter(|flow| flow.0 <= self.opened)
+            .or_else(|| self.flow_of(described));
+        let judged = crossing.map(|crossing| (self.shared.judge(&crossing, begun), crossing));
+        let Some(((judgment, original), crossing)) = judged else {
             return self.admit(now, packet, described, None, false);
         };
-        match judgment.decided.clone() {
-            None => self.admit(now, packet, described, None, judgment.retransmission()),
-            Some((rule, verdict)) => {
-                let remarks = Remarks {
-                    retransmission: judgment.retransmission(),
-                    ..Remarks::default()
-                };
-                // A flow that is only promised has not begun: until it does, the one in TIME-WAIT is there.
-                let begun = |flow: &FlowId| flow.0 <= self.opened;
+        let remarks = Remarks {
+            retransmission: judgment.retransmission(),
+            ..Remarks::default()
+        };
+        match (judgment.decided.clone(), original) {
+            (_, Some(original)) => {
+                self.shared
+                    .fold(&crossing, begun, packet, original, remarks);
+            }
+            (None, None) => {
+                self.admit(now, packet, described, None, judgment.retransmission());
+            }
+            (Some((rule, verdict)), None) => {
                 let crossing = Crossing {
-                    flow: crossing
-                        .flow
-                        .filter(begun)
-                        .or_else(|| self.flow_of(described)),
+                    flow: begun,
                     ..crossing
                 };
                 let offload = Offload {
@@ -485,7 +469,7 @@ impl Engine {
             }
         }
         self.keep_unheard(now, described);
-        let passes = judgment.decided.is_none();
+        let passes = judgment.decided.is_none() && original.is_none();
         let Shared { link, journal, .. } = &mut self.shared;
         link.passed(journal, &crossing, &judgment, passes);
     }
@@ -618,58 +602,10 @@ impl Engine {
             interference.unheard -= 1;
         }
     }
-
-    /// Lets a packet that waits go on, or not.
-    pub(super) fn dispose(&mut self, now: Instant, id: PacketId, disposal: Disposal) {
-        let Shared { link, journal, .. } = &mut self.shared;
-        let outcome = match disposal {
-            Disposal::Pass => Outcome::Pass,
-            Disposal::Drop => Outcome::Drop,
-            Disposal::Duplicate(copies) => Outcome::Duplicate(copies),
-            Disposal::Edit(assignments) => match link.waiting(id) {
-                Some((bytes, offload)) => Outcome::Rewrite(edited(bytes, offload, &assignments)),
-                None => return,
-            },
-        };
-        link.release(journal, now, id, Release::Hand, outcome);
-    }
-
-    /// Begins or ends stepping.
-    pub(super) fn step(&mut self, now: Instant, mut stepping: Stepping) {
-        let Shared {
-            link,
-            journal,
-            interference,
-            config,
-            ..
-        } = &mut self.shared;
-        if interference.is_none() && stepping == Stepping::Off {
-            return;
-        }
-        let interference = interference
-            .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), config.seed)));
-        while let Some(id) = link.first_stepped() {
-            match &mut stepping {
-                Stepping::On | Stepping::Let(0) => break,
-                Stepping::Let(left) => *left -= 1,
-                Stepping::Off | Stepping::Until(_) => {}
-            }
-            link.release(journal, now, id, Release::Hand, Outcome::Pass);
-        }
-        interference.stepping = stepping;
-        interference.stepped = true;
-    }
-
-    /// The stack's time stands still while stepping holds something, and goes on otherwise.
-    pub(super) fn set_clock(&mut self, now: Instant) {
-        let stands =
-            self.shared.interference.is_some() && self.shared.link.first_stepped().is_some();
-        self.clock.stand(now, stands);
-    }
 }
 
 /// A packet changed. Nothing of it is left to a device, which would put right what shall be wrong.
-fn edited(packet: &[u8], offload: Offload, assignments: &[Assignment]) -> Vec<u8> {
+pub(super) fn edited(packet: &[u8], offload: Offload, assignments: &[Assignment]) -> Vec<u8> {
     let place = checksum::place(packet).filter(|_| offload.checksum == Checksum::Partial);
     let Some(place) = place else {
         return edit::edit(packet, assignments);

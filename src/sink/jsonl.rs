@@ -183,11 +183,12 @@
 //!
 //! | field | type | meaning |
 //! |---|---|---|
-//! | `kind` | string | `delivered`; `discarded`: our stack threw it away before any connection saw it; `dropped`: the link has swallowed it; `delayed` or `held`: it waits there, see `released`; `duplicated`; `rewritten`: see `crossed`; `injected`: no end has sent it, a rule has made it |
+//! | `kind` | string | `delivered`; `discarded`: our stack threw it away before any connection saw it; `dropped`: the link has swallowed it; `delayed` or `held`: it waits there, see `released`; `duplicated`; `rewritten`: see `crossed`; `injected`: no end has sent it, a rule has made it; `folded`: the link has swallowed it while somebody steps, as a copy of a packet that waits or whose answer does |
 //! | `why` | string | `discarded` only: `malformed`, `not-for-us`, `bad-address`, `bad-flags`, `backlog-full`, `fragment`, `header` or `unsupported` |
-//! | `rule` | number | the rule that has decided it, from 1, or 0 where a person has: not for `delivered` and `discarded` |
+//! | `rule` | number | the rule that has decided it, from 1, or 0 where a person has: not for `delivered`, `discarded` and `folded` |
 //! | `delay` | number | `delayed` only: seconds until it goes on |
 //! | `copies` | number | `duplicated` only: how many copies follow it |
+//! | `into` | number | `folded` only: the packet of which it is a copy |
 //!
 //! ## reason
 //!

@@ -37,6 +37,7 @@
 //! segment that will tell it. A change that no segment made has a line of its own, with its cause. Sequence
 //! numbers count from the initial ones.
 
+mod folds;
 mod layout;
 mod packet;
 mod record;
@@ -45,13 +46,14 @@ use super::paint::Paint;
 use super::story::{Depth, Story};
 use super::{Screen, text};
 use crate::event::{
-    Cause, Closed, Event, EventKind, FlowId, Opened, Opening, PacketId, Released, RuleId,
+    Cause, Closed, Event, EventKind, Fate, FlowId, Opened, Opening, PacketId, Released, RuleId,
     Transition, Transport,
 };
 use crate::fault::RuleSet;
 use crate::state::TcpState;
 use crate::view::{Flow, Ours, View};
 use crate::words::{Lang, Thing};
+use folds::Folds;
 use layout::{Layout, Rung};
 use packet::is_refusal;
 use record::Records;
@@ -105,6 +107,7 @@ pub struct Ladder {
     story: Story,
     records: Records,
     held: Option<Held>,
+    folds: BTreeMap<FlowId, Folds>,
     rules: RuleSet,
     /// The rules whose text was shown.
     told: BTreeSet<RuleId>,
@@ -133,6 +136,7 @@ impl Ladder {
             story: Story::new(options.lang, options.explain).with_time_wait(options.time_wait),
             records: Records::default(),
             held: None,
+            folds: BTreeMap::new(),
             rules: RuleSet::new(),
             told: BTreeSet::new(),
             asks: false,
@@ -153,7 +157,8 @@ impl Ladder {
     /// Draws `event`, which `view` was fed before.
     ///
     /// A packet is held back until the next events tell which states it changes. So call [`flush`](Ladder::flush)
-    /// whenever there are no more events for now.
+    /// whenever there are no more events for now. Copies that are folded into the same packet are one rung, which is drawn
+    /// before the next one of their flow.
     ///
     /// # Errors
     ///
@@ -198,6 +203,12 @@ impl Ladder {
         };
         let start = flow.first_packet_at.unwrap_or(flow.opened_at);
         let time = event.at - start;
+        if let EventKind::Packet(packet) = &event.kind
+            && let Fate::Folded(original) = packet.fate
+        {
+            return self.fold(view, flow, time, packet, original, remarks, out);
+        }
+        self.unfold(id, out)?;
         match &event.kind {
             EventKind::Opened(opened) => self.opened(flow, opened, out),
             EventKind::Packet(packet) => {
@@ -257,6 +268,19 @@ impl Ladder {
             lines.extend(self.layout.remark(remark));
         }
         self.emit(Some(rung.flow), lines, out)
+    }
+
+    /// Draws all that is held back: nothing more happens.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn finish(&mut self, out: &mut impl Write) -> io::Result<()> {
+        self.flush(out)?;
+        while let Some((flow, _)) = self.folds.first_key_value() {
+            self.unfold(*flow, out)?;
+        }
+        Ok(())
     }
 
     /// Draws all of one flow, over or not, without the others in between, and answers whether it is known. Of a

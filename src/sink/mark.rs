@@ -19,7 +19,7 @@ pub(crate) enum End {
 /// How the arrow of a packet with this fate ends.
 pub(crate) fn end(fate: &Fate) -> End {
     match fate {
-        Fate::Discarded(_) | Fate::Dropped(_) => End::Lost,
+        Fate::Discarded(_) | Fate::Dropped(_) | Fate::Folded(_) => End::Lost,
         Fate::Delayed(..) | Fate::Held(_) => End::Waits,
         Fate::Delivered | Fate::Duplicated(..) | Fate::Rewritten(_) | Fate::Injected(_) => {
             End::Head
@@ -57,6 +57,7 @@ pub(crate) fn fate(lang: Lang, fate: &Fate, unicode: bool) -> Option<String> {
         Fate::Rewritten(rule) => lang.rewritten_by(decider(lang, rule)),
         Fate::Injected(RuleId::HAND) => lang.made_by_hand(),
         Fate::Injected(rule) => lang.made_by_rule(rule.0),
+        Fate::Folded(original) => lang.folded_into(original),
     })
 }
 

@@ -140,7 +140,7 @@ impl<W: Write> Sink for Report<W> {
     }
 
     fn finish(&mut self, view: &View) -> io::Result<()> {
-        self.record.flush();
+        self.record.finish();
         let text = match self.format {
             Format::Html => html::page(view, &self.record),
             Format::Svg => svg::file(

@@ -214,6 +214,14 @@ pub(crate) fn span(duration: Duration) -> String {
     }
 }
 
+/// How long ago something was, for people who wait: `3 s`, `2 min 5 s`.
+pub(crate) fn ago(duration: Duration) -> String {
+    match duration.secs() {
+        seconds @ ..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
 /// Text from elsewhere made harmless for a terminal: control characters and what can't be seen are written as
 /// escapes, and with `unicode` false everything but ASCII.
 pub(crate) fn escape(text: &str, unicode: bool) -> String {

@@ -1,6 +1,6 @@
 //! What whoever steps says, in words.
 
-use crate::engine::{Break, Disposal, Stepping};
+use crate::engine::{Break, Copies, Disposal, Stepping};
 use crate::event::{FlowId, PacketId};
 use crate::fault::{Action, Assignment, ParseError, Rule, Until, Verdict};
 use std::fmt;
@@ -24,6 +24,8 @@ pub enum Order {
     Dispose(Option<PacketId>, Disposal),
     /// Stepping goes on otherwise.
     Step(Stepping),
+    /// Copies are dealt with like that.
+    Copies(Copies),
     /// To show what waits.
     List,
     /// To show what can be said.
@@ -56,6 +58,9 @@ impl FromStr for Order {
     /// | `s` | from now on every packet waits |
     /// | `c` | everything goes on |
     /// | `c until WHAT` | until our end enters a STATE, or packets come as rules name them (`FIN`, `out data #2`), or one of a connection: `conn 2` |
+    /// | `copies fold` | copies of what waits, or is not answered yet, are counted and go no further |
+    /// | `copies pass` | a copy goes on by itself once its packet has gone on |
+    /// | `copies hold` | each copy waits, as every packet does |
     /// | `l` | what waits |
     /// | `h`, `?`, `q` | what can be said |
     ///
@@ -89,6 +94,14 @@ impl FromStr for Order {
                     Ok(Order::Step(Stepping::Until(breakpoint(what)?)))
                 }
                 (word, _) => Err(NoOrder(format!("expected `until` after c, found `{word}`"))),
+            },
+            "copies" => match rest.to_ascii_lowercase().as_str() {
+                "fold" => Ok(Order::Copies(Copies::Fold)),
+                "pass" => Ok(Order::Copies(Copies::Pass)),
+                "hold" => Ok(Order::Copies(Copies::Hold)),
+                _ => Err(NoOrder(format!(
+                    "expected `fold`, `pass` or `hold` after `copies`, found `{rest}`"
+                ))),
             },
             "l" | "list" => Ok(Order::List),
             "h" | "help" | "?" | "q" => Ok(Order::Help),
@@ -219,6 +232,9 @@ mod tests {
                 "c until conn 2",
                 Order::Step(Stepping::Until(Break::Flow(FlowId(2)))),
             ),
+            ("copies pass", Order::Copies(Copies::Pass)),
+            ("COPIES Hold ", Order::Copies(Copies::Hold)),
+            ("copies fold", Order::Copies(Copies::Fold)),
             ("l", Order::List),
             ("q", Order::Help),
             ("?", Order::Help),
@@ -244,6 +260,14 @@ mod tests {
             (
                 "n x",
                 "expected a number from 1 to 18446744073709551615, found `x`",
+            ),
+            (
+                "copies",
+                "expected `fold`, `pass` or `hold` after `copies`, found ``",
+            ),
+            (
+                "copies 3",
+                "expected `fold`, `pass` or `hold` after `copies`, found `3`",
             ),
             ("c now", "expected `until` after c, found `now`"),
             (

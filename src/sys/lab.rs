@@ -63,6 +63,9 @@ pub struct LabConfig {
     pub hosts: Vec<(IpAddr, String)>,
     /// What 127.0.0.1 is inside.
     pub localhost: Localhost,
+    /// Whether the kernel inside sends again for hours what is not answered, as a person decides about each packet. Otherwise it
+    /// gives up when any Linux does: a SYN after about two minutes.
+    pub patient: bool,
 }
 
 impl Default for LabConfig {
@@ -81,6 +84,7 @@ impl Default for LabConfig {
             },
             hosts: Vec::new(),
             localhost: Localhost::Own,
+            patient: false,
         }
     }
 }

@@ -159,7 +159,9 @@ impl App {
             self.view.event(event);
             self.seen = event.number;
         }
-        self.waiting.event(&self.view, event);
+        if let Some(flow) = self.waiting.event(&self.view, event) {
+            self.note = Some(self.setup.lang.step_gave_up(flow));
+        }
         if let EventKind::Packet(packet) = &event.kind {
             self.steps |= packet.fate == Fate::Held(RuleId::HAND);
         }
@@ -392,6 +394,7 @@ impl App {
                 self.steps = stepping != Stepping::Off;
                 Some(Request::Step(Command::Step(stepping)))
             }
+            Ok(Order::Copies(copies)) => Some(Request::Step(Command::Copies(copies))),
             // The ladder shows what waits.
             Ok(Order::List) => None,
             Ok(Order::Help) => {

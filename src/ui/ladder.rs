@@ -88,7 +88,7 @@ fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> 
         };
         let mut spans = vec![time, Span::raw(name(line.peer)), Span::raw(" ")];
         let arrow = room - 2 * (STATE + 1);
-        spans.extend(draw_arrow(app, flow, packet, waited, arrow));
+        spans.extend(draw_arrow(app, flow, line, (packet, waited), arrow));
         let entered = line.transition.map(|change| change.to);
         spans.push(Span::styled(format!(" {}", name(entered)), look.strong()));
         return Row::from(spans);
@@ -125,12 +125,17 @@ fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> 
 fn draw_arrow(
     app: &App,
     flow: &Flow,
-    packet: &Packet,
-    waited: Option<Duration>,
+    shown: &Line,
+    (packet, waited): (&Packet, Option<Duration>),
     width: usize,
 ) -> [Span<'static>; 3] {
     let look = app.setup.look;
-    let (text, style) = on_arrow(app, flow, packet, waited, width - 6);
+    let copies = copies(app, packet, shown);
+    let room = (width - 6).saturating_sub(copies.width());
+    let (mut text, style) = on_arrow(app, flow, packet, waited, room);
+    // Right behind what it says.
+    let place = text.find(" <").or_else(|| text.find(')').map(|at| at + 1));
+    text.insert_str(place.unwrap_or(text.len()), &copies);
     let text = cut(&text, width - 6, look);
     let rest = "─".repeat(width - 5 - text.width());
     let (left, right, line) = match end(&packet.fate) {
@@ -148,6 +153,21 @@ fn draw_arrow(
         Span::styled(text, style),
         Span::styled(end, line),
     ]
+}
+
+/// How often a packet was sent, and while that goes on, how long ago the last time was.
+fn copies(app: &App, packet: &Packet, line: &Line) -> String {
+    let (look, lang) = (app.setup.look, app.setup.lang);
+    let Some((times, age)) = line.copies.age(app.now) else {
+        return String::new();
+    };
+    let times = format!("{}{times}", look.sign("×", "x"));
+    let goes_on =
+        app.waiting.contains(packet.id) || app.waiting.repeated().any(|(id, _)| id == packet.id);
+    match goes_on {
+        true => format!(" {}", lang.step_copied(times, text::ago(age))),
+        false => format!(" {times}"),
+    }
 }
 
 /// What is said of a packet in one line: what it is first, as the end may be cut.

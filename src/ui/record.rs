@@ -1,7 +1,8 @@
 //! The lines of each flow's ladder, as many as are kept.
 
-use crate::event::{Cause, Event, EventKind, FlowId, Packet, Transition};
+use crate::event::{Cause, Event, EventKind, Fate, FlowId, Packet, PacketId, Transition};
 use crate::state::TcpState;
+use crate::step::Folded;
 use crate::view::Flow;
 use smoltcp::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +28,8 @@ pub(super) struct Line {
     pub(super) told: Vec<String>,
     /// Time since the flow's first packet.
     pub(super) time: Duration,
+    /// What was folded into the packet that it shows.
+    pub(super) copies: Folded,
 }
 
 impl Line {
@@ -85,6 +88,15 @@ impl Record {
         self.end.back_mut().or(self.beginning.last_mut())
     }
 
+    /// The newest line of a packet.
+    fn packet_mut(&mut self, id: PacketId) -> Option<&mut Line> {
+        let shows = |line: &&mut Line| line.packet().is_some_and(|(packet, _)| packet.id == id);
+        let mut lines = self.end.iter_mut().rev();
+        lines
+            .find(shows)
+            .or_else(|| self.beginning.iter_mut().rev().find(shows))
+    }
+
     /// Answers how many lines more are kept now.
     fn push(&mut self, line: Line) -> usize {
         if self.beginning.len() < HALF {
@@ -118,7 +130,19 @@ impl Records {
         let record = self.flows.entry(flow.id).or_default();
         let states = (flow.peer_end().0, flow.state);
         let mut transition = None;
+        let mut copies = Folded::default();
         match &event.kind {
+            EventKind::Packet(packet) if let Fate::Folded(original) = packet.fate => {
+                if let Some(line) = record.packet_mut(original) {
+                    line.copies.add(event.at);
+                    return;
+                }
+            }
+            // Its copies stay with it.
+            EventKind::Released(released) => {
+                let line = record.packet_mut(released.packet.id);
+                copies = line.map(|line| line.copies).unwrap_or_default();
+            }
             EventKind::Transition(change) => {
                 // It belongs to the line of the packet that has caused it, if that is the newest.
                 if let Some(last) = record.last_mut()
@@ -135,7 +159,6 @@ impl Records {
                 transition = Some(*change);
             }
             EventKind::Packet(_)
-            | EventKind::Released(_)
             | EventKind::Note(_)
             | EventKind::Closed(_)
             | EventKind::Limited(..)
@@ -165,6 +188,7 @@ impl Records {
             states,
             told,
             time: event.at - start,
+            copies,
         });
         while self.lines > TOTAL
             && let Some((_, record)) = self.flows.pop_first()

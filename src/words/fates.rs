@@ -41,6 +41,11 @@ sentences! {
         zh: "它到达 {times} 次：接收方只取一次，对已有的内容回答 ACK",
         see: "9293 3.10.7.4"
     }
+    folded_here() {
+        en: "time goes on for its sender, which has no answer yet and sends it again; it says nothing new, so it is counted and goes no further",
+        zh: "发送方的时间仍在走，它没有得到回答，于是重传；重传没有新内容，所以只计数，不再前行",
+        see: "9293 3.8.1"
+    }
     rewritten_here() {
         en: "it is changed on the way: its receiver judges what has come out, its sender knows only what it meant",
         zh: "它在途中被改写：接收方看到的是改写之后的，发送方只知道原本的",

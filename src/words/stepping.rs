@@ -7,6 +7,13 @@ labels! {
     }
     step_waits(id, direction, what) { en: "packet {id} {direction}: {what}", zh: "第 {id} 个包（{direction}）：{what}" }
     step_more(count) { en: "{count} more", zh: "另有 {count} 个" }
+    step_copied(times, age) { en: "{times}, the last {age} ago", zh: "{times}，最近一次在 {age} 前" }
+    step_repeated(id, what) { en: "packet {id} is sent again: {what}", zh: "第 {id} 个包在重传：{what}" }
+    step_unanswered() { en: "has gone on, its answer has not", zh: "已放行，它的回答尚未放行" }
+    step_gave_up(flow) {
+        en: "{flow}: the peer's kernel has given up: it knows nothing of this connection any more, and answers with a RST to whatever is passed to it",
+        zh: "{flow}：对端内核已经放弃：它不再知道这个连接，放行给它的包会得到 RST"
+    }
     step_nothing() { en: "nothing waits", zh: "没有等待的包" }
     step_pass() { en: "let it go on (the oldest, or the one with this number)", zh: "放行（最早的一个，或指定编号的包）" }
     step_drop() { en: "drop it", zh: "丢弃" }
@@ -20,6 +27,15 @@ labels! {
         zh: "全部放行，直到某个状态、某种包或某个连接"
     }
     step_again() { en: "let every packet wait again", zh: "重新让每个包等待" }
+    step_copies_fold() {
+        en: "count copies of what waits, or is not answered yet, and let them go no further: so it begins",
+        zh: "等待放行或尚未得到回答的包，其副本只计数，不放行（默认）"
+    }
+    step_copies_pass() {
+        en: "let copies go on by themselves once their packet has",
+        zh: "包放行之后，它的副本自动放行"
+    }
+    step_copies_hold() { en: "let each copy wait as every packet does", zh: "每个副本也像其他包一样等待" }
     step_list() { en: "list what waits", zh: "列出等待的包" }
     step_end(keys) {
         en: "{keys} ends the run; what waits then goes on",

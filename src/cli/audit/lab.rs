@@ -164,6 +164,7 @@ fn lab_config(setup: &Setup<'_>, cases: &[Case]) -> LabConfig {
         },
         hosts: cases.iter().flat_map(names).collect(),
         localhost: Localhost::Own,
+        patient: false,
     }
 }
 

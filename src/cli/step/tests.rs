@@ -17,7 +17,8 @@ fn stepper(orders: &str) -> (Stepper, io::PipeWriter) {
         unread: Vec::new(),
         lines: VecDeque::new(),
         prompted: None,
-        is_open: false,
+        shown: None,
+        now: Instant::ZERO,
         is_over: false,
     };
     stepper.read();

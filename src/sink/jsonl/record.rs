@@ -1,8 +1,8 @@
 //! The form of a line. The tables of the parent module say what each field means.
 
 use crate::event::{
-    Cause, Closed, Defect, Event, EventKind, Fate, Opened, Opening, Packet, PeerInfo, PeerView,
-    Reason, RuleId, Timer, Variables,
+    Cause, Closed, Defect, Event, EventKind, Fate, Opened, Opening, Packet, PacketId, PeerInfo,
+    PeerView, Reason, RuleId, Timer, Variables,
 };
 use crate::segment::{
     Body, Described, Flags, FragmentInfo, IpHeader, Origin, Segment, SeqNumber, TcpOption,
@@ -178,6 +178,7 @@ enum FateRecord {
     Duplicated { rule: u32, copies: u32 },
     Rewritten { rule: u32 },
     Injected { rule: u32 },
+    Folded { into: u64 },
 }
 
 #[derive(Serialize)]
@@ -496,6 +497,7 @@ impl From<&Fate> for FateRecord {
             Fate::Duplicated(RuleId(rule), copies) => FateRecord::Duplicated { rule, copies },
             Fate::Rewritten(RuleId(rule)) => FateRecord::Rewritten { rule },
             Fate::Injected(RuleId(rule)) => FateRecord::Injected { rule },
+            Fate::Folded(PacketId(into)) => FateRecord::Folded { into },
         }
     }
 }

@@ -172,6 +172,11 @@ impl Record {
         let _ = self.ladder.flush(&mut io::sink());
     }
 
+    /// Nothing more happens.
+    pub(super) fn finish(&mut self) {
+        let _ = self.ladder.finish(&mut io::sink());
+    }
+
     /// The flows told in detail, in the order in which they began.
     pub(super) fn flows<'a>(
         &'a self,

@@ -73,6 +73,7 @@ impl Story {
             Fate::Duplicated(..) => lang.doubled(packet.fate.crossings()),
             Fate::Rewritten(_) => lang.rewritten_here(),
             Fate::Injected(_) => lang.made_up(who(lang, flow, packet.direction)),
+            Fate::Folded(_) => lang.folded_here(),
         })
     }
 

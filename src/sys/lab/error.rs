@@ -82,6 +82,8 @@ pub enum Step {
     Ipv6,
     /// 127.0.0.1 is what it is to be.
     Localhost,
+    /// The kernel inside sends again for hours, where a person decides about packets.
+    Patience,
     /// The kernel's own view of the connections inside, which we can do without.
     Diag,
     /// The command runs.
@@ -182,6 +184,10 @@ impl fmt::Display for Shortfall {
                 hosts::PATH
             ),
             Step::Ipv6 => write!(f, "the lab has no IPv6: {why}"),
+            Step::Patience => write!(
+                f,
+                "the kernel inside gives up after its usual time, a SYN after about two minutes: {why}"
+            ),
             Step::Diag => write!(
                 f,
                 "the peer's states are inferred, its kernel cannot be asked: {why}"
@@ -193,7 +199,7 @@ impl fmt::Display for Shortfall {
 
 impl Step {
     /// All of them, in the order of making.
-    pub const ALL: [Step; 15] = [
+    pub const ALL: [Step; 16] = [
         Step::Namespaces,
         Step::UserNamespace,
         Step::UserMap,
@@ -207,6 +213,7 @@ impl Step {
         Step::TunAddress,
         Step::Ipv6,
         Step::Localhost,
+        Step::Patience,
         Step::Diag,
         Step::Command,
     ];
@@ -229,6 +236,7 @@ impl fmt::Display for Step {
             Step::TunAddress => "add an address to the TUN",
             Step::Ipv6 => "add an IPv6 address to the TUN",
             Step::Localhost => "lead 127.0.0.1 to the TUN",
+            Step::Patience => "let the kernel inside send again for hours",
             Step::Diag => "open a socket for questions about connections",
             Step::Command => "run the command",
         })

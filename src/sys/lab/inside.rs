@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -141,6 +141,11 @@ fn build(plan: &Plan<'_>, parent: Pid) -> Result<Built, Failure> {
     });
     localhost::set_up(&plan.config.localhost, &route, &config.name, link, source)
         .map_err(at(Step::Localhost))?;
+    if plan.config.patient
+        && let Err(error) = be_patient()
+    {
+        shortfalls.push(Shortfall(at(Step::Patience)(errno(&error))));
+    }
     let namespace =
         fs::File::open("/proc/self/ns/net").map_err(|error| at(Step::Namespaces)(errno(&error)))?;
     let [interfaces, protocols] = Loopback::FILES.map(fs::File::open);
@@ -155,6 +160,24 @@ fn build(plan: &Plan<'_>, parent: Pid) -> Result<Built, Failure> {
         diag,
         shortfalls,
     })
+}
+
+/// Lets the kernel of this network namespace, and of no other, send again for hours what is not answered, and keep what is half
+/// closed for as long (ip-sysctl.rst; the pauses grow to two minutes at most). For IPv6 it has no settings of its own.
+fn be_patient() -> io::Result<()> {
+    for (setting, value) in [
+        // It allows 127 at most.
+        ("tcp_syn_retries", "127"),
+        ("tcp_synack_retries", "127"),
+        ("tcp_retries2", "127"),
+        // A connection that no program holds any more.
+        ("tcp_orphan_retries", "127"),
+        // FIN-WAIT-2 that no program holds, in seconds.
+        ("tcp_fin_timeout", "14400"),
+    ] {
+        fs::write(format!("/proc/sys/net/ipv4/{setting}"), value)?;
+    }
+    Ok(())
 }
 
 fn enter_namespaces(plan: &Plan<'_>) -> Result<(), Failure> {

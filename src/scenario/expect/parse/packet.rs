@@ -9,7 +9,7 @@ use crate::segment::Flags;
 use smoltcp::time::Duration;
 
 /// What is said about a fate in one word; see [`Fate::name`](crate::event::Fate::name).
-const FATES: [&str; 8] = [
+const FATES: [&str; 9] = [
     "delivered",
     "discarded",
     "dropped",
@@ -18,6 +18,7 @@ const FATES: [&str; 8] = [
     "duplicated",
     "rewritten",
     "injected",
+    "folded",
 ];
 
 const REASONS: [Reason; 12] = [
