@@ -236,8 +236,77 @@ mod tests {
         let all: Vec<_> = waiting.iter().collect();
         assert_eq!(all.len(), 1);
         assert!(all[0].1.retransmission);
+        assert_eq!(all[0].1.copies.age(Instant::from_secs(1)), None);
         assert!(all[0].1.notation.starts_with("S 0:0(0)"), "{all:?}");
         assert!(!waiting.contains(PacketId(1)));
         assert!(!waiting.may_come(PacketId(3)) && waiting.may_come(PacketId(4)));
+    }
+
+    /// What is known once these events have happened, and of which flows the peer's kernel has given up.
+    fn known(script: &Script) -> (Waiting, Vec<FlowId>) {
+        let (mut view, mut waiting) = (View::new(), Waiting::default());
+        let mut gave_up = Vec::new();
+        for event in &script.events {
+            view.event(event);
+            gave_up.extend(waiting.event(&view, event));
+        }
+        (waiting, gave_up)
+    }
+
+    #[test]
+    fn copies_are_counted_until_the_answer_goes_on() {
+        let mut script = Script::new();
+        let folded = |script: &mut Script, id| {
+            script.wait(1_000_000).get("S", 0, None, b"").again();
+            script.fate(Fate::Folded(PacketId(id)));
+        };
+        script.passive().get("S", 0, None, b"");
+        script.fate(Fate::Held(RuleId::HAND));
+        folded(&mut script, 1);
+        folded(&mut script, 1);
+        let (waiting, _) = known(&script);
+        let (_, syn) = waiting.iter().next().unwrap();
+        let later = script.events.last().unwrap().at + Duration::from_secs(3);
+        assert_eq!(syn.copies.age(later), Some((3, Duration::from_secs(3))));
+        assert_eq!(waiting.repeated().len(), 0);
+
+        script.released(1, Fate::Delivered, Release::Hand);
+        script.put("S", 0, Some(1), b"");
+        script.fate(Fate::Held(RuleId::HAND));
+        folded(&mut script, 1);
+        let (waiting, _) = known(&script);
+        let (id, syn) = waiting.repeated().next().unwrap();
+        assert_eq!((id, syn.copies.count), (PacketId(1), 3));
+        assert_eq!(waiting.oldest(), Some(PacketId(4)));
+
+        script.released(4, Fate::Delivered, Release::Hand);
+        assert_eq!(known(&script).0.repeated().len(), 0);
+    }
+
+    #[test]
+    fn a_kernel_that_lacks_what_waits_has_given_up() {
+        use TcpState::{Closed, FinWait2, LastAck, SynSent, TimeWait};
+        let held = |direction: Direction, flags: &str, states: [TcpState; 2]| {
+            let mut script = Script::new();
+            script.passive();
+            match direction {
+                Direction::In => script.get(flags, 0, None, b""),
+                Direction::Out => script.put(flags, 0, None, b""),
+            };
+            script.fate(Fate::Held(RuleId::HAND));
+            script.asked(states[0]).asked(states[1]).asked(states[1]);
+            !known(&script).1.is_empty()
+        };
+        assert!(held(Direction::In, "S", [SynSent, Closed]));
+        assert!(held(Direction::Out, "F", [FinWait2, Closed]));
+        assert!(held(Direction::Out, "", [LastAck, Closed]));
+        // It is there, it was reset, or it is through.
+        assert!(!held(Direction::In, "S", [SynSent, SynSent]));
+        assert!(!held(Direction::In, "R", [SynSent, Closed]));
+        assert!(!held(Direction::In, "", [LastAck, Closed]));
+        assert!(!held(Direction::In, "", [TimeWait, Closed]));
+        let mut script = Script::new();
+        script.passive().asked(SynSent).asked(Closed);
+        assert!(known(&script).1.is_empty(), "nothing waits");
     }
 }

@@ -1,8 +1,9 @@
 //! What the link does when a rule or a person interferes, between two engines in virtual time.
 
 use smoltcp::time::{Duration, Instant};
-use tcplab::engine::{Command, Config, Disposal, Engine, Stepping};
-use tcplab::event::{Direction, Event, EventKind, Fate, Packet, Release, RuleId};
+use std::collections::BTreeMap;
+use tcplab::engine::{Command, Config, Copies, Disposal, Engine, Stepping};
+use tcplab::event::{Direction, Event, EventKind, Fate, Packet, PacketId, Release, RuleId};
 use tcplab::fault::{Action, Ends, Kind, Pattern, Rule, Scope, Trigger, Until, Verdict};
 use tcplab::service::echo::echo;
 use tcplab::sim::{Side, Sim};
@@ -48,13 +49,17 @@ impl Run {
     }
 
     fn until(mut self, seconds: i64) -> Run {
+        self.goes_on(seconds);
+        self
+    }
+
+    fn goes_on(&mut self, seconds: i64) {
         self.sim.run_until(Instant::from_secs(seconds));
         while let Some((side, event)) = self.sim.poll_event() {
             if side == Side::Right {
                 self.events.push(event);
             }
         }
-        self
     }
 
     /// Each packet and each release in a line: time in milliseconds, direction, notation without options, fate.
@@ -250,9 +255,9 @@ fn a_rule_acts_by_itself() {
 #[test]
 fn while_somebody_steps_the_stack_waits_and_the_peer_does_not() {
     let mut run = Run::new([]);
-    run.sim
-        .right()
-        .handle_command(Instant::ZERO, Command::Step(Stepping::On));
+    for command in [Command::Copies(Copies::Hold), Command::Step(Stepping::On)] {
+        run.sim.right().handle_command(Instant::ZERO, command);
+    }
     // The client sends its SYN again after one second; our stack knows nothing of the first one yet.
     let mut run = run.until(2);
     assert_eq!(run.lines(), ["10 in S 0 held", "1010 in S 0 held"]);
@@ -289,4 +294,159 @@ fn while_somebody_steps_the_stack_waits_and_the_peer_does_not() {
         by_hand.collect::<Vec<_>>(),
         [(Release::Hand, Some(RuleId::HAND)), (Release::Hand, None)]
     );
+}
+
+/// Somebody steps through the connection of a [`Run`], and decides about one packet every few seconds.
+struct Person {
+    run: Run,
+    /// What waits, with what it says.
+    waits: BTreeMap<PacketId, String>,
+    /// What was decided about, in this order.
+    decided: Vec<String>,
+    /// How often what was folded.
+    folded: BTreeMap<PacketId, u32>,
+    seconds: i64,
+}
+
+impl Person {
+    fn new(copies: Copies) -> Person {
+        let mut run = Run::new([]);
+        for command in [Command::Copies(copies), Command::Step(Stepping::On)] {
+            run.sim.right().handle_command(Instant::ZERO, command);
+        }
+        Person {
+            run,
+            waits: BTreeMap::new(),
+            decided: Vec::new(),
+            folded: BTreeMap::new(),
+            seconds: 0,
+        }
+    }
+
+    /// Takes some time to look at what waits by now.
+    fn looks(&mut self, seconds: i64) {
+        self.seconds += seconds;
+        self.run.goes_on(self.seconds);
+        let lines = self.run.lines();
+        let packets = self
+            .run
+            .events
+            .iter()
+            .filter_map(|event| match &event.kind {
+                EventKind::Packet(packet) => Some(packet),
+                EventKind::Released(released) => Some(&released.packet),
+                _ => None,
+            });
+        for (packet, line) in packets.zip(lines) {
+            match packet.fate {
+                Fate::Held(_) => {
+                    let words: Vec<&str> = line.split(' ').collect();
+                    self.waits.insert(packet.id, words[1..4].join(" "));
+                }
+                Fate::Folded(original) => *self.folded.entry(original).or_default() += 1,
+                _ => {}
+            }
+        }
+        self.run.events.clear();
+    }
+
+    /// Decides about what has waited longest.
+    fn decides(&mut self, disposal: Disposal) {
+        let (id, line) = self.waits.pop_first().expect("something waits");
+        self.decided.push(line);
+        let now = self.run.sim.now();
+        self.run
+            .sim
+            .right()
+            .handle_command(now, Command::Release(id, disposal));
+    }
+}
+
+/// The whole life of a connection, each packet once.
+const LIFE: [&str; 9] = [
+    "in S 0", "out S. 0", "in . 0", "in P. 5", "out P. 5", "in F. 0", "out . 0", "out F. 0",
+    "in . 0",
+];
+
+#[test]
+fn whatever_the_pace_a_person_decides_once_about_each_packet() {
+    for pace in [0, 1, 5, 20] {
+        let mut person = Person::new(Copies::Fold);
+        person.looks(1);
+        while !person.waits.is_empty() {
+            person.decides(Disposal::Pass);
+            // The first packets of an instant come a moment later.
+            person.looks(pace.max(1));
+        }
+        assert_eq!(person.decided, LIFE, "{pace} s");
+        let folded: u32 = person.folded.values().sum();
+        assert!(pace < 5 || folded >= 4, "{pace} s: {folded} copies");
+    }
+}
+
+#[test]
+fn what_comes_again_for_what_was_dropped_is_decided_about() {
+    // Each of them in turn is dropped once; what has to come again does, and only that.
+    for (dropped, again) in [
+        (0, &["in S 0"][..]),
+        (1, &["in S 0", "out S. 0"]),
+        (3, &["in P. 5"]),
+        // Nothing waits then, so our clock goes on, and our end sends it again before the client does.
+        (4, &["out P. 5"]),
+        // The acknowledgment of our data was lost with the FIN.
+        (5, &["in . 0", "in F. 0", "out P. 5"]),
+        (7, &["out F. 0"]),
+    ] {
+        let mut person = Person::new(Copies::Fold);
+        person.looks(5);
+        for _ in 0..40 {
+            if person.waits.is_empty() {
+                person.looks(20);
+                continue;
+            }
+            person.decides(match person.decided.len() == dropped {
+                true => Disposal::Drop,
+                false => Disposal::Pass,
+            });
+            person.looks(5);
+        }
+        let mut more = person.decided.clone();
+        for line in LIFE {
+            let place = more.iter().position(|decided| decided == line);
+            more.remove(place.unwrap_or_else(|| panic!("{line}: {:?}", person.decided)));
+        }
+        more.sort();
+        let mut again = again.to_vec();
+        again.sort();
+        assert_eq!(more, again, "{:?}", person.decided);
+    }
+}
+
+/// Which packets two orders let wait and fold, five seconds apart.
+#[track_caller]
+fn expect_of_copies(copies: Copies, expected: &[&str]) {
+    let mut person = Person::new(copies);
+    person.looks(5);
+    person.decides(Disposal::Pass);
+    person.looks(10);
+    let mut lines: Vec<String> = person.waits.values().cloned().collect();
+    lines.extend(
+        person
+            .folded
+            .iter()
+            .map(|(id, count)| format!("{count} of packet {id}")),
+    );
+    assert_eq!(lines, expected, "{copies:?}");
+}
+
+#[test]
+fn copies_can_pass_and_can_be_held() {
+    // The client sends its SYN after 0, 1, 3 and 7 seconds.
+    expect_of_copies(Copies::Fold, &["out S. 0", "3 of packet 1"]);
+    // The fourth SYN draws another SYN-ACK, which is a copy of one that waits.
+    expect_of_copies(
+        Copies::Pass,
+        &["out S. 0", "2 of packet 1", "1 of packet 4"],
+    );
+    expect_of_copies(Copies::Hold, &["in S 0", "in S 0", "out S. 0", "in S 0"]);
 }

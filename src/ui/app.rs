@@ -345,9 +345,10 @@ impl App {
         None
     }
 
-    /// The packet that keys are about: the chosen one if it waits, otherwise the oldest that does.
+    /// The packet that keys are about: the chosen one if one was chosen and it waits, otherwise the oldest that does.
     fn waits(&self) -> Option<PacketId> {
-        let chosen = self.line().and_then(Line::packet);
+        let line = self.line().filter(|_| !self.follows());
+        let chosen = line.and_then(Line::packet);
         chosen
             .map(|(packet, _)| packet.id)
             .filter(|id| self.waiting.contains(*id))

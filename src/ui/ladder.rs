@@ -162,8 +162,10 @@ fn copies(app: &App, packet: &Packet, line: &Line) -> String {
         return String::new();
     };
     let times = format!("{}{times}", look.sign("×", "x"));
-    let goes_on =
-        app.waiting.contains(packet.id) || app.waiting.repeated().any(|(id, _)| id == packet.id);
+    let goes_on = match end(&packet.fate) {
+        End::Waits => app.waiting.contains(packet.id),
+        _ => app.waiting.repeated().any(|(id, _)| id == packet.id),
+    };
     match goes_on {
         true => format!(" {}", lang.step_copied(times, text::ago(age))),
         false => format!(" {times}"),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::{Command, Config, Disposal, Engine, Stepping};
+use crate::engine::{Command, Config, Copies, Disposal, Engine, Stepping};
 use crate::event::{
     Direction, Discard, Fate, Opening, PacketId, Release, RuleId, Transport, UserCall,
 };
@@ -453,19 +453,23 @@ fn what_the_link_does_stands_on_the_ladder() {
 fn keys_let_packets_go() {
     let mut script = Script::new();
     script.passive();
-    for _ in 0..2 {
+    for _ in 0..3 {
         script.get("S", 0, None, b"").fate(Fate::Held(RuleId::HAND));
     }
     let mut app = app(Pane::None, &script);
     let drawn = screen(&app, 80, 24);
-    assert!(drawn.contains("2 waiting:  p pass"), "{drawn}");
+    assert!(drawn.contains("3 waiting:  p pass"), "{drawn}");
     let released = |id, disposal| Request::Step(Command::Release(PacketId(id), disposal));
     let step = |stepping| Request::Step(Command::Step(stepping));
     for (keys, expected) in [
-        // The newest line is the chosen one.
-        ("p", released(2, Disposal::Pass)),
-        ("\n↑d", released(1, Disposal::Drop)),
-        ("D", released(1, Disposal::Duplicate(1))),
+        // None was chosen: it is about the oldest.
+        ("p", released(1, Disposal::Pass)),
+        ("\n↑d", released(2, Disposal::Drop)),
+        ("D", released(2, Disposal::Duplicate(1))),
+        (
+            ":copies pass\n",
+            Request::Step(Command::Copies(Copies::Pass)),
+        ),
         ("n", step(Stepping::Let(1))),
         (":d 2\n", released(2, Disposal::Drop)),
         ("s", step(Stepping::Off)),
@@ -475,23 +479,84 @@ fn keys_let_packets_go() {
     }
     assert_eq!(press(&mut app, "e"), []);
     let drawn = screen(&app, 80, 24);
-    assert!(drawn.contains("order: e 1"), "{drawn}");
+    assert!(drawn.contains("order: e 2"), "{drawn}");
     let edit = Disposal::Edit(vec![Assignment::Mss(Some(536))]);
-    assert_eq!(press(&mut app, "mss=536\n"), [released(1, edit)]);
+    assert_eq!(press(&mut app, "mss=536\n"), [released(2, edit)]);
     assert_eq!(press(&mut app, ":nonsense\n"), []);
     let drawn = screen(&app, 80, 24);
     assert!(drawn.contains("`nonsense` is no order"), "{drawn}");
     assert_eq!(press(&mut app, ":\x1b"), []);
-    assert!(screen(&app, 80, 24).contains("2 waiting"));
+    assert!(screen(&app, 80, 24).contains("3 waiting"));
     assert_eq!(press(&mut app, "?"), []);
     let help = screen(&app, 80, 24);
     assert!(help.contains("let every packet wait"), "{help}");
     script.released(1, Fate::Delivered, Release::Hand);
     script.released(2, Fate::Delivered, Release::Hand);
-    for event in &script.events[3..] {
+    script.released(3, Fate::Delivered, Release::Hand);
+    for event in &script.events[4..] {
         app.event(event);
     }
     assert_eq!(press(&mut app, "xpdD"), [], "nothing waits");
+}
+
+#[test]
+fn copies_are_counted_on_the_line_of_their_packet() {
+    let second = 1_000_000;
+    let mut script = Script::new();
+    script.passive();
+    let folded = |script: &mut Script| {
+        script.wait(second).get("S", 0, None, b"").again();
+        script.fate(Fate::Folded(PacketId(1)));
+    };
+    script.get("S", 0, None, b"").fate(Fate::Held(RuleId::HAND));
+    folded(&mut script);
+    folded(&mut script);
+    let mut app = app(Pane::None, &script);
+    app.tick(app.now + Duration::from_secs(3).into());
+    let shown = |app: &App, what: &str| {
+        let drawn = screen(app, 100, 24);
+        assert!(drawn.contains(what), "{what}: {drawn}");
+        assert!(!drawn.contains("folded"), "no line of its own: {drawn}");
+    };
+    shown(&app, "S 0:0(0) ×3, the last 3 s ago");
+    let mut goes_on = |act: &dyn Fn(&mut Script)| {
+        let before = script.events.len();
+        act(&mut script);
+        for event in &script.events[before..] {
+            app.event(event);
+        }
+        app.tick(script.events.last().unwrap().at + Duration::from_secs(2).into());
+        screen(&app, 100, 24)
+    };
+    let drawn = goes_on(&|script| {
+        script.released(1, Fate::Delivered, Release::Hand);
+        script.to(TcpState::SynReceived);
+        script
+            .put("S", 0, Some(1), b"")
+            .fate(Fate::Held(RuleId::HAND));
+        folded(script);
+    });
+    assert!(drawn.contains("S 0:0(0) ×3 packet 1: held"), "{drawn}");
+    assert!(drawn.contains("S 0:0(0) ×4, the last 2 s ago"), "{drawn}");
+    let drawn = goes_on(&|script| {
+        script.released(4, Fate::Delivered, Release::Hand);
+    });
+    assert!(drawn.contains("S 0:0(0) ×4 "), "{drawn}");
+    assert!(!drawn.contains("ago"), "answered: {drawn}");
+}
+
+#[test]
+fn a_kernel_that_gives_up_is_told() {
+    let mut script = Script::new();
+    script.passive();
+    script.get("S", 0, None, b"").fate(Fate::Held(RuleId::HAND));
+    script.asked(TcpState::SynSent).asked(TcpState::Closed);
+    let app = app(Pane::None, &script);
+    let drawn = screen(&app, 100, 24);
+    assert!(
+        drawn.contains("#1: the peer's kernel has given up"),
+        "{drawn}"
+    );
 }
 
 /// What a real engine tells of a connection that echoes a little.

@@ -12,6 +12,7 @@ labels! {
     made_by_rule(number) { en: "made by rule {number}", zh: "由规则 {number} 伪造" }
     made_by_hand() { en: "made by hand", zh: "手动伪造" }
     folded_into(id) { en: "a copy of packet {id}, folded into it", zh: "第 {id} 个包的副本，已并入" }
+    all_folded_into(id) { en: "copies of packet {id}, folded into it", zh: "都是第 {id} 个包的副本，已并入" }
     meant(what) { en: "meant: {what}", zh: "原本是：{what}" }
     waited(time) { en: "after {time}", zh: "等待 {time} 之后" }
 

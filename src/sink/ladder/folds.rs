@@ -4,7 +4,7 @@
 //! 0.000000 #1 SYN-SENT     ── S 0:0(0) win 64240 ───────────────────┤
 //!                          packet 1: held (by hand)
 //! 4.080000 #1              ── S 0:0(0) ×4 ──────────────────────────✗
-//!                          retransmission since 1.000000 copies of packet 1, folded into it
+//!                          retransmission copies of packet 1, folded into it
 //! ```
 
 use super::{Held, Ladder};
@@ -48,7 +48,9 @@ impl Ladder {
             return Ok(());
         }
         self.unfold(flow.id, out)?;
-        let held = self.prepare(view, flow, time, packet, None, remarks);
+        let mut held = self.prepare(view, flow, time, packet, None, remarks);
+        let items = &mut held.rung.items;
+        items.retain(|item| !item.starts_with("win ") && !item.starts_with('<'));
         let folds = Folds {
             original,
             notation,
@@ -67,6 +69,15 @@ impl Ladder {
         let rung = &mut folds.held.rung;
         if folds.count > 1 {
             let times = if self.is_unicode() { "×" } else { "x" };
+            let (one, many) = (
+                self.options.lang.folded_into(folds.original),
+                self.options.lang.all_folded_into(folds.original),
+            );
+            for item in &mut rung.items {
+                if *item == one {
+                    item.clone_from(&many);
+                }
+            }
             rung.items[0] = format!("{} {times}{}", rung.items[0], folds.count);
         }
         self.held = Some(folds.held);

@@ -33,7 +33,7 @@ fn draw(options: Options, script: &Script) -> String {
         view.event(event);
         ladder.event(&view, event, &mut out).unwrap();
     }
-    ladder.flush(&mut out).unwrap();
+    ladder.finish(&mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -367,4 +367,37 @@ fn the_link_interferes() {
     for line in drawn.lines() {
         assert!(line.width() <= 60, "{line}");
     }
+}
+
+#[test]
+fn copies_in_a_row_are_one_rung() {
+    let mut script = Script::new();
+    script.passive();
+    script.get("S", 0, None, b"").fate(Fate::Held(RuleId::HAND));
+    let folded = |script: &mut Script| {
+        script.wait(1_000_000).get("S", 0, None, b"").again();
+        script.fate(Fate::Folded(PacketId(1)));
+    };
+    for _ in 0..4 {
+        folded(&mut script);
+        // The kernel is asked after each.
+        script.asked(TcpState::SynSent);
+    }
+    script.released(1, Fate::Delivered, crate::event::Release::Hand);
+    script.to(TcpState::SynReceived);
+    script
+        .put("S", 0, Some(1), b"")
+        .fate(Fate::Held(RuleId::HAND));
+    folded(&mut script);
+    folded(&mut script);
+    insta::assert_snapshot!(draw(plain(100), &script));
+    let ascii = Options {
+        screen: Screen {
+            unicode: false,
+            ..OPTIONS.screen
+        },
+        lang: Lang::Zh,
+        ..plain(100)
+    };
+    insta::assert_snapshot!(draw(ascii, &script));
 }
