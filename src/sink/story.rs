@@ -17,7 +17,7 @@ mod segment;
 mod states;
 
 use super::text;
-use crate::event::{Event, EventKind, FlowId};
+use crate::event::{Direction, Event, EventKind, FlowId};
 use crate::view::View;
 use crate::words::{Lang, Sentence};
 use course::Lessons;
@@ -55,6 +55,8 @@ pub struct Story {
 struct Past {
     /// What has crossed the link so far: in, out.
     seen: [Seen; 2],
+    /// Which way the newest segment went, if it asks for an answer: a window probe, or a keep-alive.
+    asked: Option<Direction>,
     time_wait_since: Option<Instant>,
 }
 

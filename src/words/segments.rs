@@ -45,33 +45,33 @@ sentences! {
 
     // Windows.
     window_shut(who) {
-        en: "window 0: {who} has no room for more until its program reads",
-        zh: "窗口为 0：在应用程序读取之前{who}没有空间接收更多数据",
+        en: "window 0: the other end may send no data until {who} opens the window again",
+        zh: "窗口为 0：在{who}重新打开窗口之前，另一端不能发送数据",
         see: "9293 3.8.6"
     }
     window_still_shut(who, ack) {
-        en: "the window is still 0: {who} awaits {ack} but has no room for it",
-        zh: "窗口仍为 0：{who}准备接收 {ack}，但没有空间",
+        en: "the window is still 0: byte {ack} may not be sent to {who} yet",
+        zh: "窗口仍为 0：还不能向{who}发送序号为 {ack} 的字节",
         see: "9293 3.8.6"
     }
     window_open(who, bytes) {
-        en: "the window is open again: {who} has room for {bytes}",
-        zh: "窗口重新打开：{who}有 {bytes}的空间",
+        en: "the window is open again: {bytes} may be sent to {who}",
+        zh: "窗口重新打开：可以向{who}发送 {bytes}",
         see: "9293 3.8.6"
     }
     window_update(who, bytes) {
-        en: "nothing new is acknowledged, only the window has changed: {who} has room for {bytes}",
-        zh: "没有确认新数据，只更新窗口：{who}有 {bytes}的空间",
+        en: "window update, no new acknowledgment: {bytes} may now be sent to {who}",
+        zh: "没有确认新数据，只更新窗口：现在可以向{who}发送 {bytes}",
         see: "9293 3.8.6"
     }
     window_probe(seq) {
-        en: "one byte, {seq}, sent into the shut window: its acknowledgment will tell whether there is room again (persist timer)",
-        zh: "向关闭的窗口发送一个字节 {seq}：它的确认会说明是否又有空间（坚持定时器）",
+        en: "window probe (persist timer): one byte, {seq}, sent although the window is 0; its acknowledgment shows whether the window is open again",
+        zh: "窗口探测（持续计时器，persist timer）：窗口为 0 时仍发送一个字节 {seq}，从它的确认可知窗口是否已重新打开",
         see: "9293 3.8.6.1"
     }
     peer_probes(peer) {
-        en: "the window is shut: {peer} asks whether it still is",
-        zh: "窗口已关闭：{peer}询问窗口是否仍为 0",
+        en: "window probe: the last window that reached {peer} was 0, and {peer} asks whether it still is",
+        zh: "窗口探测：{peer}收到的最新窗口为 0，{peer}询问窗口是否仍为 0",
         see: "9293 3.8.6.1"
     }
     window_scaled(field, unit, bytes) {
@@ -134,9 +134,15 @@ sentences! {
         see: "6298 5"
     }
     keep_alive(who, seq) {
-        en: "keep-alive: seq {seq} was acknowledged long ago, so an answer must come if the other end is still there; {who} asks for it",
-        zh: "保活：seq {seq} 早已被确认，{who}以此询问对方是否还在，对方若在必须回答",
+        en: "keep-alive probe: {who} repeats sequence number {seq}, which is already acknowledged, to make the other end answer",
+        zh: "保活探测：{who}重发早已确认的 seq {seq}，用来确认另一端是否还在线",
         see: "9293 3.8.4"
+    }
+
+    answers_probe(who, ack) {
+        en: "{who} answers the probe: it expects byte {ack} next",
+        zh: "{who}回答探测：准备接收序号为 {ack} 的字节",
+        see: "9293 3.10.7.4"
     }
 
     // Resets.

@@ -2,7 +2,7 @@
 
 use super::course::Lesson;
 use super::relative;
-use super::segment::Telling;
+use super::segment::{Telling, bytes_of_window};
 use super::{Depth, Story};
 use crate::event::{Direction, Discard, Event, Fate, Packet, Released};
 use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment};
@@ -34,6 +34,9 @@ impl Story {
     /// A packet that waited in the link goes on, or does not.
     pub(super) fn released(&mut self, flow: Option<&Flow>, released: &Released) -> Vec<Sentence> {
         let (lang, waited) = (self.lang, text::time(released.waited));
+        if let Some(flow) = flow {
+            self.arrives(flow, &released.packet);
+        }
         let is_first = self.lessons.is_new(Lesson::Fate("released"));
         if self.depth == Depth::Brief && !is_first {
             return Vec::new();
@@ -47,6 +50,16 @@ impl Story {
                 .chain(self.fate(flow, packet))
                 .collect(),
         }
+    }
+
+    /// What has waited in the link comes out of it: its receiver goes by its window now.
+    fn arrives(&mut self, flow: &Flow, packet: &Packet) {
+        let Some(segment) = as_read(packet).filter(|_| packet.fate.crossings() > 0) else {
+            return;
+        };
+        let seen = &mut self.flows.entry(flow.id).or_default().seen;
+        let window = bytes_of_window(seen, packet.direction, segment);
+        seen[packet.direction as usize].arrived = Some(window);
     }
 
     /// Whether there is something to say on what the link does: in brief, only once of each kind.
@@ -77,7 +90,7 @@ impl Story {
         })
     }
 
-    /// What a packet says, as whoever sent it meant it.
+    /// What a packet says.
     fn content(&mut self, view: &View, event: &Event, packet: &Packet) -> Vec<Sentence> {
         let flow = event.flow.and_then(|id| view.flow(id));
         match (&packet.described.body, flow) {
@@ -105,7 +118,7 @@ impl Story {
 
     /// All about a segment of a connection, which `packet` is.
     fn told(&mut self, event: &Event, flow: &Flow, packet: &Packet) -> Vec<Sentence> {
-        let Body::Tcp(segment) = &packet.described.body else {
+        let Some(segment) = as_read(packet) else {
             return Vec::new();
         };
         let mut said = self.segment(flow, packet, segment);
@@ -130,10 +143,12 @@ impl Story {
             segment,
             who: text::sender(lang, flow, packet.direction),
             seen: past.seen,
+            asked: past.asked,
             variables: packet.variables.as_deref(),
         };
         let now = telling.now();
         past.seen[packet.direction as usize] = now;
+        past.asked = telling.probe().map(|_| packet.direction);
         telling.purpose(&mut said);
         telling.acknowledgment(now, &mut said);
         telling.window(now, &mut said);
@@ -204,6 +219,12 @@ impl Story {
             _ => None,
         }
     }
+}
+
+/// The segment as its receiver reads it. What the receiver can't read is told as its sender meant it, like what is lost.
+fn as_read(packet: &Packet) -> Option<&Segment> {
+    let read = packet.outcome().0.tcp().filter(|read| read.checksum_ok);
+    read.or(packet.described.tcp())
 }
 
 fn who(lang: Lang, flow: Option<&Flow>, direction: Direction) -> String {

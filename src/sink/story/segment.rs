@@ -16,8 +16,19 @@ pub(super) struct Seen {
     /// Its newest acknowledgment number, and its window in bytes.
     pub(super) ack: Option<SeqNumber>,
     window: Option<u32>,
+    /// The newest window of these that has come out of the link: what the other end goes by.
+    pub(super) arrived: Option<u32>,
     /// The first number that it has not sent yet.
     end: Option<SeqNumber>,
+}
+
+/// What asks for an answer although it brings nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// Whether the window is still shut.
+    Window,
+    /// Whether the other end is still there.
+    KeepAlive,
 }
 
 /// One segment about which something is to be said.
@@ -26,10 +37,13 @@ pub(super) struct Telling<'a> {
     pub(super) depth: Depth,
     pub(super) flow: &'a Flow,
     pub(super) packet: &'a Packet,
+    /// As its receiver reads it.
     pub(super) segment: &'a Segment,
     pub(super) who: String,
     /// What both ends had sent before it.
     pub(super) seen: [Seen; 2],
+    /// Which way the segment before it went, if that asks for an answer.
+    pub(super) asked: Option<Direction>,
     pub(super) variables: Option<&'a Variables>,
 }
 
@@ -41,16 +55,19 @@ impl Telling<'_> {
         if segment.flags.contains(Flags::RST) {
             return now;
         }
-        let is_syn = segment.flags.contains(Flags::SYN);
-        if is_syn {
+        if segment.flags.contains(Flags::SYN) {
             now.scale = segment.window_scale();
         }
-        let factor = if is_syn { 1 } else { self.factor(now.scale) };
-        now.window = Some(u32::from(segment.window) * factor);
+        now.window = Some(bytes_of_window(&self.seen, self.packet.direction, segment));
+        if self.packet.fate.crossings() > 0 {
+            now.arrived = now.window;
+        }
         now.ack = segment.acknowledges().or(now.ack);
+        // Its sender counts what it meant to send.
+        let end = self.packet.described.tcp().unwrap_or(segment).end();
         now.end = Some(match now.end {
-            Some(end) if segment.end().before(end) => end,
-            _ => segment.end(),
+            Some(known) if end.before(known) => known,
+            _ => end,
         });
         now
     }
@@ -61,14 +78,6 @@ impl Telling<'_> {
 
     fn other(&self) -> Seen {
         self.seen[1 - self.packet.direction as usize]
-    }
-
-    /// RFC 7323, section 2.2: windows are scaled where both SYNs have offered it.
-    fn factor(&self, scale: Option<u8>) -> u32 {
-        match (scale, self.other().scale) {
-            (Some(shift), Some(_)) => 1 << shift.min(14),
-            _ => 1,
-        }
     }
 
     /// What it is sent for.
@@ -156,23 +165,15 @@ impl Telling<'_> {
             Some(Reason::Resent(Resend::Gap)) => {
                 return Some(lang.resent_into_gap(segment.seq));
             }
-            Some(Reason::KeepAlive) => return Some(lang.keep_alive(&self.who, segment.seq)),
-            Some(Reason::WindowProbe) => return Some(lang.window_probe(segment.seq)),
             _ => {}
         }
-        // Of the peer's reasons the segment alone can tell: next to nothing in it, and at the edge of a shut window or one
-        // number back.
-        let small = segment.sequence_len() <= 1
-            && !segment.flags.contains(Flags::SYN)
-            && !segment.flags.contains(Flags::FIN);
-        if small && self.packet.direction == Direction::In {
-            let one_back = self.before().end == Some(segment.seq + 1);
-            let at_edge = segment.sequence_len() == 1 && self.other().ack == Some(segment.seq);
-            match self.other().window {
-                Some(0) if one_back || at_edge => return Some(lang.peer_probes(&self.who)),
-                _ if one_back => return Some(lang.keep_alive(&self.who, segment.seq)),
-                _ => {}
+        match self.probe() {
+            Some(Probe::KeepAlive) => return Some(lang.keep_alive(&self.who, segment.seq)),
+            Some(Probe::Window) if self.packet.reason == Some(Reason::WindowProbe) => {
+                return Some(lang.window_probe(segment.seq));
             }
+            Some(Probe::Window) => return Some(lang.peer_probes(&self.who)),
+            None => {}
         }
         // Where there is more in it than before, it is told as data.
         let nothing_new = self
@@ -181,6 +182,29 @@ impl Telling<'_> {
             .is_none_or(|end| segment.end().at_or_before(end));
         (self.packet.retransmission && nothing_new)
             .then(|| lang.resent_by_peer(&self.who, segment.seq))
+    }
+
+    /// What it asks for, if it is sent for nothing else. Of the peer's reasons the segment alone can tell: next to nothing in
+    /// it, and at the edge of a shut window or one number back.
+    pub(super) fn probe(&self) -> Option<Probe> {
+        match self.packet.reason {
+            Some(Reason::KeepAlive) => return Some(Probe::KeepAlive),
+            Some(Reason::WindowProbe) => return Some(Probe::Window),
+            _ => {}
+        }
+        let segment = self.segment;
+        let is_small = segment.sequence_len() <= 1
+            && segment.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0;
+        if !is_small || self.packet.direction == Direction::Out {
+            return None;
+        }
+        let one_back = self.before().end == Some(segment.seq + 1);
+        let at_edge = segment.sequence_len() == 1 && self.other().ack == Some(segment.seq);
+        match self.other().arrived {
+            Some(0) if one_back || at_edge => Some(Probe::Window),
+            _ if one_back => Some(Probe::KeepAlive),
+            _ => None,
+        }
     }
 
     /// What a SYN offers.
@@ -243,8 +267,14 @@ impl Telling<'_> {
             _ if said.is_empty() && now.window == Some(0) && !self.opens_or_shuts(now) => {
                 said.push(lang.window_still_shut(&self.who, ack));
             }
-            (Some(Reason::DuplicateAck), _) => said.push(lang.says_again(&self.who, ack)),
-            (Some(Reason::WindowUpdate), _) => {
+            _ if self.is_answer() && known == ack => {
+                said.push(lang.answers_probe(&self.who, ack));
+            }
+            // What is told of the window says why it is sent.
+            (Some(Reason::DuplicateAck), _) if !self.opens_or_shuts(now) => {
+                said.push(lang.says_again(&self.who, ack));
+            }
+            (Some(Reason::WindowUpdate), _) if self.updates_window(now) => {
                 let room = lang.count(now.window.unwrap_or(0).into(), Thing::Byte);
                 said.push(lang.window_update(&self.who, room));
             }
@@ -290,6 +320,20 @@ impl Telling<'_> {
         self.flow.endings.contains(&fin) && self.other().end == Some(ack)
     }
 
+    /// Whether it answers a probe or a keep-alive, and brings nothing else.
+    fn is_answer(&self) -> bool {
+        let asks = self
+            .asked
+            .is_some_and(|asked| asked != self.packet.direction);
+        asks && self.segment.sequence_len() == 0 && self.probe().is_none()
+    }
+
+    /// Whether the window is what is new in it, as its receiver reads it.
+    fn updates_window(&self, now: Seen) -> bool {
+        let before = self.before();
+        before.ack.is_some() && now.window != before.window && now.window != Some(0)
+    }
+
     fn opens_or_shuts(&self, now: Seen) -> bool {
         (self.before().window == Some(0)) != (now.window == Some(0))
     }
@@ -297,8 +341,10 @@ impl Telling<'_> {
     pub(super) fn window(&self, now: Seen, said: &mut Vec<Sentence>) {
         let lang = self.lang;
         let is_reset = self.segment.flags.contains(Flags::RST);
-        if is_reset || !self.opens_or_shuts(now) || self.packet.reason == Some(Reason::WindowUpdate)
-        {
+        let is_told = self.packet.reason == Some(Reason::WindowUpdate)
+            && self.updates_window(now)
+            && !self.is_answer();
+        if is_reset || !self.opens_or_shuts(now) || is_told {
             return;
         }
         said.push(match now.window {
@@ -314,7 +360,7 @@ impl Telling<'_> {
     pub(super) fn window_field(&self, now: Seen, said: &mut Vec<Sentence>) {
         let Telling { lang, segment, .. } = *self;
         let bytes = |number: u32| lang.count(number.into(), Thing::Byte);
-        let factor = self.factor(now.scale);
+        let factor = factor(now.scale, self.other().scale);
         if segment.flags.contains(Flags::SYN) {
             said.push(lang.window_of_syn(bytes(segment.window.into())));
         } else if factor > 1 && !segment.flags.contains(Flags::RST) {
@@ -347,6 +393,26 @@ impl Telling<'_> {
         ));
         said
     }
+}
+
+/// RFC 7323, section 2.2: windows are scaled if both SYNs have offered it.
+fn factor(own: Option<u8>, other: Option<u8>) -> u32 {
+    match (own, other) {
+        (Some(shift), Some(_)) => 1 << shift.min(14),
+        _ => 1,
+    }
+}
+
+/// The window of a segment in bytes; that of a SYN is not scaled.
+pub(super) fn bytes_of_window(seen: &[Seen; 2], direction: Direction, segment: &Segment) -> u32 {
+    let (own, other) = (seen[direction as usize], seen[1 - direction as usize]);
+    let is_syn = segment.flags.contains(Flags::SYN);
+    let factor = if is_syn {
+        1
+    } else {
+        factor(own.scale, other.scale)
+    };
+    u32::from(segment.window) * factor
 }
 
 /// A sequence number, and how far it is from where its end began.

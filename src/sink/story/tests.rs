@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::{Command, Config, Engine};
-use crate::event::{Discard, Timer, UserCall};
+use crate::event::{Crossed, Discard, Fate, RuleId, Timer, UserCall};
 use crate::service::{Connection, Console, hello, password};
 use crate::sim::{Crossing, Side, Sim};
 use crate::sink::Screen;
@@ -218,7 +218,12 @@ fn keep_alive() {
         .until(12_000)
         .events();
     let drawn = unwrapped(&draw(&events, Lang::En, Depth::Normal));
-    for words in ["; the peer asks for it", "; tcplab asks for it"] {
+    for words in [
+        "keep-alive probe: the peer repeats",
+        "keep-alive probe: tcplab repeats",
+        "tcplab answers the probe",
+        "the peer answers the probe",
+    ] {
         assert!(drawn.contains(words), "{words}: {drawn}");
     }
 }
@@ -420,4 +425,46 @@ fn a_second_fin_begins_time_wait_again() {
         .filter_map(|line| line.split_once("TIME-WAIT: ")?.1.strip_suffix(" left"))
         .collect();
     assert_eq!(left, ["60.000 s", "50.000 s", "60.000 s"], "{drawn}");
+}
+
+/// Whether the peer probes a window or asks whether we are alive is judged by the window that has reached it.
+#[test]
+fn probes_are_told_by_the_window_that_crossed() {
+    // Our window as it was meant, as it crosses, and what the peer's segment one number back is then.
+    for (crosses, expected) in [(0u16, "window probe"), (1000, "keep-alive")] {
+        for lang in [Lang::En, Lang::Zh] {
+            let mut script = Script::new();
+            script.passive().handshake();
+            script.get("P", 1, Some(1), b"hello");
+            script.put("", 1, Some(6), b"");
+            crosses_with_window(&mut script, crosses);
+            script.wait(1_000_000).get("", 5, Some(1), b"");
+            let drawn = draw(&script.events, lang, Depth::Normal);
+            let expected = match (lang, expected) {
+                (Lang::En, words) => words,
+                (Lang::Zh, "window probe") => "窗口探测",
+                (Lang::Zh, _) => "保活探测",
+            };
+            assert!(drawn.contains(expected), "{expected}: {drawn}");
+            for other in ["window probe", "keep-alive", "窗口探测", "保活探测"] {
+                assert_eq!(drawn.contains(other), other == expected, "{other}: {drawn}");
+            }
+        }
+    }
+}
+
+/// The newest packet, of IPv4 without options, is rewritten so that it has this window.
+fn crosses_with_window(script: &mut Script, window: u16) {
+    let Some(EventKind::Packet(packet)) = script.events.last_mut().map(|last| &mut last.kind)
+    else {
+        panic!("no packet");
+    };
+    let mut bytes = packet.bytes.clone();
+    bytes[34..36].copy_from_slice(&window.to_be_bytes());
+    let mut described = crate::segment::describe(&bytes);
+    if let crate::segment::Body::Tcp(segment) = &mut described.body {
+        segment.checksum_ok = true;
+    }
+    packet.fate = Fate::Rewritten(RuleId(1));
+    packet.crossed = Some(Box::new(Crossed { described, bytes }));
 }
