@@ -36,6 +36,7 @@ pub use look::Look;
 pub use thread::Program;
 
 use crate::event::{Event, EventKind, Packet, Released};
+use crate::fault::RuleSet;
 use crate::view::View;
 use smoltcp::time::Instant;
 use std::collections::VecDeque;
@@ -98,8 +99,8 @@ struct Resumed {
 }
 
 impl Live {
-    /// Takes over the terminal that standard error is, and begins to draw. `program` is the one that runs in the pane, if any;
-    /// `clock` tells the time of events that happen now.
+    /// Takes over the terminal that standard error is, and begins to draw. Packets are interfered with by `rules`; `program` is
+    /// the one that runs in the pane, if any; `clock` tells the time of events that happen now.
     ///
     /// Signals should be blocked in this thread, so that the screen's does not get them.
     ///
@@ -107,6 +108,7 @@ impl Live {
     /// When the terminal can't be set up, or no thread started.
     pub fn open(
         setup: Setup,
+        rules: &RuleSet,
         program: Option<Box<dyn Program>>,
         clock: impl Fn() -> Instant + Send + 'static,
     ) -> io::Result<Live> {
@@ -120,11 +122,14 @@ impl Live {
         terminal.open_keys()?;
         let held = terminal.held();
         let theirs = mail.clone();
+        let rules = rules.clone();
         let thread = std::thread::Builder::new()
             .name("screen".into())
             .spawn(move || {
+                let mut app = App::new(setup);
+                app.rules_are(&rules);
                 Drawing {
-                    app: App::new(setup),
+                    app,
                     terminal,
                     events,
                     mail: theirs,

@@ -1,6 +1,7 @@
 //! The live screen as the commands use it.
 
 use super::watcher::screen;
+use crate::fault::RuleSet;
 use crate::sys::clock::Clock;
 use crate::sys::pty::Pty;
 use crate::ui::{self, Live, Look, Pane, Program, Setup};
@@ -37,6 +38,7 @@ pub(super) fn open(
     title: String,
     pane: Pane,
     lang: Lang,
+    rules: &RuleSet,
     program: Option<Pty>,
     clock: Option<Clock>,
     is_capture: bool,
@@ -54,7 +56,7 @@ pub(super) fn open(
     };
     let program = program.map(|pty| Box::new(OnPty(pty)) as Box<dyn Program>);
     let time = move || clock.map_or(Instant::ZERO, |clock| clock.now());
-    ui::Live::open(setup, program, time).context("cannot show the live screen")
+    ui::Live::open(setup, rules, program, time).context("cannot show the live screen")
 }
 
 /// A command on a terminal of its own.

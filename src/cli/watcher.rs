@@ -369,6 +369,7 @@ impl Watcher {
                 title,
                 pane,
                 self.lang,
+                &self.rules,
                 program,
                 clock,
                 self.is_capture,

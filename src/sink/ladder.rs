@@ -147,6 +147,7 @@ impl Ladder {
     /// Packets are interfered with by these rules: each is shown where it decides for the first time.
     pub fn rules_are(&mut self, rules: &RuleSet) {
         self.rules = rules.clone();
+        self.story.rules_are(rules);
     }
 
     /// From now on peers' kernels are asked about their ends, and the head of the left column says so.
@@ -357,7 +358,7 @@ impl Ladder {
             lang.count(flow.sent.bytes, Thing::Byte),
         );
         if flow.transport == Transport::Tcp {
-            text += &lang.furthermore(lang.was_closed(text::closed(lang, flow)));
+            text += &lang.furthermore(text::ended(lang, flow));
         }
         if let Some(Err(why)) = &closed.result {
             let why = text::escape(&lang.told(why), self.is_unicode());

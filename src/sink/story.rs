@@ -18,6 +18,7 @@ mod states;
 
 use super::text;
 use crate::event::{Direction, Event, EventKind, FlowId};
+use crate::fault::RuleSet;
 use crate::view::View;
 use crate::words::{Lang, Sentence};
 use course::Lessons;
@@ -46,6 +47,8 @@ pub struct Story {
     depth: Depth,
     time_wait: Option<Duration>,
     is_relative: bool,
+    /// What the link is told to do: what a rule does besides dropping a packet is told with the packet.
+    rules: RuleSet,
     lessons: Lessons,
     flows: BTreeMap<FlowId, Past>,
 }
@@ -57,6 +60,8 @@ struct Past {
     seen: [Seen; 2],
     /// Which way the newest segment went, if it asks for an answer: a window probe, or a keep-alive.
     asked: Option<Direction>,
+    /// When the peer's SYN came again.
+    syn_again: Option<Instant>,
     time_wait_since: Option<Instant>,
 }
 
@@ -68,6 +73,7 @@ impl Story {
             depth,
             time_wait: None,
             is_relative: false,
+            rules: RuleSet::new(),
             lessons: Lessons::default(),
             flows: BTreeMap::new(),
         }
@@ -86,6 +92,11 @@ impl Story {
             is_relative: true,
             ..self
         }
+    }
+
+    /// Packets are interfered with by these rules.
+    pub fn rules_are(&mut self, rules: &RuleSet) {
+        self.rules = rules.clone();
     }
 
     /// The sentences on `event`, which `view` was fed before. Every event must be told in order, as what is said of

@@ -7,6 +7,7 @@ use crate::fault::{Action, RuleSet};
 use crate::state::TcpState;
 use crate::view::{Flow, Ours, Traffic, View};
 use crate::words::{Lang, Thing};
+use smoltcp::time::Duration;
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -50,10 +51,13 @@ fn connection(
     out: &mut impl Write,
 ) -> io::Result<()> {
     heading(flow, lang, screen, out)?;
-    let states: Vec<String> = flow
+    let mut states: Vec<String> = flow
         .times(view.now())
         .map(|(state, time)| format!("{state} {}", text::time(time)))
         .collect();
+    if states.is_empty() {
+        states.push(flow.state.to_string());
+    }
     let width = screen.width.max(60) - INDENT;
     let words = |fact: &str| text::wrap_sentence(fact, width);
     let mut facts = vec![
@@ -142,9 +146,13 @@ fn traffic(lang: Lang, traffic: &Traffic) -> String {
 
 /// What the peer's kernel had measured, when it was last asked.
 fn kernel(lang: Lang, info: &PeerInfo) -> String {
+    // The kernel knows of no round trip that takes no time: it has measured none.
+    let rtt = match info.rtt {
+        Duration::ZERO => lang.not_measured(),
+        rtt => lang.rtt_with_variation(text::time(rtt), text::time(info.rttvar)),
+    };
     lang.kernel_says(
-        text::time(info.rtt),
-        text::time(info.rttvar),
+        rtt,
         text::time(info.rto),
         lang.count(info.cwnd.into(), Thing::Segment),
         lang.count(info.total_retransmits.into(), Thing::Retransmission),

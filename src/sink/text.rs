@@ -100,10 +100,36 @@ pub(crate) fn notation(lang: Lang, described: &Described, notation: Notation<'_>
     }
 }
 
+/// How a connection has ended, for the line that says that it is over: `closed by the peer (RST)`.
+pub(crate) fn ended(lang: Lang, flow: &Flow) -> String {
+    refused(lang, flow).unwrap_or_else(|| lang.was_closed(closed(lang, flow)))
+}
+
+/// What became of a SYN that our end has not taken: `refused by rule 2 (RST)`.
+fn refused(lang: Lang, flow: &Flow) -> Option<String> {
+    let is_at_the_door = flow.opening == Opening::Passive
+        && flow.ours == Ours::Read
+        && flow.state == TcpState::Listen
+        && !flow.visited(TcpState::SynReceived);
+    if !is_at_the_door {
+        return None;
+    }
+    Some(match (flow.closed_first(), flow.turned_away) {
+        (Some(first), _) => lang.refused_by(whose(lang, flow, first.by), means(lang, first.means)),
+        (None, Some((rule, error))) => {
+            lang.refused_by(lang.by_rule(rule.0), format!("ICMP {error}"))
+        }
+        (None, None) => lang.never_opened(flow.state),
+    })
+}
+
 /// How a connection was closed, in order: `by the peer first (FIN), then by tcplab (FIN)`.
 pub(crate) fn closed(lang: Lang, flow: &Flow) -> String {
     let means = |ending: &Ending| means(lang, ending.means);
     let whose = |ending: &Ending| whose(lang, flow, ending.by);
+    if let Some(refused) = refused(lang, flow) {
+        return refused;
+    }
     match flow.endings.as_slice() {
         [] if flow.closed_at.is_some() => lang.without_end(),
         [] => lang.not_yet(flow.state),
@@ -154,6 +180,7 @@ fn whose(lang: Lang, flow: &Flow, by: By) -> String {
         (By::Local, Ours::Read) => lang.tcplab(),
         (By::Peer, Ours::Inferred) => lang.the_client(),
         (By::Local, Ours::Inferred) => lang.the_server(),
+        (By::Rule(rule), _) => lang.by_rule(rule.0),
     }
 }
 
@@ -199,6 +226,15 @@ pub(crate) fn time(duration: Duration) -> String {
         format!("{}.{:03} ms", micros / 1000, micros % 1000)
     } else {
         format!("{}.{:03} s", micros / 1_000_000, micros % 1_000_000 / 1000)
+    }
+}
+
+/// A smoothed round-trip time, which is known in whole milliseconds.
+pub(crate) fn smoothed(lang: Lang, srtt: Option<Duration>) -> String {
+    match srtt {
+        None => lang.not_measured(),
+        Some(srtt) if srtt.total_millis() == 0 => "< 1 ms".into(),
+        Some(srtt) => span(srtt),
     }
 }
 

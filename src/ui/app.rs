@@ -7,6 +7,7 @@ use super::rates::Rates;
 use super::record::{Line, Record, Records};
 use crate::engine::{Command, Disposal, Stepping};
 use crate::event::{Event, EventKind, Fate, FlowId, PacketId, RuleId, Transport};
+use crate::fault::RuleSet;
 use crate::sink::story::{Depth, Story};
 use crate::step::{Order, Waiting};
 use crate::view::{Flow, View};
@@ -114,6 +115,13 @@ pub struct App {
 }
 
 impl App {
+    /// Packets are interfered with by these rules.
+    pub(super) fn rules_are(&mut self, rules: &RuleSet) {
+        if let Some(story) = &mut self.story {
+            story.rules_are(rules);
+        }
+    }
+
     /// A screen on which nothing has happened yet.
     pub fn new(setup: Setup) -> App {
         App {

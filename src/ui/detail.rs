@@ -144,7 +144,7 @@ fn facts_of(app: &App) -> Vec<Fact> {
             facts.push(Fact::new(lang.defect(), message));
         }
         EventKind::Closed(closed) => {
-            let how = lang.was_closed(text::closed(lang, flow));
+            let how = text::ended(lang, flow);
             facts.push(Fact::new(lang.flow_over(), how));
             let result = match &closed.result {
                 None => lang.never_ended(),
@@ -230,8 +230,9 @@ fn state(lang: Lang, flow: &Flow, variables: &Variables) -> [Fact; 2] {
         variables.snd_wnd,
     );
     let mut timing = lang.in_flight(variables.in_flight, text::time(variables.rto));
-    if let Some(srtt) = variables.srtt {
-        timing += &lang.also(format!("SRTT {}", text::time(srtt)));
+    if variables.srtt.is_some() {
+        let srtt = text::smoothed(lang, variables.srtt);
+        timing += &lang.also(format!("SRTT {srtt}"));
     }
     timing += &lang.also(lang.resent_and_duplicates(variables.resent, variables.duplicate_acks));
     [Fact::new(lang.fact_after(), send), Fact::new("", timing)]

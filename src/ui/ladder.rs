@@ -114,10 +114,7 @@ fn draw_line(app: &App, flow: &Flow, line: &Line, width: usize) -> Row<'static> 
         EventKind::Closed(_) if flow.transport == Transport::Udp => {
             say(&lang.flow_over(), look.faint())
         }
-        EventKind::Closed(_) => say(
-            &lang.over_how(lang.was_closed(text::closed(lang, flow))),
-            look.faint(),
-        ),
+        EventKind::Closed(_) => say(&lang.over_how(text::ended(lang, flow)), look.faint()),
         _ => say("", Style::new()),
     }
 }

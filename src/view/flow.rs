@@ -1,7 +1,7 @@
 use super::{Basis, InferredPeer, Ours};
 use crate::event::{
     Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo, PeerView,
-    Timer, Transition, Transport, UserCall,
+    RuleId, Timer, Transition, Transport, UserCall,
 };
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::state::TcpState;
@@ -54,6 +54,8 @@ pub struct Flow {
     pub handshake: Option<Duration>,
     /// What ended the connection, in the order in which it happened: two FINs as a rule.
     pub endings: Vec<Ending>,
+    /// The rule that has answered the peer's SYN with an ICMP error, and the error, while our end has not heard of a SYN.
+    pub turned_away: Option<(RuleId, &'static str)>,
     /// What the service or client program returned; `None` while it runs and where it never ran to its end.
     pub result: Option<Result<(), String>>,
     /// How long our end was in each state, the present one not included.
@@ -64,8 +66,8 @@ pub struct Flow {
     /// The first numbers that neither end has sent yet.
     received_up_to: Option<SeqNumber>,
     sent_up_to: Option<SeqNumber>,
-    /// The newest segment in, and whether it is a RST.
-    newest_in: Option<(PacketId, bool)>,
+    /// The newest segment in, and whose doing it is if it is a RST.
+    newest_in: Option<(PacketId, Option<By>)>,
 }
 
 /// What went one way.
@@ -102,13 +104,15 @@ pub struct Ending {
     pub means: Means,
 }
 
-/// One of the two ends.
+/// One of the two ends, or a rule between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
     /// The other end.
     Peer,
     /// Our end.
     Local,
+    /// A rule, in the name of one end or of both.
+    Rule(RuleId),
 }
 
 /// How an end leaves a connection.
@@ -151,6 +155,7 @@ impl Flow {
             sent: Traffic::default(),
             handshake: None,
             endings: Vec::new(),
+            turned_away: None,
             result: None,
             times: [Duration::ZERO; TcpState::ALL.len()],
             visited: smallvec![state],
@@ -242,9 +247,9 @@ impl Flow {
         };
         match (&packet.fate, &packet.described.body) {
             (Fate::Discarded(_), _) => added.discarded = 1,
-            (Fate::Injected(_), Body::Tcp(segment)) if packet.direction == Direction::In => {
-                let is_reset = segment.flags.contains(Flags::RST);
-                self.newest_in = Some((packet.id, is_reset));
+            (Fate::Injected(rule), Body::Tcp(segment)) => self.injected(*rule, packet, segment),
+            (Fate::Injected(rule), Body::Icmp(icmp)) if packet.direction == Direction::Out => {
+                self.turned_away = Some((*rule, icmp.name));
             }
             (_, Body::Tcp(segment)) => {
                 added.bytes = self.segment(at, packet, segment);
@@ -279,6 +284,20 @@ impl Flow {
         added
     }
 
+    /// A rule has made a segment.
+    fn injected(&mut self, rule: RuleId, packet: &Packet, segment: &Segment) {
+        let by = Some(By::Rule(rule)).filter(|_| segment.flags.contains(Flags::RST));
+        match packet.direction {
+            Direction::In => self.newest_in = Some((packet.id, by)),
+            Direction::Out => {
+                if let Some(by) = by {
+                    self.ended(by, Means::Reset);
+                }
+                self.reaches_peer(packet);
+            }
+        }
+    }
+
     /// What the peer knows of: what it has sent itself, whatever became of that, and what came out of the link to it.
     fn reaches_peer(&mut self, packet: &Packet) {
         let described = match packet.direction {
@@ -296,7 +315,7 @@ impl Flow {
         let is_reset = segment.flags.contains(Flags::RST);
         let (by, initial, up_to) = match packet.direction {
             Direction::In => {
-                self.newest_in = Some((packet.id, is_reset));
+                self.newest_in = Some((packet.id, is_reset.then_some(By::Peer)));
                 (By::Peer, &mut self.irs, &mut self.received_up_to)
             }
             Direction::Out => (By::Local, &mut self.iss, &mut self.sent_up_to),
@@ -336,6 +355,7 @@ impl Flow {
     pub(super) fn transition(&mut self, at: Instant, transition: &Transition) {
         self.times[self.state as usize] += at - self.entered_at;
         self.state = transition.to;
+        self.turned_away = None;
         self.entered_at = at;
         if !self.visited(transition.to) {
             self.visited.push(transition.to);
@@ -348,8 +368,12 @@ impl Flow {
         }
         match transition.cause {
             // Only a RST that the stack accepts ends anything, and the state tells whether it did.
-            Cause::Segment(id) if self.newest_in == Some((id, true)) => {
-                self.ended(By::Peer, Means::Reset);
+            Cause::Segment(id) => {
+                if let Some((newest, Some(by))) = self.newest_in
+                    && newest == id
+                {
+                    self.ended(by, Means::Reset);
+                }
             }
             Cause::Call(UserCall::Abort) => self.ended(By::Local, Means::Abort),
             Cause::Timeout(timer) if timer != Timer::TimeWait => {

@@ -58,6 +58,8 @@ labels! {
         zh: "结束：收到 {received}，发出 {sent}"
     }
     was_closed(how) { en: "closed {how}", zh: "关闭方式：{how}" }
+    refused_by(who, means) { en: "refused by {who} ({means})", zh: "被{who}拒绝（{means}）" }
+    never_opened(state) { en: "never opened, still {state}", zh: "从未建立，仍是 {state}" }
     without_end() { en: "without FIN or RST", zh: "没有 FIN 或 RST" }
     not_yet(state) { en: "not yet, {state}", zh: "尚未关闭，{state}" }
     by_both(means) { en: "by both at once ({means})", zh: "双方同时关闭（{means}）" }
@@ -115,10 +117,11 @@ labels! {
         zh: "：收到 {received}（{received_bytes}），发出 {sent} 个（{sent_bytes}）"
     }
     kernel() { en: "kernel", zh: "内核" }
-    kernel_says(rtt, rttvar, rto, cwnd, resent) {
-        en: "the peer's says rtt {rtt} (varies by {rttvar}), rto {rto}, cwnd {cwnd}, {resent}",
-        zh: "对端内核：RTT {rtt}（波动 {rttvar}），RTO {rto}，拥塞窗口 {cwnd}，{resent}"
+    kernel_says(rtt, rto, cwnd, resent) {
+        en: "the peer's: RTT {rtt}, RTO {rto}, cwnd {cwnd}, {resent}",
+        zh: "对端内核：RTT {rtt}，RTO {rto}，拥塞窗口 {cwnd}，{resent}"
     }
+    rtt_with_variation(rtt, rttvar) { en: "{rtt} (varies by {rttvar})", zh: "{rtt}（波动 {rttvar}）" }
     bytes_in_segments(bytes, segments) { en: "{bytes} in {segments}", zh: "{segments}，共 {bytes}" }
     some_discarded(count) { en: "{count} discarded", zh: "丢弃 {count} 个" }
     column_flow() { en: "flow", zh: "流" }

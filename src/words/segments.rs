@@ -37,6 +37,16 @@ sentences! {
         zh: "SACK：{who}已经有 {blocks}，从 {ack} 到那里之间的数据缺失",
         see: "2018 3"
     }
+    acknowledges_twice(who, block) {
+        en: "D-SACK: {who} has received {block} twice",
+        zh: "D-SACK：{who}收到了两次 {block}",
+        see: "2883 4"
+    }
+    acknowledges_other_syn(ack) {
+        en: "ack {ack} acknowledges a SYN that the peer has not sent: the peer answers with a RST and waits on",
+        zh: "ack {ack} 确认的不是对端发过的 SYN：对端用 RST 回答，并继续等待",
+        see: "9293 3.10.7.3"
+    }
     out_of_order(seq, expected) {
         en: "seq {seq} lies beyond {expected}, which is awaited: something before it is lost or late",
         zh: "seq {seq} 超过了正在等待的 {expected}：前面的数据丢失或迟到",
@@ -66,7 +76,7 @@ sentences! {
     }
     window_probe(seq) {
         en: "window probe (persist timer): one byte, {seq}, sent although the window is 0; its acknowledgment shows whether the window is open again",
-        zh: "窗口探测（持续计时器，persist timer）：窗口为 0 时仍发送一个字节 {seq}，从它的确认可知窗口是否已重新打开",
+        zh: "窗口探测（持续计时器）：窗口为 0 时仍发送一个字节 {seq}，从它的确认可知窗口是否已重新打开",
         see: "9293 3.8.6.1"
     }
     peer_probes(peer) {
@@ -118,6 +128,11 @@ sentences! {
         zh: "已重传 {count} 次而没有任何确认：路径或对方有问题（R1），程序得到通知；何时放弃连接由用户超时（R2）决定",
         see: "9293 3.8.3"
     }
+    resent_for_syn() {
+        en: "the SYN has come again, so the SYN-ACK is retransmitted",
+        zh: "SYN 再次到达，因此重传 SYN-ACK",
+        see: "9293 3.10.7.4"
+    }
     resent_after_duplicates(seq) {
         en: "three duplicate ACKs say that {seq} is missing: it is sent again without waiting for the timeout (fast retransmit)",
         zh: "三个重复确认说明 {seq} 丢失：不等超时就重传（快速重传）",
@@ -147,9 +162,19 @@ sentences! {
 
     // Resets.
     refused(ack) {
-        en: "RST in answer to the SYN, with ack {ack}: nobody listens at that port",
-        zh: "用 RST 回答 SYN，ack {ack}：那个端口没有程序监听",
+        en: "RST in answer to the SYN, with ack {ack}: connection refused; usually no program listens on that port",
+        zh: "用 RST 回答 SYN，ack {ack}：拒绝连接；通常是该端口没有程序监听",
         see: "9293 3.5.2"
+    }
+    refuses(who) {
+        en: "RST in answer to the SYN: {who} refuses the connection",
+        zh: "用 RST 回答 SYN：{who}拒绝连接",
+        see: "9293 3.5.2"
+    }
+    rejects_ack(who, seq) {
+        en: "RST with seq {seq}: {who} rejects the SYN-ACK with ack {seq} and goes on with its own SYN",
+        zh: "seq 为 {seq} 的 RST：{who}拒绝 ack 为 {seq} 的 SYN-ACK，但它自己的 SYN 仍然有效",
+        see: "9293 3.10.7.3"
     }
     resets(who, seq) {
         en: "{who} resets the connection with seq {seq}: it is over at once, and what was not delivered is lost",
@@ -204,8 +229,8 @@ sentences! {
         see: "9293 3.10.7.2"
     }
     thrown_away_backlog() {
-        en: "as many connections as allowed are waiting for the end of their handshake: the SYN goes unanswered, and the client will try again",
-        zh: "等待握手完成的连接已达上限：不回答这个 SYN，客户端会重试",
+        en: "backlog full: tcplab takes no further half-open connection and discards the SYN",
+        zh: "半连接队列已满：tcplab 不再接受半连接，丢弃这个 SYN",
         see: "4987 3.2"
     }
     thrown_away_fragment() {

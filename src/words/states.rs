@@ -26,9 +26,9 @@ sentences! {
         zh: "{our} SYN 已被确认：进入 ESTABLISHED，双向都可以传送数据",
         see: "9293 3.10.7.4"
     }
-    back_to_listen(peer) {
-        en: "{peer} withdraws its SYN: back to LISTEN",
-        zh: "{peer}收回了它的 SYN：回到 LISTEN",
+    back_to_listen() {
+        en: "a RST before the end of the handshake: back to LISTEN",
+        zh: "握手完成之前收到 RST：回到 LISTEN",
         see: "9293 3.10.7.4"
     }
     close_called(state, wire) {

@@ -137,12 +137,18 @@ impl Observer {
 
 /// How a flow has ended, in a few words.
 fn ending(flow: &Flow) -> String {
-    match flow.handshake {
-        None if flow.state == TcpState::Listen => match flow.closed_first() {
-            Some(ending) if ending.by == By::Peer => "given up by the peer".to_owned(),
-            Some(_) => "refused".to_owned(),
-            None => "never established".to_owned(),
-        },
+    let is_at_the_door = flow.handshake.is_none() && flow.state == TcpState::Listen;
+    match (flow.closed_first(), flow.turned_away) {
+        (Some(ending), _) if is_at_the_door && ending.by == By::Peer => {
+            "given up by the peer".to_owned()
+        }
+        // Its SYN was answered, so the client has seen a connection.
+        (Some(_), _) if is_at_the_door && flow.visited(TcpState::SynReceived) => {
+            "reset after the SYN-ACK".to_owned()
+        }
+        (Some(_), _) if is_at_the_door => "refused".to_owned(),
+        (None, Some((_, error))) if is_at_the_door => format!("refused (ICMP {error})"),
+        (None, None) if is_at_the_door => "never established".to_owned(),
         _ => text::closed(Lang::En, flow),
     }
 }

@@ -141,6 +141,7 @@ impl Record {
     /// Packets are interfered with by these rules.
     pub(super) fn rules_are(&mut self, rules: &RuleSet) {
         self.ladder.rules_are(rules);
+        self.story.rules_are(rules);
         self.rules = rules.clone();
     }
 

@@ -149,6 +149,14 @@ impl Course {
             return (None, None);
         }
         let is_syn = segment.flags.contains(Flags::SYN);
+        // What acknowledges a SYN that was never sent is no step.
+        let astray = is_syn
+            && self.syns[other]
+                .zip(segment.acknowledges())
+                .is_some_and(|(syn, ack)| ack != syn + 1);
+        if astray {
+            return (None, None);
+        }
         let is_new = is_syn && self.syns[this].is_none();
         if is_new {
             self.syns[this] = Some(segment.seq);

@@ -4,12 +4,14 @@ use super::course::Lesson;
 use super::relative;
 use super::segment::{Telling, bytes_of_window};
 use super::{Depth, Story};
-use crate::event::{Direction, Discard, Event, Fate, Packet, Released};
+use crate::event::{Direction, Discard, Event, Fate, Packet, Released, RuleId};
+use crate::fault::{Action, Ends, Verdict};
 use crate::segment::{Body, Datagram, Described, Flags, Icmp, Segment};
 use crate::sink::text;
 use crate::state::TcpState;
 use crate::view::{Flow, View};
 use crate::words::{Lang, Sentence, Thing};
+use smoltcp::time::Instant;
 
 impl Story {
     pub(super) fn packet(&mut self, view: &View, event: &Event, packet: &Packet) -> Vec<Sentence> {
@@ -73,21 +75,70 @@ impl Story {
         let lang = self.lang;
         Some(match packet.fate {
             Fate::Delivered | Fate::Discarded(_) => return None,
-            Fate::Dropped(_) => match &packet.described.body {
-                Body::Tcp(segment) if segment.flags.contains(Flags::RST) => lang.lost_reset(),
-                Body::Tcp(segment) if segment.sequence_len() == 0 => lang.lost_ack(),
-                Body::Udp(_) => lang.lost_datagram(),
-                Body::Tcp(_) if packet.direction == Direction::In => lang.lost_in(),
-                Body::Tcp(_) => lang.lost_out(),
-                _ => return None,
-            },
-            Fate::Delayed(_, time) => lang.late(text::span(time)),
-            Fate::Held(_) => lang.waits(),
-            Fate::Duplicated(..) => lang.doubled(packet.fate.crossings()),
+            Fate::Dropped(rule) => return self.dropped(flow, packet, rule),
+            Fate::Delayed(_, time) if is_retransmitted(packet) => lang.late(text::span(time)),
+            Fate::Delayed(_, time) => lang.late_for_good(text::span(time)),
+            Fate::Held(_) if is_retransmitted(packet) => lang.waits(),
+            Fate::Held(_) => lang.waits_for_good(),
+            Fate::Duplicated(..) => {
+                let times = packet.fate.crossings();
+                match &packet.described.body {
+                    Body::Tcp(_) if is_retransmitted(packet) => lang.doubled(times),
+                    Body::Tcp(_) => lang.doubled_ack(times),
+                    _ => lang.doubled_datagram(times),
+                }
+            }
+            Fate::Rewritten(_) if is_damaged(packet) => lang.damaged_here(),
             Fate::Rewritten(_) => lang.rewritten_here(),
-            Fate::Injected(_) => lang.made_up(who(lang, flow, packet.direction)),
+            Fate::Injected(rule) => match packet.described.body {
+                Body::Icmp(_) => lang.made_up_by_no_router(lang.by_rule(rule.0)),
+                _ => lang.made_up(lang.by_rule(rule.0), who(lang, flow, packet.direction)),
+            },
             Fate::Folded(_) => lang.folded_here(),
         })
+    }
+
+    /// What it means that a rule has dropped a packet: it may answer in the receiver's place.
+    fn dropped(&self, flow: Option<&Flow>, packet: &Packet, rule: RuleId) -> Option<Sentence> {
+        let (lang, by) = (self.lang, self.lang.by_rule(rule.0));
+        let other = match packet.direction {
+            Direction::In => Direction::Out,
+            Direction::Out => Direction::In,
+        };
+        let sender = who(lang, flow, packet.direction);
+        let receiver = who(lang, flow, other);
+        let is_segment = packet.described.tcp().is_some();
+        match (self.verdict(rule), packet.direction) {
+            (Some(Verdict::Reset(Ends::Both)), _) if is_segment => {
+                return Some(lang.dropped_with_resets(by));
+            }
+            (Some(Verdict::Reset(Ends::Peer)), Direction::In)
+            | (Some(Verdict::Reset(Ends::Local)), Direction::Out)
+                if is_segment =>
+            {
+                return Some(lang.dropped_and_reset(by, sender, receiver));
+            }
+            (Some(Verdict::Reset(_)), _) if is_segment => {
+                return Some(lang.dropped_and_other_reset(by, sender, receiver));
+            }
+            (Some(Verdict::Icmp(_)), _) => return Some(lang.dropped_with_icmp(by, sender)),
+            _ => {}
+        }
+        Some(match &packet.described.body {
+            Body::Tcp(segment) if segment.flags.contains(Flags::RST) => lang.lost_reset(),
+            Body::Tcp(segment) if segment.sequence_len() == 0 => lang.lost_ack(),
+            Body::Udp(_) => lang.lost_datagram(),
+            Body::Tcp(_) => lang.lost(sender, receiver),
+            _ => return None,
+        })
+    }
+
+    /// What a rule does with a packet, if the rule is known.
+    fn verdict(&self, rule: RuleId) -> Option<&Verdict> {
+        match &self.rules.rule(rule)?.action {
+            Action::Judge(verdict, _) | Action::Act(verdict, _) => Some(verdict),
+            Action::Set(_) => None,
+        }
     }
 
     /// What a packet says.
@@ -121,12 +172,18 @@ impl Story {
         let Some(segment) = as_read(packet) else {
             return Vec::new();
         };
-        let mut said = self.segment(flow, packet, segment);
+        let mut said = self.segment(event.at, flow, packet, segment);
         self.end_of_time_wait(event, flow, packet, segment, &mut said);
         said
     }
 
-    fn segment(&mut self, flow: &Flow, packet: &Packet, segment: &Segment) -> Vec<Sentence> {
+    fn segment(
+        &mut self,
+        at: Instant,
+        flow: &Flow,
+        packet: &Packet,
+        segment: &Segment,
+    ) -> Vec<Sentence> {
         let (lang, depth) = (self.lang, self.depth);
         let mut said = self
             .lessons
@@ -144,10 +201,17 @@ impl Story {
             who: text::sender(lang, flow, packet.direction),
             seen: past.seen,
             asked: past.asked,
+            answers_syn: past.syn_again == Some(at),
             variables: packet.variables.as_deref(),
         };
         let now = telling.now();
         past.seen[packet.direction as usize] = now;
+        if packet.direction == Direction::In
+            && packet.retransmission
+            && segment.flags.contains(Flags::SYN)
+        {
+            past.syn_again = Some(at);
+        }
         past.asked = telling.probe().map(|_| packet.direction);
         telling.purpose(&mut said);
         telling.acknowledgment(now, &mut said);
@@ -223,8 +287,24 @@ impl Story {
 
 /// The segment as its receiver reads it. What the receiver can't read is told as its sender meant it, like what is lost.
 fn as_read(packet: &Packet) -> Option<&Segment> {
-    let read = packet.outcome().0.tcp().filter(|read| read.checksum_ok);
+    let read = packet.outcome().0.tcp().filter(|_| !is_damaged(packet));
     read.or(packet.described.tcp())
+}
+
+/// Whether its sender sends it again until it is acknowledged.
+fn is_retransmitted(packet: &Packet) -> bool {
+    let segment = packet.described.tcp();
+    segment.is_some_and(|segment| segment.sequence_len() > 0 && !segment.flags.contains(Flags::RST))
+}
+
+/// Whether it was rewritten so that its receiver discards it.
+fn is_damaged(packet: &Packet) -> bool {
+    let crossed = packet.crossed.as_ref();
+    crossed.is_some_and(|crossed| match &crossed.described.body {
+        Body::Tcp(segment) => !segment.checksum_ok,
+        Body::Malformed(_) => true,
+        _ => false,
+    })
 }
 
 fn who(lang: Lang, flow: Option<&Flow>, direction: Direction) -> String {

@@ -16,6 +16,8 @@ pub(super) struct Seen {
     /// Its newest acknowledgment number, and its window in bytes.
     pub(super) ack: Option<SeqNumber>,
     window: Option<u32>,
+    /// What its SYN has acknowledged, if that is no SYN of the other end's.
+    astray: Option<SeqNumber>,
     /// The newest window of these that has come out of the link: what the other end goes by.
     pub(super) arrived: Option<u32>,
     /// The first number that it has not sent yet.
@@ -44,6 +46,8 @@ pub(super) struct Telling<'a> {
     pub(super) seen: [Seen; 2],
     /// Which way the segment before it went, if that asks for an answer.
     pub(super) asked: Option<Direction>,
+    /// Whether the peer's SYN has come again just before it.
+    pub(super) answers_syn: bool,
     pub(super) variables: Option<&'a Variables>,
 }
 
@@ -62,7 +66,10 @@ impl Telling<'_> {
         if self.packet.fate.crossings() > 0 {
             now.arrived = now.window;
         }
-        now.ack = segment.acknowledges().or(now.ack);
+        now.astray = self.acknowledges_no_syn().or(now.astray);
+        if self.acknowledges_no_syn().is_none() {
+            now.ack = segment.acknowledges().or(now.ack);
+        }
         // Its sender counts what it meant to send.
         let end = self.packet.described.tcp().unwrap_or(segment).end();
         now.end = Some(match now.end {
@@ -111,6 +118,9 @@ impl Telling<'_> {
             if !packet.retransmission {
                 said.extend(self.options());
             }
+            if let Some(ack) = self.acknowledges_no_syn() {
+                said.push(lang.acknowledges_other_syn(ack));
+            }
         }
         let len = segment.payload.len() as u32;
         if len > 0 {
@@ -126,6 +136,17 @@ impl Telling<'_> {
         }
     }
 
+    /// What a SYN-ACK of ours acknowledges, if that is no SYN of the peer's.
+    fn acknowledges_no_syn(&self) -> Option<SeqNumber> {
+        let is_syn = self.segment.flags.contains(Flags::SYN);
+        let ack = self.segment.acknowledges().filter(|_| is_syn)?;
+        let syn = self
+            .flow
+            .irs
+            .filter(|_| self.packet.direction == Direction::Out)?;
+        (ack != syn + 1).then_some(ack)
+    }
+
     fn reset(&self) -> Sentence {
         let (lang, segment) = (self.lang, self.segment);
         let abort = Ending {
@@ -134,8 +155,19 @@ impl Telling<'_> {
         };
         let expected = self.variables.and_then(|variables| variables.rcv_nxt);
         let expected = expected.or(self.other().ack);
+        let at_the_door =
+            self.flow.state == TcpState::Listen && !self.flow.visited(TcpState::SynReceived);
         match (self.packet.direction, expected) {
             (Direction::In, _) if self.flow.state == TcpState::SynSent => lang.refused(segment.ack),
+            (Direction::Out, _) if at_the_door => lang.refuses(&self.who),
+            // RFC 9293, section 3.10.7.3: <SEQ=SEG.ACK><CTL=RST> answers an ACK of what was never sent.
+            (Direction::In, Some(expected))
+                if expected != segment.seq
+                    && self.flow.state == TcpState::SynReceived
+                    && self.other().astray == Some(segment.seq) =>
+            {
+                lang.rejects_ack(&self.who, segment.seq)
+            }
             (Direction::In, Some(expected)) if expected != segment.seq => {
                 lang.reset_not_exact(segment.seq, expected)
             }
@@ -144,9 +176,15 @@ impl Telling<'_> {
         }
     }
 
+    /// Whether it is the SYN-ACK again because the SYN has come again.
+    fn answers_syn(&self) -> bool {
+        self.answers_syn && self.segment.flags.contains(Flags::SYN)
+    }
+
     /// That R1 of RFC 9293, section 3.8.3 is reached.
     fn trouble(&self) -> Option<Sentence> {
         let timeout = self.packet.reason == Some(Reason::Resent(Resend::Timeout));
+        let timeout = timeout && !self.answers_syn();
         let unanswered = self.variables.filter(|_| timeout)?.unanswered;
         (unanswered == 3).then(|| self.lang.nothing_is_acknowledged(unanswered))
     }
@@ -155,6 +193,9 @@ impl Telling<'_> {
     fn again(&self) -> Option<Sentence> {
         let Telling { lang, segment, .. } = *self;
         match self.packet.reason {
+            Some(Reason::Resent(Resend::Timeout)) if self.answers_syn() => {
+                return Some(lang.resent_for_syn());
+            }
             Some(Reason::Resent(Resend::Timeout)) => {
                 let rto = self.variables.map(|variables| text::time(variables.rto));
                 return Some(lang.resent_after_timeout(segment.seq, rto.unwrap_or_default()));
@@ -297,13 +338,27 @@ impl Telling<'_> {
         }
         for option in &segment.options {
             if let TcpOption::Sack(blocks) = option {
-                let blocks: Vec<String> = blocks
-                    .as_slice()
-                    .iter()
-                    .map(|(first, after)| format!("{first}-{}", SeqNumber(after.0.wrapping_sub(1))))
-                    .collect();
-                said.push(lang.acknowledges_blocks(&self.who, lang.list(&blocks), ack));
+                self.blocks(blocks.as_slice(), ack, said);
             }
+        }
+    }
+
+    /// SACK blocks: what has arrived beyond a gap, or what has arrived twice (RFC 2883, section 4).
+    fn blocks(&self, blocks: &[(SeqNumber, SeqNumber)], ack: SeqNumber, said: &mut Vec<Sentence>) {
+        let lang = self.lang;
+        let written = |(first, after): &(SeqNumber, SeqNumber)| {
+            format!("{first}-{}", SeqNumber(after.0.wrapping_sub(1)))
+        };
+        let (twice, held) = match blocks {
+            [first, rest @ ..] if first.1.at_or_before(ack) => (Some(first), rest),
+            all => (None, all),
+        };
+        if let Some(block) = twice {
+            said.push(lang.acknowledges_twice(&self.who, written(block)));
+        }
+        if !held.is_empty() {
+            let held: Vec<String> = held.iter().map(written).collect();
+            said.push(lang.acknowledges_blocks(&self.who, lang.list(&held), ack));
         }
     }
 
@@ -385,10 +440,9 @@ impl Telling<'_> {
         if let (Some(irs), Some(nxt)) = (variables.irs, variables.rcv_nxt) {
             said.push(lang.receive_variables(counted(nxt, irs, "IRS"), variables.rcv_wnd));
         }
-        let srtt = variables.srtt.map(text::time);
         said.push(lang.timer_variables(
             text::time(variables.rto),
-            srtt.unwrap_or_else(|| lang.not_measured()),
+            text::smoothed(lang, variables.srtt),
             variables.resent,
         ));
         said

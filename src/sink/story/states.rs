@@ -4,7 +4,7 @@ use super::{Depth, Story};
 use crate::event::{Cause, Direction, Timer, Transition, UserCall};
 use crate::sink::text;
 use crate::state::TcpState::{self, *};
-use crate::view::{By, Ending, Flow, Means, Ours};
+use crate::view::{By, Flow, Means, Ours};
 use crate::words::Sentence;
 use smoltcp::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl Story {
             (SynSent, SynReceived, _) => lang.syns_crossed(our),
             (SynSent, Established, _) => lang.syn_answered(our, peer),
             (SynReceived, Established, _) => lang.syn_acknowledged(our),
-            (_, Listen, _) => lang.back_to_listen(peer),
+            (_, Listen, _) => lang.back_to_listen(),
             (_, FinWait1 | LastAck, _) => lang.close_called(to, flow.wire_state()),
             (_, CloseWait, _) => lang.fin_arrived(peer),
             (_, FinWait2, _) => lang.fin_acknowledged(our, peer),
@@ -70,8 +70,7 @@ impl Story {
 }
 
 fn was_reset(flow: &Flow) -> bool {
-    flow.endings.contains(&Ending {
-        by: By::Peer,
-        means: Means::Reset,
-    })
+    flow.endings
+        .iter()
+        .any(|ending| ending.by != By::Local && ending.means == Means::Reset)
 }
