@@ -10,3 +10,5 @@ mod knobs;
 mod catalogue;
 
 mod live;
+
+mod told;
