@@ -151,8 +151,8 @@ impl Told {
             if line.starts_with('#') {
                 is_over = true;
             }
-            // The log, and what curl says.
-            if line.starts_with('[') || line.starts_with("curl:") {
+            // The log.
+            if line.starts_with('[') {
                 continue;
             }
             if is_over {
@@ -463,7 +463,7 @@ fn request(fault: &Fault, lang: &str) -> String {
     let output = Command::new("timeout")
         .args(["--kill-after=5", "60", env!("CARGO_BIN_EXE_tcplab"), "run"])
         .args(["-vv", "--explain", "deep", "--lang", lang, "--"])
-        .args(["curl", "-4", "-sS", "-o", "/dev/null", "--max-time"])
+        .args(["curl", "-4", "-s", "-o", "/dev/null", "--max-time"])
         .args([&limit.to_string(), &format!("http://{}.test/", fault.name)])
         .env("LC_ALL", "C.UTF-8")
         .env_remove("RUST_LOG")
