@@ -138,7 +138,7 @@ struct Shared {
     senders: Senders,
 }
 
-/// What comes of letting a flow go on.
+/// Result of one drive step of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Driven {
     /// A packet of so many bytes leaves.

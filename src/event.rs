@@ -97,8 +97,8 @@ pub enum EventKind {
     Asked(PeerView),
     /// A service says something, for example who sent a datagram.
     Note(String),
-    /// The stack had as much of something as it may have, so often since this was told last. Where a connection or an
-    /// exchange has made room by that, the event is its own.
+    /// A limit was hit so many times since the last such event. If a connection or an exchange has made room, the event
+    /// belongs to that flow.
     Limited(Limit, u64),
     /// A part of this program, or of a service, panicked. If the event is of a flow, that flow is reset and given up; its
     /// last events follow.
@@ -557,13 +557,13 @@ pub struct PeerInfo {
     pub rto: Duration,
     /// The congestion window in segments.
     pub cwnd: u32,
-    /// How often the oldest segment that is not acknowledged was sent again.
+    /// How often the oldest segment that is not acknowledged was retransmitted.
     pub retransmits: u8,
-    /// How many segments were sent again so far.
+    /// How many segments were retransmitted so far.
     pub total_retransmits: u32,
 }
 
-/// What the stack has only so much of.
+/// A bounded resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Limit {

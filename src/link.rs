@@ -61,7 +61,7 @@ pub struct Offload {
 pub(crate) struct Incoming<'a> {
     pub(crate) bytes: &'a mut [u8],
     pub(crate) described: &'a Described,
-    /// The packet as which it has been told already: a packet put together from fragments never crossed the
+    /// The id under which it was already reported: a packet put together from fragments never crossed the
     /// link itself, but the last of its fragments did; one with which a rule has interfered was told with its fate.
     pub(crate) told: Option<PacketId>,
     /// Whether the rules know that a part of it was sent before; our end knows only what has reached it.

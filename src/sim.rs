@@ -52,7 +52,7 @@ impl Side {
     }
 }
 
-/// A packet on the wire, as the question is asked whether it gets lost.
+/// A packet offered to the loss function.
 #[derive(Debug)]
 pub struct Crossing<'a> {
     /// Who has sent it.

@@ -296,7 +296,7 @@ fn without_a_terminal_it_says_what_is_missing() {
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert_eq!(
         error,
-        "tcplab: --tui needs a terminal, and standard output is none: leave out --tui or the redirection\n"
+        "tcplab: --tui needs a terminal, but standard output is redirected: leave out --tui or the redirection\n"
     );
 }
 

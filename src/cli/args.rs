@@ -51,8 +51,8 @@ pub(super) enum Command {
     Run(Run),
     /// Serve on a TUN device in the current network namespace
     ///
-    /// A TUN that exists, such as one that `setup/tun.sh up` made for this user, is attached to and keeps its addresses. One
-    /// that doesn't is created, which needs CAP_NET_ADMIN, and is gone when tcplab ends. A line that begins with
+    /// If the TUN exists, such as one that `setup/tun.sh up` made for this user, tcplab attaches to it, and it keeps its
+    /// addresses. Otherwise tcplab creates it, which needs CAP_NET_ADMIN, and removes it at the end. A line that begins with
     /// `ready` appears on standard error once clients can connect.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
@@ -62,23 +62,23 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
-    /// Run a command once per fault, all at the same time, and say what it did in each
+    /// Run a command once per fault, all at the same time, and report what it did in each
     ///
     /// Everything happens in one private lab (see `tcplab run`), in which each fault has an address of its own. {host} in the
-    /// command becomes the name of the server, {port} its port. First the command runs twice without any fault: it must
-    /// succeed, and what it prints then is what it is to print under a fault that a client survives.
+    /// command becomes the name of the server, {port} its port. First the command runs twice without a fault: it must
+    /// succeed, and its output then is what it should print under a fault that a client survives.
     ///
-    /// The exit code is 0 when the client did in every run what a good client does (or, with --expect, what it did before),
-    /// 1 when it did not, 2 when the audit was not possible.
+    /// The exit code is 0 if the client did in every run what a good client does (or, with --expect, what it did before),
+    /// 1 if it did not, 2 if the audit was not possible.
     #[command(after_help = AUDIT_EXAMPLES)]
     Audit(Audit),
     #[command(hide = true)]
     AuditInside,
-    /// Show the ladder of a capture that somebody else has made
+    /// Show the ladder of a packet capture
     ///
     /// Reads pcap and pcapng: raw IP, Ethernet, Linux cooked and loopback; IPv4 and IPv6. The states of both ends are inferred
-    /// from the segments; the server is on the right. The exit code is 0 when all was read, 1 when the file is cut off or
-    /// damaged (what comes before that is shown), 2 when it can't be read at all.
+    /// from the segments; the server is on the right. The exit code is 0 if all was read, 1 if the file is cut off or
+    /// damaged (what comes before that is shown), 2 if it can't be read at all.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Capture),
     /// Show the catalogue of named faults, each with an address of its own
@@ -88,16 +88,16 @@ pub(super) enum Command {
     ///
     /// A scenario is a TOML file. Its client is a command, which runs in a private lab of its own, or a list of steps, which our
     /// own stack carries out on a simulator in virtual time. The results appear as TAP (version 14) on standard output: what
-    /// was expected and what came, field by field, and the ladder up to there. The exit code is 0 when all passed, 1
-    /// when one did not, 2 when one could not be run: that is an error in the results, and the others run.
+    /// was expected and what happened, field by field, and the ladder up to that point. The exit code is 0 if all passed, 1
+    /// if one did not, 2 if one could not be run: that is an error in the results, and the others run.
     #[command(after_help = include_str!("test/help.txt"))]
     Test(Test),
     #[command(hide = true)]
     StepsClient(StepsClient),
-    /// Tell how rules are written, for --rule and --rules
+    /// Print the rule syntax, for --rule and --rules
     #[command(long_about = GRAMMAR, help_template = "{about-with-newline}", term_width = 0)]
     Rules,
-    /// Say what this machine allows, and what mends what it doesn't
+    /// Check this machine and print fixes
     Doctor,
 }
 
@@ -168,7 +168,7 @@ pub(super) struct Audit {
     /// The command and its arguments; {host} and {port} are filled in
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(super) cmd: Vec<OsString>,
-    /// How long each run may take, in seconds; a command that is still there then hangs
+    /// How long each run may take, in seconds; a command that takes longer counts as hung
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = limit)]
     pub(super) limit: std::time::Duration,
     /// Only these faults; repeatable, or with commas between them
@@ -180,8 +180,8 @@ pub(super) struct Audit {
         conflicts_with = "sweep"
     )]
     pub(super) only: Vec<String>,
-    /// Instead of the catalogue: record one good run, then drop, delay past a retransmission and duplicate each of its
-    /// segments, one in each run, and end its last data too early
+    /// Instead of the catalogue: record one good run; then drop, duplicate, and delay (past a retransmission) each of its
+    /// segments, one per run, and cut its last data short
     #[arg(long)]
     pub(super) sweep: bool,
     /// How many commands may run at once; all unless given
@@ -205,10 +205,10 @@ pub(super) struct Audit {
     /// Write them as an HTML page
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
-    /// Keep what the client does today, for --expect
+    /// Save what the client does now, for --expect
     #[arg(long, value_name = "FILE")]
     pub(super) save: Option<PathBuf>,
-    /// Judge by a file of --save instead of by what a good client does
+    /// Compare with a file written by --save instead of with what a good client does
     #[arg(long, value_name = "FILE")]
     pub(super) expect: Option<PathBuf>,
     #[command(flatten)]
@@ -219,10 +219,10 @@ pub(super) struct Audit {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Serve {
-    /// Become this user once everything is set up, if started as root: a name or a number
+    /// Drop to this user (name or number) once everything is set up, if started as root
     ///
-    /// Capabilities are given up in any case once the TUN, the files that options name and the port for metrics are open, and
-    /// nothing that is executed can gain any (no_new_privs).
+    /// Capabilities are dropped in any case once the TUN, the output files and the port for metrics are open, and no program
+    /// that is executed can gain any (no_new_privs).
     #[arg(long, value_name = "USER")]
     pub(super) user: Option<String>,
     #[command(flatten)]
@@ -239,10 +239,10 @@ pub(super) struct Serve {
 pub(super) struct Connect {
     /// What the client speaks
     pub(super) service: Client,
-    /// Where the server is; an IPv6 address stands in brackets
+    /// Address and port of the server; write an IPv6 address in brackets
     #[arg(value_name = "HOST:PORT")]
     pub(super) peer: String,
-    /// Come from this address of tcplab's, and from this port; an IPv6 address with a port stands in brackets
+    /// Connect from this address of tcplab, and from this port; write an IPv6 address with a port in brackets
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = origin)]
     pub(super) from: Option<Origin>,
     /// A server to start in a private lab; there the kernel's side is 192.0.2.1 and 2001:db8::1
@@ -268,7 +268,7 @@ pub(super) struct Capture {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Catalogue {
-    /// Show this one whole
+    /// Show this one in full
     pub(super) name: Option<String>,
     /// Write JSON
     #[arg(long)]
@@ -294,22 +294,22 @@ pub(super) struct Test {
     /// Also write the results to a file, as JUnit's XML
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
-    /// How many run at once; as many as there are processors unless told otherwise
+    /// How many run at once; by default as many as there are processors
     #[arg(short, long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
-    /// Run only those with this text in their path or in what they are about
+    /// Run only those with this text in their path or title (`about`)
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Option<String>,
     /// Run only part I of N, for example 2/5: all parts together are all scenarios, each once
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub(super) shard: Option<(usize, usize)>,
-    /// Only say which would run
+    /// Only list which would run
     #[arg(long)]
     pub(super) list: bool,
-    /// Run all on the simulator that can be; the others are skipped
+    /// Run on the simulator what can run there; skip the others
     #[arg(long, conflicts_with = "live")]
     pub(super) simulate: bool,
-    /// Carry steps out on the kernel's sockets in a lab; what can't be is skipped
+    /// Carry out steps on the kernel's sockets in a lab; skip what can't run there
     #[arg(long)]
     pub(super) live: bool,
     /// Show the ladder of every scenario
@@ -361,19 +361,20 @@ pub(super) struct Show {
     /// When several flows were interleaved, print each of them whole at the end
     #[arg(long)]
     pub(super) whole: bool,
-    /// Write every event as a JSON object on a line of its own; `-` is standard output, which a command that is run shares
+    /// Write each event as a JSON object on a line of its own; `-` is standard output, shared with the command that is run
     ///
-    /// What a lab's kernel says of the peer is among them, but not with --quiet: to ask after each segment takes time.
+    /// `asked` events, the peer's state as its kernel reports it, appear only if a ladder, live screen, log or report is also
+    /// produced: to ask after each segment takes time.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
-    /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, which a command that is run
-    /// shares: `tcplab run -w - -- sh -c 'curl -s lab.test >&2' | wireshark -k -i -`
+    /// Write every packet to a pcapng capture, with states in comments; `-` is standard output, shared with the command that
+    /// is run: `tcplab run -w - -- sh -c 'curl -s lab.test >&2' | wireshark -k -i -`
     #[arg(short = 'w', value_name = "FILE")]
     pub(super) write: Option<PathBuf>,
     /// Write a report of the run: .html, .svg (drawings), .md (Markdown) or .mmd (Mermaid); repeatable
     #[arg(long, value_name = "FILE", value_parser = report)]
     pub(super) report: Vec<(PathBuf, Format)>,
-    /// Serve counters for Prometheus at http://ADDRESS/metrics; a port alone is one of 127.0.0.1
+    /// Serve counters for Prometheus at http://ADDRESS/metrics; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     pub(super) metrics: Option<SocketAddr>,
     /// How much to explain in words
@@ -382,7 +383,7 @@ pub(super) struct Show {
     /// The language of what is shown; help, errors and the log are in English
     #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = LanguageParser)]
     pub(super) lang: Language,
-    /// Watch on a live screen: connections, ladder, state diagram, each segment in full; `?` there tells the keys
+    /// Watch on a live screen: connections, ladder, state diagram, each segment in full; `?` there lists the keys
     #[arg(long, conflicts_with_all = ["quiet", "whole"])]
     pub(super) tui: bool,
     #[arg(skip)]
@@ -424,55 +425,53 @@ pub(super) struct Stack {
     /// The right answer to the password service
     #[arg(long, value_name = "TEXT", default_value = "123")]
     pub(super) password: String,
-    /// Make every choice that is a matter of chance, such as initial sequence numbers, follow from N; two runs with the
-    /// same seed can be compared. Without it nobody can foresee them
+    /// Seed for all random choices (such as initial sequence numbers), so that two runs can be compared. Default:
+    /// unpredictable
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
     /// The MTU in bytes, 1280 to 65535
     #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u16).range(1280..))]
     pub(super) mtu: u16,
-    /// Let packets of up to 64 KiB cross the TUN and leave checksums to the kernel: much faster, and what is shown is then
-    /// as large as tcpdump would show it on the TUN, not what a wire would carry. What a program answers at once takes the
-    /// acknowledgment along, its FIN too
+    /// Let packets of up to 64 KiB cross the TUN and leave checksums to the kernel: much faster, but packets are shown as
+    /// tcpdump would show them on the TUN, not as a wire would carry them. An immediate reply, or FIN, carries the ACK
     #[arg(long)]
     pub(super) offload: bool,
-    /// Keep a processor busy looking for the next packet for up to so many microseconds after each; it answers sooner,
-    /// where the processor is otherwise idle
+    /// Busy-poll for up to MICROS microseconds after each packet: quicker answers, if a processor is otherwise idle
     #[arg(long, value_name = "MICROS", num_args = 0..=1, require_equals = true, default_missing_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) busy_poll: Option<u32>,
     /// Serve a port, TCP and UDP, where an exclamation mark meets a defect of tcplab's
     #[arg(long, hide = true, value_name = "PORT")]
     pub(super) defect_at: Option<u16>,
-    /// The size of each connection's buffers, one each way: bytes, or with K or M. They cost only what is used of them.
-    /// With --offload, a connection is told of half of it as its window at first, and while more than four receive in bulk
+    /// The size of each connection's two buffers, one per direction: bytes, or with K or M. Only what is used takes memory.
+    /// With --offload, a connection is first offered half of it as window, and so while more than four receive in bulk
     #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size)]
     pub(super) buffer: usize,
-    /// How many connections may wait for the end of their handshake at once; SYN cookies serve further clients
+    /// How many half-open connections may wait for the end of their handshake; SYN cookies serve further clients
     #[arg(long, value_name = "N", default_value = "128")]
     pub(super) backlog: usize,
-    /// How many connections may be established at once; for one more, the one makes room that has been idle for longest.
-    /// As many exchanges of datagrams
+    /// How many connections may be established at once. When full, the longest-idle connection is reset to admit a new one.
+    /// The same limit applies to UDP exchanges
     #[arg(long, value_name = "N", default_value = "65536", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(super) connections: usize,
-    /// How many connections may be in TIME-WAIT at once; one more does not wait
+    /// How many connections may be in TIME-WAIT at once; when full, further ones skip it
     #[arg(long, value_name = "N", default_value = "262144")]
     pub(super) time_waits: usize,
-    /// How much memory fragments may take whose packets are not whole yet; the oldest make room
+    /// Memory for fragments of incomplete packets; when full, the oldest are discarded
     #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = size)]
     pub(super) reassembly: usize,
-    /// How much memory packets may take that rules or stepping let wait; one more is dropped
+    /// Memory for packets that wait because of rules or stepping; when full, further ones are dropped
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
     pub(super) waiting: usize,
     /// How long TIME-WAIT lasts, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(super) time_wait: Duration,
-    /// Send a keep-alive segment after so many idle seconds
+    /// Send a keep-alive probe after SECONDS idle seconds
     #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
     pub(super) keep_alive: Option<Duration>,
-    /// Give up when nothing was acknowledged for so many seconds
+    /// Give up if nothing is acknowledged for SECONDS seconds
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = some_seconds)]
     pub(super) user_timeout: Duration,
-    /// How many routers tcplab's packets may pass: the time to live of IPv4, the hop limit of IPv6
+    /// The time to live (IPv4) or hop limit (IPv6) of tcplab's packets
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u8).range(1..))]
     pub(super) ttl: u8,
     /// The Differentiated Services field (DSCP) of tcplab's packets, 0 to 63
@@ -485,14 +484,14 @@ pub(super) struct Stack {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Stepping")]
 pub(super) struct Steps {
-    /// Let every packet wait until you say what becomes of it: Enter lets it pass, `h` there tells what else can be done
+    /// Hold every packet until you decide: Enter passes it, `h` there lists the other orders
     ///
-    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal, and a
-    /// command that would read from the same terminal reads nothing. Ctrl-C ends it, and what waits goes on.
+    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal; a command
+    /// that would read from the same terminal reads nothing. Ctrl-C ends stepping, and what waits is passed.
     #[arg(long)]
     pub(super) step: bool,
-    /// Step as FILE says, an order a line; one about a packet waits for it. `-` is standard input. A FIFO can be written to again
-    /// and again: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
+    /// Read orders from FILE, one per line; an order about a packet waits for that packet. `-` is standard input. A FIFO can be
+    /// written to repeatedly: `mkfifo f; tcplab run --step-from f -- CMD`, then `echo d >f`
     #[arg(long, value_name = "FILE", conflicts_with = "tui")]
     pub(super) step_from: Option<PathBuf>,
 }
@@ -515,11 +514,11 @@ impl Steps {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Faults")]
 pub(super) struct Faults {
-    /// What is to go wrong, such as 'drop out SYN-ACK #1'; repeatable, the first rule that is about a packet decides. `tcplab
-    /// help rules` tells how rules are written
+    /// A fault, such as 'drop out SYN-ACK #1'; repeatable; the first rule that matches a packet decides. `tcplab help rules`
+    /// prints the syntax
     #[arg(long, value_name = "RULE")]
     pub(super) rule: Vec<Rule>,
-    /// Read rules from a file, one a line, to be asked after those of --rule; `-` is standard input; repeatable
+    /// Read rules from a file, one per line, which apply after those of --rule; `-` is standard input; repeatable
     #[arg(long, value_name = "FILE", value_parser = rules)]
     pub(super) rules: Vec<RuleFile>,
 }
@@ -541,7 +540,7 @@ pub(super) struct Tun {
     /// The name of the TUN device
     #[arg(long, value_name = "NAME", default_value = "tcplab0")]
     pub(super) tun: String,
-    /// An address of tcplab with its prefix, all of whose addresses answer; repeatable
+    /// An address of tcplab with its prefix; all addresses of that prefix answer; repeatable
     #[arg(long, value_name = "ADDRESS/PREFIX", default_values = ["192.0.2.2/24", "2001:db8::2/64"], value_parser = prefix)]
     pub(super) addr: Vec<IpCidr>,
 }
@@ -570,7 +569,7 @@ Services at lab.test and every other address of the lab's networks:
 const FAULTS_EXAMPLES: &str = "\
 Examples:
   tcplab faults                              all of them, with their addresses
-  tcplab faults zero-window                  one whole, with the rules that make it
+  tcplab faults zero-window                  one in full, with its rules
   tcplab faults --net 198.51.100.0/24        their addresses in another network
   tcplab run -- curl http://zero-window.test/
   sudo tcplab serve                          they are there too: 192.0.2.44, 2001:db8::44";

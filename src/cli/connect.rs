@@ -48,7 +48,7 @@ pub(super) fn connect(connect: args::Connect) -> anyhow::Result<u8> {
     )?;
     if connect.steps.take_input() && !connect.show.tui {
         bail!(
-            "the client reads from where orders would come: redirect standard input, or let a FIFO say what to do with --step-from FIFO"
+            "the client uses standard input: redirect it, or give step orders with --step-from FIFO"
         );
     }
     watcher.step_by(Stepper::open(&connect.steps, &connect.show)?);

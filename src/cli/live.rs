@@ -23,7 +23,7 @@ pub(super) fn check() -> anyhow::Result<()> {
     ] {
         if !is_terminal {
             bail!(
-                "--tui needs a terminal, and standard {name} is none: leave out --tui or the redirection"
+                "--tui needs a terminal, but standard {name} is redirected: leave out --tui or the redirection"
             );
         }
     }

@@ -471,7 +471,7 @@ impl Watcher {
         if let Some(live) = self.live.take()
             && let Err(error) = live.close()
         {
-            log::error!("the live screen: {error}; it is given up, the run goes on");
+            log::error!("the live screen is disabled: {error}; continuing without it");
         }
         self.log.release();
     }

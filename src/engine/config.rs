@@ -1,4 +1,4 @@
-//! What an endpoint is like.
+//! Engine configuration.
 
 use crate::event::{PanicSite, Watch};
 use crate::fault::RuleSet;

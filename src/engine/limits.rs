@@ -1,4 +1,4 @@
-//! What makes room where there is as much as there may be.
+//! Eviction when a limit is reached.
 //!
 //! | what | option | when there is as much |
 //! |---|---|---|

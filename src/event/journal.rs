@@ -43,7 +43,7 @@ impl Journal {
         }
     }
 
-    /// Whether packets are told: making such an event costs more than not telling it saves.
+    /// Whether packets are reported. Building a packet event is costly: check before building.
     pub(crate) fn wants_packets(&self) -> bool {
         self.watch == Watch::Everything
     }

@@ -156,7 +156,7 @@ pub struct Pattern {
     pub within: Option<Duration>,
     /// How long the packet is in bytes, IP header included.
     pub size: Option<(Comparison, usize)>,
-    /// In how many of a million cases.
+    /// Probability in parts per million.
     pub chance: Option<u32>,
     /// How often at most in a connection; never to packets of none.
     pub times: Option<u64>,

@@ -21,12 +21,12 @@ use crate::event::{self, Direction, Event, EventKind};
 use crate::segment::Checksum;
 use pace::{Ahead, Busy, Courtesy};
 
-/// Once so many packets were taken from the TUN, everything else is looked at.
+/// After this many packets from the TUN, everything else gets its turn.
 const BATCH: usize = 64;
-/// Once so many bytes were taken from it, they are acknowledged, so that a peer who waits for that goes on.
+/// After this many bytes from it, they are acknowledged, so that a peer that waits for the ACK goes on.
 const TOGETHER: usize = 256 * 1024;
-/// So many bytes of packets are read before the first of them is taken in: neither the kernel's part of the work nor ours is
-/// displaced from the caches by the other for each of them then, and they stay there themselves.
+/// Read up to this many bytes before processing any, so that kernel and engine don't evict each other from the cache per
+/// packet.
 const READ_AHEAD: usize = 16 * 1024;
 /// So many packets of flows in bulk leave before the TUN is looked at again, or so many bytes of them, and for no longer than so
 /// much time: each of them may be answered, and what waits in the TUN's queue must neither fill it nor wait for long. As

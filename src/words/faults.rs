@@ -6,9 +6,9 @@ use super::Lang;
 use crate::fault::catalogue::{Fault, Group, Outcome};
 
 labels! {
-    faults_head(count) { en: "{count} faults, each with a name and addresses of its own: whoever connects there meets it.", zh: "共 {count} 种故障，每种都有自己的名字和地址：连接到那里，就会遇到它。" }
-    faults_foot(command) { en: "`{command}` tells all about one of them.", zh: "“{command}”详细说明其中一种。" }
-    no_room(count, networks, options) { en: "{count} of them lack an address of one kind or the other, as these networks are too small: {networks}. Choose others with {options}.", zh: "其中 {count} 种缺少某一类地址，因为网络太小（{networks}）。可用 {options} 另选网络。" }
+    faults_head(count) { en: "{count} faults, each with its own name and addresses: connect there and you get that fault.", zh: "共 {count} 种故障，每种都有自己的名字和地址：连接到那里，就会遇到它。" }
+    faults_foot(command) { en: "`{command}` shows one of them in full.", zh: "“{command}”详细说明其中一种。" }
+    no_room(count, networks, options) { en: "{count} of them have no address of one family or the other, as these networks are too small: {networks}. Choose others with {options}.", zh: "其中 {count} 种缺少某一类地址，因为网络太小（{networks}）。可用 {options} 另选网络。" }
     left_out() { en: "none: the networks are too small", zh: "无：网络太小" }
     connecting() { en: "connecting", zh: "建立连接" }
     talking() { en: "talking", zh: "传送数据" }
@@ -16,15 +16,15 @@ labels! {
     fault_host() { en: "where", zh: "地址" }
     fault_rules() { en: "rules", zh: "规则" }
     fault_happens() { en: "what happens", zh: "发生什么" }
-    fault_client() { en: "a good client", zh: "好的客户端" }
+    fault_client() { en: "a good client", zh: "正确的客户端应当" }
     fault_http() { en: "over HTTP", zh: "HTTP 请求" }
     fault_source() { en: "see", zh: "参见" }
     fault_try() { en: "try", zh: "试一试" }
     fault_anywhere() { en: "anywhere", zh: "用于任何地址" }
-    http_answers(seconds) { en: "answered, after {seconds} s at the latest", zh: "得到应答，最迟在 {seconds} 秒之后" }
-    http_fails(seconds) { en: "fails, after {seconds} s at the latest", zh: "失败，最迟在 {seconds} 秒之后" }
-    http_either(seconds) { en: "answered or failed, after {seconds} s at the latest", zh: "得到应答或失败都对，最迟在 {seconds} 秒之后" }
-    http_own_limit() { en: "fails, when a limit of the client's own is over", zh: "失败，在客户端自己的时限到期时" }
+    http_answers(seconds) { en: "answered, within {seconds} s", zh: "得到应答，最迟 {seconds} 秒之后" }
+    http_fails(seconds) { en: "fails, within {seconds} s", zh: "失败，最迟 {seconds} 秒之后" }
+    http_either(seconds) { en: "answered or failed, within {seconds} s", zh: "得到应答或失败都对，最迟 {seconds} 秒之后" }
+    http_own_limit() { en: "fails, when the client's own timeout expires", zh: "在客户端自己的超时时间到期后失败" }
 }
 
 /// What is said of a fault.

@@ -37,7 +37,7 @@ labels! {
     asked_column() { en: "peer (asked)", zh: "对端（询问内核）" }
     zero_stands_for(number) {
         en: "0 stands for the initial sequence number {number}",
-        zh: "0 代表初始序号 {number}"
+        zh: "相对序号 0 = 实际初始序号 {number}"
     }
     retransmission() { en: "retransmission", zh: "重传" }
     discarded() { en: "discarded", zh: "丢弃" }
@@ -74,7 +74,7 @@ labels! {
     the_client() { en: "the client", zh: "客户端" }
     the_server() { en: "the server", zh: "服务端" }
     opened_before() { en: "before the capture began", zh: "在捕获开始之前" }
-    client_opened() { en: "by the client (passive open)", zh: "由客户端打开（被动打开）" }
+    client_opened() { en: "by the client", zh: "由客户端发起" }
     our() { en: "our", zh: "我方的" }
     of_the_server() { en: "the server's", zh: "服务端的" }
     the_peer() { en: "the peer", zh: "对端" }
@@ -103,7 +103,7 @@ labels! {
     received() { en: "in", zh: "收到" }
     sent() { en: "out", zh: "发出" }
     states() { en: "states", zh: "状态" }
-    passive_open() { en: "by the peer (passive open)", zh: "由对端发起（被动打开）" }
+    passive_open() { en: "by the peer (passive open of tcplab)", zh: "由对端发起（tcplab 被动打开）" }
     active_open() { en: "by tcplab (active open)", zh: "由 tcplab 发起（主动打开）" }
     simultaneous_open() {
         en: "by both at once (simultaneous open)",
@@ -130,7 +130,7 @@ labels! {
     column_closed_first() { en: "closed first", zh: "先关闭" }
     column_bytes_in() { en: "bytes in", zh: "收到字节" }
     column_bytes_out() { en: "bytes out", zh: "发出字节" }
-    column_resent() { en: "resent", zh: "重传" }
+    column_resent() { en: "retransmitted", zh: "重传" }
     all(connections, exchanges, received, sent) {
         en: "all: {connections}, {exchanges} of UDP; {received} in, {sent} out",
         zh: "合计：{connections}，UDP {exchanges}；收到 {received}，发出 {sent}"
@@ -154,7 +154,7 @@ labels! {
 
     // The commands.
     and() { en: " and ", zh: "、" }
-    nobody_came() { en: "No packets reached tcplab.", zh: "没有任何报文到达 tcplab。" }
+    nobody_came() { en: "No packets reached tcplab.", zh: "没有任何包到达 tcplab。" }
     hint_name(name, address) {
         en: "Inside the lab, tcplab is {name} ({address}).",
         zh: "在实验环境中，tcplab 的名字是 {name}（{address}）。"
@@ -165,11 +165,11 @@ labels! {
     }
     ready_attached(tun, addresses) {
         en: "ready: attached to {tun}, {addresses} can be reached",
-        zh: "ready: 已连接到 {tun}，可以访问 {addresses}"
+        zh: "ready: 已附加到 TUN 设备 {tun}，可以访问 {addresses}"
     }
     ready_created(tun, addresses) {
         en: "ready: created {tun}, {addresses} can be reached",
-        zh: "ready: 已创建 {tun}，可以访问 {addresses}"
+        zh: "ready: 已创建 TUN 设备 {tun}，可以访问 {addresses}"
     }
     simulated_instead(why) {
         en: "{why}\nSo both ends are simulated, in virtual time:\n\n",

@@ -2,7 +2,7 @@
 
 sentences! {
     ack_bit() {
-        en: "the dot is the ACK bit: it says that the acknowledgment number (ack) counts; the number itself is the next byte awaited",
+        en: "\".\" means the ACK flag is set, so the ack number is valid: it is the next byte the sender of this segment expects",
         zh: "“.” 是 ACK 标志位，ACK=1 表示确认序号 ack 有效；ack 本身是准备接收的下一个字节的序号，不要把两者搞混",
         see: "9293 3.1"
     }
@@ -17,75 +17,75 @@ sentences! {
         see: "9293 3.4"
     }
     push_bit() {
-        en: "P is the PSH bit: the receiver shall hand the data to the program at once",
+        en: "P is the PSH flag: the receiver should pass the data to the program at once",
         zh: "P 是 PSH 标志位：接收方应该尽快将数据交给应用层",
         see: "9293 3.9.1.2"
     }
 
     handshake_first(seq) {
-        en: "first of three handshake segments: the client sends a SYN to open a new connection, and {seq} is its initial sequence number",
+        en: "handshake 1 of 3 (SYN): the client opens a connection and announces its initial sequence number, {seq}",
         zh: "第一次握手：客户端选取初始序号 seq={seq}，发送 SYN=1，请求建立新连接，进入 SYN-SENT 状态",
         see: "9293 3.5"
     }
     handshake_second(ack, theirs, seq) {
-        en: "second of three handshake segments: the server has the SYN {theirs} and awaits {ack}; its own SYN tells its initial sequence number {seq}",
+        en: "handshake 2 of 3 (SYN-ACK): the server acknowledges the client's SYN (ack {ack} = {theirs} + 1) and announces its own initial sequence number, {seq}",
         zh: "第二次握手：服务端收到 seq={theirs} 的 SYN，发送 SYN=1、ACK=1，确认序号 ack={theirs}+1={ack}，同时告知自己的初始序号 seq={seq}，处于 SYN-RECEIVED 状态",
         see: "9293 3.5"
     }
     handshake_third(seq, ack, theirs) {
-        en: "third of three handshake segments: the client has the server's SYN {theirs} and awaits {ack}; its own next byte will be {seq}",
+        en: "handshake 3 of 3 (ACK): the client acknowledges the server's SYN (ack {ack} = {theirs} + 1); its own next byte will be {seq}",
         zh: "第三次握手：客户端发送 ACK=1，seq={seq}，ack={theirs}+1={ack}，准备接收服务端的第 {ack} 号字节；服务端收到后连接建立，双方都是 ESTABLISHED 状态",
         see: "9293 3.5"
     }
     handshake_crossed(seq) {
-        en: "this SYN, with initial sequence number {seq}, has crossed the other one: a simultaneous open, which makes one connection all the same",
-        zh: "这个 SYN（初始序号 seq={seq}）与对方的 SYN 在途中交错：同时打开，仍然只建立一个连接",
+        en: "a SYN without ACK meets the other end's SYN (simultaneous open): its initial sequence number is {seq}, and still one connection results",
+        zh: "这个 SYN 不带 ACK（初始序号 seq={seq}），与另一端的 SYN 相遇（交叉）：同时打开，仍然只建立一个连接",
         see: "9293 3.5"
     }
     handshake_offer_accepted(ack, theirs) {
-        en: "the other SYN, {theirs}, is acknowledged with ack {ack}: after a simultaneous open each end acknowledges the other's SYN",
-        zh: "确认序号 ack={theirs}+1={ack} 确认了对方的 SYN：同时打开时双方各自确认对方的 SYN",
+        en: "ack {ack} acknowledges the other end's SYN ({theirs} + 1): in a simultaneous open each end acknowledges the other's SYN",
+        zh: "确认序号 ack={theirs}+1={ack} 确认了另一端的 SYN：同时打开时双方各自确认另一端的 SYN",
         see: "9293 3.5"
     }
     initial_number_chosen(seq) {
-        en: "{seq} is made of a clock and a keyed hash of both addresses and ports, so that no stranger can guess it",
-        zh: "{seq} 由时钟加上双方地址和端口的带密钥散列得出，外人无法猜到",
+        en: "{seq} comes from a clock and a keyed hash of both addresses and ports, so an attacker cannot predict it",
+        zh: "{seq} 由时钟加上双方地址和端口的带密钥散列得出，攻击者无法预测",
         see: "6528 3"
     }
 
     teardown_first(who, other, fin) {
-        en: "first of four teardown segments: the {who} closes first (active close); its FIN, number {fin}, ends the data from the {who} to the {other}",
+        en: "teardown 1 of 4 (FIN): the {who} closes first (active close); its FIN, number {fin}, ends the data from {who} to {other}",
         zh: "第一次挥手：{who}主动关闭，发送 FIN=1，序号 {fin}，用来关闭{who}到{other}的数据传送，进入 FIN-WAIT-1 状态",
         see: "9293 3.6"
     }
     teardown_second(who, fin, ack) {
-        en: "second of four teardown segments: the {who}, which closes second (passive close), has the FIN {fin} and acknowledges it with ack {ack}; it may still send",
+        en: "teardown 2 of 4 (ACK): the {who} (passive close) acknowledges the FIN (ack {ack} = {fin} + 1); it may still send data",
         zh: "第二次挥手：{who}被动关闭，收到 FIN 后发送 ACK=1，确认序号 ack={fin}+1={ack}，进入 CLOSE-WAIT 状态；此时仍能发送数据",
         see: "9293 3.6"
     }
     teardown_third(who, other, fin) {
-        en: "third of four teardown segments: the {who} closes too; its FIN, number {fin}, ends the data from the {who} to the {other}",
+        en: "teardown 3 of 4 (FIN): the {who} closes too; its FIN, number {fin}, ends the data from {who} to {other}",
         zh: "第三次挥手：{who}发送 FIN=1，序号 {fin}，用来关闭{who}到{other}的数据传送，进入 LAST-ACK 状态",
         see: "9293 3.6"
     }
     teardown_second_and_third(who, other, theirs, ack, fin) {
-        en: "second and third of four teardown segments in one: the {who} acknowledges the FIN {theirs} with ack {ack}, and its own FIN, number {fin}, ends the data from the {who} to the {other}",
+        en: "teardown 2 and 3 of 4 in one segment: the {who} acknowledges the FIN (ack {ack} = {theirs} + 1), and its own FIN, number {fin}, ends the data from {who} to {other}",
         zh: "第二次挥手和第三次挥手合在一个报文段里：{who}用 ack={theirs}+1={ack} 确认 FIN，同时发送 FIN=1，序号 {fin}，关闭{who}到{other}的数据传送，进入 LAST-ACK 状态",
         see: "9293 3.6"
     }
     teardown_fourth(who, other, fin, ack) {
-        en: "fourth of four teardown segments: the {who} has the FIN {fin}, acknowledges it with ack {ack} and waits in TIME-WAIT; when this arrives the {other} is done",
+        en: "teardown 4 of 4 (ACK): the {who} acknowledges the FIN (ack {ack} = {fin} + 1) and waits in TIME-WAIT; once this arrives, the {other} is done",
         zh: "第四次挥手：{who}收到 FIN 后进入 TIME-WAIT 状态，发送 ACK=1，确认序号 ack={fin}+1={ack}；{other}收到后进入 CLOSED 状态，完成四次挥手",
         see: "9293 3.6"
     }
     teardown_crossed(who, fin) {
-        en: "the FIN of the {who}, number {fin}, has crossed the other one: both close at the same time",
-        zh: "{who}的 FIN（序号 {fin}）与对方的 FIN 在途中交错：双方同时关闭",
+        en: "the FIN of the {who}, number {fin}, crosses the other one: both ends close at the same time",
+        zh: "{who}的 FIN（序号 {fin}）与另一端的 FIN 在途中相遇（交叉）：双方同时关闭",
         see: "9293 3.6"
     }
     teardown_acknowledged(who, fin, ack) {
-        en: "the {who} has the other FIN, {fin}, and acknowledges it with ack {ack}",
-        zh: "{who}收到了对方的 FIN（序号 {fin}），用 ack={fin}+1={ack} 确认",
+        en: "the {who} acknowledges the other FIN (ack {ack} = {fin} + 1)",
+        zh: "{who}收到了另一端的 FIN（序号 {fin}），用 ack={fin}+1={ack} 确认",
         see: "9293 3.6"
     }
 }

@@ -8,7 +8,7 @@ labels! {
         zh: "TCP {connections}，UDP {exchanges}；收到 {received}，发出 {sent}"
     }
     nothing_happened() { en: "Nothing happened.", zh: "什么也没有发生。" }
-    first_told(count) { en: "The first {count} are told in detail.", zh: "只详细说明前 {count} 个。" }
+    first_told(count) { en: "The first {count} are shown in detail.", zh: "只详细说明前 {count} 个。" }
     more_not_listed(count) { en: "{count} more are not listed.", zh: "另有 {count} 个没有列出。" }
     without_flow_discarded(packets, discarded) {
         en: "Without a flow: {packets}, {discarded} of them discarded.",
@@ -22,7 +22,7 @@ labels! {
     column_who() { en: "who", zh: "双方" }
     column_received() { en: "packets / bytes in", zh: "收到 包数 / 字节" }
     column_sent() { en: "packets / bytes out", zh: "发出 包数 / 字节" }
-    column_sent_again() { en: "sent again", zh: "重传" }
+    column_sent_again() { en: "retransmitted", zh: "重传" }
     column_time() { en: "time", zh: "用时" }
     handshake() { en: "handshake", zh: "握手用时" }
     not_completed() { en: "not completed", zh: "没有完成" }
@@ -67,7 +67,7 @@ labels! {
     axis_time(unit) { en: "time since the first packet ({unit})", zh: "自第一个包起的时间（{unit}）" }
     one_of(every) { en: "one segment of {every} is shown", zh: "每 {every} 个报文段显示一个" }
     legend_segment() { en: "segment", zh: "报文段" }
-    legend_again() { en: "sent again", zh: "重传" }
+    legend_again() { en: "retransmission", zh: "重传" }
     legend_acknowledged() { en: "acknowledged", zh: "已确认" }
     legend_blocks() { en: "SACK blocks", zh: "SACK 块" }
     legend_edge() { en: "window edge", zh: "窗口边缘" }
@@ -87,8 +87,8 @@ labels! {
     line_data_segments() { en: "data segments", zh: "数据报文段" }
     line_data_bytes() { en: "data bytes", zh: "数据字节" }
     line_unique_bytes() { en: "unique bytes", zh: "不重复的字节" }
-    line_resent_segments() { en: "data segments sent again", zh: "重传的数据报文段" }
-    line_resent_bytes() { en: "bytes sent again", zh: "重传的字节" }
+    line_resent_segments() { en: "data segments retransmitted", zh: "重传的数据报文段" }
+    line_resent_bytes() { en: "bytes retransmitted", zh: "重传的字节" }
     line_out_of_order() { en: "out of order or filling a hole", zh: "乱序或填补空缺" }
     line_probes() { en: "window probes", zh: "窗口探测" }
     line_segment_size() { en: "segment size, min / avg / max", zh: "报文段大小，最小 / 平均 / 最大" }
@@ -115,19 +115,19 @@ labels! {
     // How to read it.
     reading() { en: "How to read this", zh: "如何阅读" }
     reading_times() {
-        en: "The times are those of tcplab's end. When a packet left the other end or arrived there is not known: each arrow falls by the same amount, and is dotted there. Our states are read from the stack; the peer's, paler, are inferred from the segments, unless its kernel was asked. A cross is a packet that was lost on the way or discarded, a bar one that waits on the way until it goes on further down.",
-        zh: "时间是 tcplab 这一端的时间。包何时离开或到达另一端是未知的：每个箭头都倾斜同样多，在那一端画成虚线。我方状态读自协议栈；对端状态颜色较浅，由报文段推断，除非询问过它的内核。叉号表示包在途中丢失或被丢弃，竖线表示包停在途中，稍后在下方继续。"
+        en: "The times are those of tcplab's end. When a packet left the other end or arrived there is unknown: all arrows have the same slope and are dotted at that end. Our states are read from the stack. The peer's, paler, are inferred from the segments unless its kernel was asked. A cross is a packet that was lost on the way or discarded; a bar is one that waits on the way and continues further down.",
+        zh: "时间是 tcplab 这一端的时间。包何时离开或到达另一端是未知的：所有箭头的倾斜程度相同，在那一端画成虚线。我方状态直接读取自 tcplab 协议栈；对端状态颜色较浅，根据报文段推断，除非询问过它的内核。叉号表示包在途中丢失或被丢弃，竖线表示包停在途中，稍后在下方继续。"
     }
     reading_times_of_capture() {
-        en: "The times are those of the capture. When a packet left or arrived elsewhere is not known: each arrow falls by the same amount, and is dotted at the client. The states of both ends are inferred from the segments.",
-        zh: "时间是捕获文件中的时间。包何时在别处离开或到达是未知的：每个箭头都倾斜同样多，在客户端一侧画成虚线。两端的状态都由报文段推断。"
+        en: "The times are those of the capture. When a packet left or arrived elsewhere is unknown: all arrows have the same slope and are dotted at the client. The states of both ends are inferred from the segments.",
+        zh: "时间是捕获文件中的时间。包何时在别处离开或到达是未知的：所有箭头的倾斜程度相同，在客户端一侧画成虚线。两端的状态都根据报文段推断。"
     }
     reading_ruler() {
-        en: "The ruler on the left is to scale where it is solid, stretched where it is dotted, and cut short at a zigzag.",
-        zh: "左边的标尺，实线处合乎比例，点线处被拉长，锯齿处被截短。"
+        en: "The time axis on the left is to scale where it is solid, stretched where it is dotted, and compressed at a zigzag.",
+        zh: "左侧时间轴：实线按比例，点线为放大，锯齿为压缩。"
     }
     reading_numbers() {
-        en: "Numbers count from the initial sequence numbers. A round trip is measured from a segment sent once until the acknowledgment that ends exactly where it ends: of what goes out, it is the round trip to the peer; of what comes in, the time that our answer takes. Throughput is unique bytes by the time from the first packet that way to its last data.",
-        zh: "序号从初始序号数起。往返时间从只发送过一次的报文段算起，到恰好确认到它末尾的 ACK 为止：对发出的数据，是到对端的往返时间；对收到的数据，是我方回答所用的时间。吞吐量是不重复的字节数除以从该方向第一个包到最后一次数据的时间。"
+        en: "Sequence numbers are relative: the initial number is 0. A round-trip time is measured from a segment that was sent only once to the ACK that ends exactly where it ends: for data going out, it is the round trip to the peer; for data coming in, the time that our answer takes. Throughput is the unique bytes divided by the time from the first packet in that direction to its last data.",
+        zh: "图中为相对序号（以初始序号为 0）。往返时间从只发送过一次的报文段算起，到恰好确认到它末尾的 ACK 为止：对发出的数据，是到对端的往返时间；对收到的数据，是我方回答所用的时间。吞吐量是不重复的字节数除以从该方向第一个包到最后一次数据的时间。"
     }
 }

@@ -6,7 +6,7 @@ labels! {
         en: "The screen needs {columns} columns and {rows} rows; this one has {width} and {height}. It goes on when there is room; q leaves.",
         zh: "屏幕至少需要 {columns} 列、{rows} 行；现在是 {width} 列、{height} 行。放大后会继续显示；按 q 退出。"
     }
-    events_lost(count) { en: "{count} events lost", zh: "丢失事件 {count}" }
+    events_lost(count) { en: "events lost: {count}", zh: "丢失事件 {count}" }
     head_flows(tcp, udp, open) { en: "{tcp} tcp {udp} udp {open} open", zh: "tcp {tcp} udp {udp} 未结束 {open}" }
     head_open(open) { en: "{open} open", zh: "未结束 {open}" }
     head_in(what) { en: "in {what}", zh: "收 {what}" }
@@ -14,7 +14,7 @@ labels! {
     head_packets(count) { en: "{count} packets", zh: "{count} 包" }
     head_rates(packets, bytes) { en: "{packets}pk/s {bytes}/s", zh: "{packets} 包/秒 {bytes}/秒" }
     head_rate(bytes) { en: "{bytes}/s", zh: "{bytes}/秒" }
-    head_resent(count) { en: "{count} resent", zh: "重传 {count}" }
+    head_resent(count) { en: "{count} retransmitted", zh: "重传 {count}" }
 
     // Connections.
     connections_title(count) {
@@ -53,7 +53,7 @@ labels! {
         zh: "这个流的内容已不再保留"
     }
     lines_above_left_out(count) {
-        en: "{count} lines above are left out",
+        en: "lines left out above: {count}",
         zh: "上面省略 {count} 行"
     }
     seconds() { en: "seconds", zh: "秒" }
@@ -66,11 +66,11 @@ labels! {
         zh: "{local_end} {local}，{peer_end} {peer}（{how}）"
     }
     end_is(state, how) { en: "{state} ({how})", zh: "{state}（{how}）" }
-    is_read() { en: "read", zh: "读自协议栈" }
-    is_asked() { en: "its kernel says so", zh: "其内核所答" }
+    is_read() { en: "read", zh: "直接读取自 tcplab 协议栈" }
+    is_asked() { en: "reported by its kernel", zh: "由对端内核报告" }
     is_inferred() { en: "inferred", zh: "推断" }
-    is_told() { en: "inferred from what it sent", zh: "由它所发推断" }
-    is_assumed() { en: "inferred, if what we sent arrives", zh: "推断，假定我方所发能到达" }
+    is_told() { en: "inferred from what it sent", zh: "根据它发送的报文段推断" }
+    is_assumed() { en: "inferred, assuming that what we sent arrived", zh: "推断，假设我方发出的报文段已送达" }
 
     // All about one line.
     segment_title(id) { en: "Segment {id}", zh: "报文段 {id}" }
@@ -92,8 +92,8 @@ labels! {
         zh: "seq {seq}，ack {ack}，窗口字段 {window}"
     }
     changed(change, cause) { en: "{change}, cause: {cause}", zh: "{change}，原因：{cause}" }
-    peer_is_now_asked(state) { en: "is now {state}, as its kernel says", zh: "现在是 {state}，其内核所答" }
-    peer_is_now(state) { en: "is now {state}, as this shows", zh: "现在是 {state}，由此可知" }
+    peer_is_now_asked(state) { en: "is now {state} (reported by its kernel)", zh: "现在是 {state}（由对端内核报告）" }
+    peer_is_now(state) { en: "is now {state}, as this shows", zh: "现在是 {state}（由此推断）" }
     never_ended() { en: "never ran to its end", zh: "没有运行到结束" }
     is_content() { en: "is content", zh: "正常结束" }
     sent_by(who) { en: "sent by {who}", zh: "由{who}发送" }
@@ -103,7 +103,7 @@ labels! {
     why_and_fate(why, fate, size) { en: "{why}; {fate}, {size}", zh: "{why}；{fate}，{size}" }
     in_flight(bytes, rto) { en: "{bytes} in flight, RTO {rto}", zh: "在途 {bytes}，RTO {rto}" }
     resent_and_duplicates(resent, duplicates) {
-        en: "{resent} resent, duplicate ACKs: {duplicates}",
+        en: "{resent} retransmitted, duplicate ACKs: {duplicates}",
         zh: "重传 {resent}，重复 ACK {duplicates}"
     }
 
@@ -114,27 +114,27 @@ labels! {
     reason_fin() { en: "carries our FIN", zh: "携带我方的 FIN" }
     reason_ack() { en: "acknowledges what has just arrived", zh: "确认刚收到的内容" }
     reason_delayed_ack(time) {
-        en: "acknowledges what arrived {time} ago, for which no data came to go along",
+        en: "acknowledges what arrived {time} ago; no data came to send with it",
         zh: "确认 {time} 之前收到的内容，其间没有数据可以捎带"
     }
     reason_duplicate_ack() {
-        en: "says again what is awaited: something unexpected arrived",
-        zh: "收到预料之外的报文段，再次说明在等什么"
+        en: "repeats its ACK: something unexpected arrived",
+        zh: "收到预料之外的报文段，重复 ACK"
     }
-    reason_window_update() { en: "tells that there is room again", zh: "告知又有了空间" }
-    reason_window_probe() { en: "asks whether the window is still shut", zh: "询问窗口是否仍然关闭" }
-    reason_keep_alive() { en: "asks whether the peer is still there", zh: "询问对端是否还在" }
+    reason_window_update() { en: "announces an open window", zh: "告知窗口已打开" }
+    reason_window_probe() { en: "asks if the window is still 0", zh: "询问窗口是否仍为 0" }
+    reason_keep_alive() { en: "asks if the peer is still there", zh: "询问对端是否还在" }
     reason_reset() { en: "ends the connection at once", zh: "立即终止连接" }
     reason_timeout() {
-        en: "sent again: the retransmission timeout is over",
-        zh: "重传：重传超时已到"
+        en: "retransmission: the RTO has expired",
+        zh: "重传：RTO 已到期"
     }
     reason_duplicate_acks() {
-        en: "sent again: three duplicate ACKs have arrived",
+        en: "retransmission: three duplicate ACKs arrived",
         zh: "重传：收到三个重复 ACK"
     }
     reason_gap() {
-        en: "sent again: an ACK has shown that it is missing",
+        en: "retransmission: an ACK showed that it is missing",
         zh: "重传：有 ACK 表明它已丢失"
     }
 
@@ -154,7 +154,7 @@ labels! {
     command_ended(code) { en: "command ended with code {code}", zh: "命令已结束，退出码 {code}" }
     client_ended() { en: "client ended", zh: "客户端已结束" }
     simulation_ended() { en: "simulation ended", zh: "模拟已结束" }
-    not_all_read(why) { en: "read as far as it goes: {why}", zh: "只能读到这里：{why}" }
+    not_all_read(why) { en: "read up to here: {why}", zh: "只能读到这里：{why}" }
     order_typed(order) { en: "order: {order}", zh: "命令：{order}" }
     key_help() { en: "help", zh: "帮助" }
     key_quit() { en: "quit", zh: "退出" }
@@ -180,8 +180,8 @@ labels! {
         en: "choose a connection, or a line of the ladder",
         zh: "选择连接，或梯形图中的一行"
     }
-    help_far() { en: "ten at once; the first; the newest, and follow", zh: "一次十行；最前；最新，并跟随" }
-    help_enter() { en: "from a connection to its ladder", zh: "从连接到它的梯形图" }
+    help_far() { en: "ten lines at once; the first; the newest, and follow", zh: "翻十行；跳到开头；跳到最新并跟随" }
+    help_enter() { en: "open the ladder of the chosen connection", zh: "打开所选连接的梯形图" }
     help_freeze() { en: "freeze the ladder, let it go on", zh: "冻结梯形图，再按则继续" }
     help_filter() {
         en: "show only connections with these words: address, port, state, service, number; Enter keeps it, Esc ends it",
@@ -204,15 +204,15 @@ labels! {
         zh: "除 Tab、PgUp、PgDn 外的按键都交给它，包括 Ctrl-C"
     }
     legend_sides() {
-        en: "Left is the peer, right is tcplab; a state stands where it is entered. Ours is read from the stack, the peer's inferred, or its kernel's word.",
-        zh: "左边是对端，右边是 tcplab；状态写在进入它的地方。我方状态读自协议栈，对端状态是推断，或由其内核回答。"
+        en: "Left is the peer, right is tcplab. A state is printed only in the line in which it is entered. Ours is read from the stack; the peer's is inferred, or reported by its kernel.",
+        zh: "左边是对端，右边是 tcplab；只在进入某个状态的那一行标出该状态。我方状态直接读取自 tcplab 协议栈，对端状态根据报文段推断，或由对端内核报告。"
     }
     legend_sides_of_capture() {
-        en: "Left is the client, right is the server; a state stands where it is entered. Both are inferred from the segments.",
-        zh: "左边是客户端，右边是服务端；状态写在进入它的地方。两端的状态都由报文段推断。"
+        en: "Left is the client, right is the server. A state is printed only in the line in which it is entered. Both are inferred from the segments.",
+        zh: "左边是客户端，右边是服务端；只在进入某个状态的那一行标出该状态。两端的状态都根据报文段推断。"
     }
     legend_numbers() {
-        en: "Numbers count from the initial ones; S F R P are SYN FIN RST PSH, the dot is ACK. In the diagram, bold states are those that the right end has been in.",
-        zh: "序号从初始序号数起；S F R P 是 SYN FIN RST PSH，点是 ACK。状态图中，粗体是右端经历过的状态。"
+        en: "Numbers are relative to the initial ones; S F R P are SYN FIN RST PSH, the dot is ACK. In the diagram, states that the right end has been in are bold.",
+        zh: "图中为相对序号（以初始序号为 0）；S F R P 是 SYN FIN RST PSH，点是 ACK。状态图中，粗体是右端经历过的状态。"
     }
 }

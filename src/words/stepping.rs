@@ -56,5 +56,5 @@ labels! {
         en: "pass the waiting packet (chosen or oldest), drop it, pass it twice, edit it; pass one more",
         zh: "对等待的包（所选的或最早的）：放行、丢弃、发两次、改写；再放行一个"
     }
-    help_order(orders) { en: "take an order, such as {orders}", zh: "输入命令，如 {orders}" }
+    help_order(orders) { en: "type an order, such as {orders}", zh: "输入命令，如 {orders}" }
 }

@@ -8,7 +8,7 @@ const TOLD: &[(&str, &str)] = &[
     ("connection refused", "连接被拒绝"),
     ("connection reset", "连接被重置"),
     ("connection aborted", "连接被中止"),
-    ("broken pipe", "管道已断开"),
+    ("broken pipe", "对方已关闭连接，无法再写"),
     ("timed out", "超时"),
     ("unexpected end of file", "数据意外结束"),
     (

@@ -64,7 +64,7 @@ fn a_try_in_vain_is_hinted_at() {
         assert!(!said.stderr.contains(HINT), "{}", said.stderr);
     }
     let said = run(&["--lang", "zh"], "curl -s 127.0.0.1; true").expect(0, "");
-    said.shows(&["没有任何报文到达 tcplab", "--as-localhost PORT"]);
+    said.shows(&["没有任何包到达 tcplab", "--as-localhost PORT"]);
 }
 
 #[test]

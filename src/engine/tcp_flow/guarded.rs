@@ -1,4 +1,4 @@
-//! What a connection does with what its guard says.
+//! Carries out the guard's verdicts.
 
 use super::TcpFlow;
 use crate::engine::Shared;

@@ -9,7 +9,7 @@ pub(super) const FAULTS: &[Fault] = &[
         title: "the first FIN is lost, each way",
         rules: &["drop in FIN #1", "drop out FIN #1"],
         happens: "The first FIN that the client sends is lost, and so is the first of ours.",
-        client: "Its TCP sends its FIN again. A client that waits for ours waits a second longer.",
+        client: "Its TCP retransmits its FIN. A client that waits for ours waits a second longer.",
         source: rfc(9293, "3.6"),
         expected: Expectation::answers(5),
     },
@@ -18,10 +18,10 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 71,
         title: "the server never closes",
         rules: &["set close=never"],
-        happens: "The client's FIN is acknowledged, and ours never follows: our end stays in CLOSE-WAIT, as a server \
+        happens: "The client's FIN is acknowledged, but ours never follows: our end stays in CLOSE-WAIT, like a server \
                   that forgets to close.",
-        client: "It knows from the length that was announced when the answer is over, and does not wait for FIN. Its \
-                 kernel gives up FIN-WAIT-2 after a while.",
+        client: "It knows from the announced length where the answer ends, and does not wait for FIN. Its kernel leaves \
+                 FIN-WAIT-2 after a while.",
         source: rfc(9293, "3.6"),
         expected: Expectation::answers(3),
     },
@@ -34,9 +34,9 @@ pub(super) const FAULTS: &[Fault] = &[
             "drop out FIN while LAST-ACK times 1",
             "drop out ACK while TIME-WAIT times 1",
         ],
-        happens: "Whatever acknowledges the client's FIN first is lost, and so is our own FIN where it carries the same \
-                  ACK.",
-        client: "Its TCP sends its FIN again.",
+        happens: "The first segment that acknowledges the client's FIN is lost, and so is our own FIN if it carries the \
+                  same ACK.",
+        client: "Its TCP retransmits its FIN.",
         source: rfc(9293, "3.10.7.4"),
         expected: Expectation::answers(5),
     },
@@ -45,8 +45,8 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 73,
         title: "our FIN takes five seconds",
         rules: &["delay 5s out FIN"],
-        happens: "Every FIN of ours is five seconds under way.",
-        client: "It does not wait for FIN where it knows that the answer is over.",
+        happens: "Every FIN of ours arrives five seconds late.",
+        client: "It does not wait for FIN if it knows that the answer is complete.",
         source: rfc(9293, "3.6"),
         expected: Expectation::answers(10),
     },
@@ -70,19 +70,19 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 75,
         title: "FIN instead of an answer",
         rules: &["set close=at-once"],
-        happens: "Our end closes right after the handshake. What the client sends is acknowledged and thrown away.",
-        client: "It says that there was no answer. It may try again, as it has got nothing.",
+        happens: "Our end closes right after the handshake. What the client sends is acknowledged and discarded.",
+        client: "It reports that there was no answer. It may try again, as it got nothing.",
         source: rfc(9293, "3.6"),
         expected: Expectation::fails(3),
     },
     Fault {
         name: "rst-instead-of-fin",
         host: 76,
-        title: "the server resets where it should close",
+        title: "the server closes with RST instead of FIN",
         rules: &["set close=reset"],
-        happens: "Our end sends its answer, and RST in the place of FIN.",
-        client: "It is content where it has the whole answer. Where only FIN tells the end of the answer, it says that \
-                 the connection was reset.",
+        happens: "Our end sends its answer, then RST instead of FIN.",
+        client: "It succeeds if it has the whole answer. If only FIN marks the end of the answer, it reports that the \
+                 connection was reset.",
         source: rfc(9293, "3.5.3"),
         expected: Expectation::either(5),
     },
@@ -92,7 +92,7 @@ pub(super) const FAULTS: &[Fault] = &[
         title: "both ends close at the same time",
         rules: &["set close=first", "hold out FIN #1 until in FIN"],
         happens: "Our FIN follows the answer and is held until the client's is under way, so that they cross: both ends \
-                  go through CLOSING. A client that waits for our FIN gets it when we send it again, a second later.",
+                  go through CLOSING. A client that waits for our FIN gets it when we retransmit it, a second later.",
         client: "It closes when it has the answer. Its TCP goes from FIN-WAIT-1 through CLOSING to TIME-WAIT.",
         source: rfc(9293, "3.6"),
         expected: Expectation::answers(3),
@@ -100,11 +100,11 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "half-close",
         host: 78,
-        title: "the server closes its direction and reads on",
+        title: "the server half-closes: sends no more, still receives",
         rules: &["set close=first"],
         happens: "Our end closes as soon as the first of its answer has left, and goes on reading: what the client sends \
                   is acknowledged as long as it likes.",
-        client: "It takes the answer and closes too. It sends no second request where no answer can come.",
+        client: "It takes the answer and closes too. It sends no second request, as no answer can come.",
         source: rfc(9293, "3.6.1"),
         expected: Expectation::answers(3),
     },
@@ -113,8 +113,8 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 79,
         title: "the server skips TIME-WAIT",
         rules: &["set time-wait=0s close=first"],
-        happens: "Our end closes first, and forgets the connection with the last ACK. Whatever comes later, such as a \
-                  FIN that was sent again, is answered with RST.",
+        happens: "Our end closes first, and forgets the connection with the last ACK. What arrives later, such as a \
+                  retransmitted FIN, is answered with RST.",
         client: "It notices nothing, unless its last segments are lost.",
         source: rfc(9293, "3.6.1"),
         expected: Expectation::answers(3),

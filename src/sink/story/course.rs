@@ -23,6 +23,8 @@ pub(super) enum Lesson {
     Push,
     Datagrams,
     Variables,
+    /// Other names of states.
+    Names,
     /// What the link does to a packet, by its name.
     Fate(&'static str),
     Step(Step),

@@ -1,5 +1,6 @@
 //! Why our end changes its state.
 
+use super::course::Lesson;
 use super::{Depth, Story};
 use crate::event::{Cause, Direction, Timer, Transition, UserCall};
 use crate::sink::text;
@@ -26,6 +27,9 @@ impl Story {
             .time_wait_since
             .map_or(Duration::ZERO, |since| at - since);
         let mut said = vec![self.reason(flow, transition, waited)];
+        if transition.to == SynReceived && self.lessons.is_new(Lesson::Names) {
+            said.push(self.lang.other_names());
+        }
         if transition.to == TimeWait {
             said.extend(self.time_wait_left(flow.id, at));
         }

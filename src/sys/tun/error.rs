@@ -117,7 +117,7 @@ impl TunError {
                 interface,
                 address,
             } => format!("the network of {network} is in use here: {interface} has {address}"),
-            TunError::NoOffload => format!("{DEVICE} can't do with offload (IFF_VNET_HDR)"),
+            TunError::NoOffload => format!("{DEVICE} does not support offload (IFF_VNET_HDR)"),
             TunError::Os { what, name, errno } => {
                 format!("cannot {what} the TUN {name}: {}", errno.desc())
             }
