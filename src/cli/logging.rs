@@ -104,7 +104,7 @@ fn is_meant_as_level(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     let is_number = word.chars().all(|char| char.is_ascii_digit());
     let is_near = |level: &&str| distance(&word, level) <= level.len() / 2;
-    is_number || FOREIGN.contains(&&*word) || LEVELS.iter().any(|level| is_near(level))
+    is_number || FOREIGN.contains(&&*word) || LEVELS.iter().any(is_near)
 }
 
 #[cfg(test)]
