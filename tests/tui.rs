@@ -182,7 +182,8 @@ fn our_client_is_typed_to() {
     tmux.expect_restored();
 }
 
-/// Without the live screen: whoever sits at the terminal holds a SYN-ACK, sees the client repeat its SYN, and lets go.
+/// Without the live screen: whoever sits at the terminal holds a SYN-ACK, sees the client repeat its SYN, lets that wait too, and
+/// lets go.
 #[test]
 fn packets_wait_for_orders_in_a_plain_terminal() {
     let client = "curl -4 -s -o /dev/null http://lab.test/";
@@ -196,17 +197,25 @@ fn packets_wait_for_orders_in_a_plain_terminal() {
     tmux.keys(&["Enter"]);
     tmux.wait_for("#1 packet 2 out: S. 0:0(0) ack 1");
     // The kernel's patience with SYNs is a second.
-    tmux.wait_for("packet 3: held (by hand)");
-    tmux.wait_for("1 more >");
+    tmux.wait_for("packet 1 is sent again: S 0:0(0) ×2");
+    // What is typed stays while the line above is written anew.
+    tmux.keys(&["copies hol"]);
+    tmux.wait_for("packet 1 is sent again: S 0:0(0) ×3");
+    tmux.wait_for("\n> copies hol");
+    tmux.keys(&["d", "Enter"]);
+    tmux.wait_for("held (by hand)\n");
+    tmux.wait_for(", 1 more");
     tmux.keys(&["l", "Enter"]);
-    tmux.wait_until("both are listed", |screen| {
-        let retransmitted = screen.contains("#1 packet 3 in: S 0:0(0)");
-        retransmitted && screen.contains("retransmission")
+    tmux.wait_until("all are listed", |screen| {
+        let retransmitted = screen.contains("retransmission");
+        retransmitted && screen.contains("has gone on, its answer has not")
     });
-    tmux.keys(&["d", "Space", "3", "Enter"]);
-    tmux.wait_for("dropped (by hand)");
+    tmux.keys(&["copies fold", "Enter"]);
     tmux.keys(&["Enter"]);
-    tmux.wait_for("packet 4 in: . ack 1");
+    tmux.wait_for("in: S 0:0(0), retransmission");
+    tmux.keys(&["d", "Enter"]);
+    tmux.wait_for("dropped (by hand)");
+    tmux.wait_for("in: . ack 1");
     tmux.keys(&["c", "Enter"]);
     let screen = tmux.wait_for("CODE 0");
     assert!(screen.contains("by hand"), "the summary: {screen}");

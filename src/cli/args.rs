@@ -486,8 +486,10 @@ pub(super) struct Stack {
 pub(super) struct Steps {
     /// Hold every packet until you decide: Enter passes it, `h` there lists the other orders
     ///
-    /// The stack's clock stands still while a packet waits; the peer's does not. Orders are typed at the terminal; a command
-    /// that would read from the same terminal reads nothing. Ctrl-C ends stepping, and what waits is passed.
+    /// The stack's clock stands still while a packet waits; the peer's does not. What its kernel retransmits meanwhile is counted
+    /// and goes no further (`copies hold` and `copies pass` change that), and in a lab it goes on doing so for hours. Orders are
+    /// typed at the terminal; a command that would read from the same terminal reads nothing. Ctrl-C ends stepping, and what waits
+    /// is passed.
     #[arg(long)]
     pub(super) step: bool,
     /// Read orders from FILE, one per line; an order about a packet waits for that packet. `-` is standard input. A FIFO can be

@@ -167,6 +167,9 @@ impl<'a> Session<'a> {
             .watcher
             .flush_in()
             .map(|after| self.now() + after.into());
+        // What the driver sends before it waits is to be shown before it waits.
+        let shows_at =
+            (self.audience.watcher.looks_on() && self.engine.has_backlog()).then(|| self.now());
         let screen = self.audience.watcher.live_end();
         let orders = self
             .audience
@@ -182,10 +185,17 @@ impl<'a> Session<'a> {
                 Some(orders) => Some(orders.as_fd()),
                 None => screen.as_ref().map(AsFd::as_fd),
             },
-            deadline: [deadline, flush_at, asks_at, ticks_at, self.surplus.next()]
-                .into_iter()
-                .flatten()
-                .min(),
+            deadline: [
+                deadline,
+                flush_at,
+                asks_at,
+                ticks_at,
+                shows_at,
+                self.surplus.next(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         };
         let audience = &mut self.audience;
         let mut ready = self.driver.step(&mut self.engine, until, |engine, event| {

@@ -3,8 +3,10 @@
 //! Standard input is left to the command: a terminal is read through `/dev/tty`.
 
 use super::args::{Show, Steps};
+use super::watcher::screen;
 use crate::engine::{Command, Stepping};
-use crate::event::{Direction, Event, PacketId};
+use crate::event::{Direction, Event, EventKind, PacketId};
+use crate::sink::Screen;
 use crate::sink::text::{ago, escape};
 use crate::step::{Order, Waiting, Waits};
 use crate::view::View;
@@ -12,6 +14,7 @@ use crate::words::Lang;
 use anyhow::Context;
 use smoltcp::time::{Duration, Instant};
 use std::collections::VecDeque;
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -23,6 +26,8 @@ use unicode_width::UnicodeWidthChar;
 const INPUT: usize = 4096;
 /// How often it is told anew how long ago the newest copy has come.
 const TICK: Duration = Duration::from_secs(1);
+/// So many packets that are sent again stand above the prompt.
+const REPEATED: usize = 3;
 /// The columns of a terminal that does not say how many it has.
 const COLUMNS: usize = 80;
 
@@ -35,14 +40,18 @@ pub(super) struct Stepper {
     terminal: Option<File>,
     quiet: bool,
     lang: Lang,
+    /// What the terminal can show.
+    screen: Screen,
     /// The beginning of a line.
     unread: Vec<u8>,
     /// Lines that are not obeyed yet.
     lines: VecDeque<String>,
     /// The packet that was prompted for last.
     prompted: Option<PacketId>,
-    /// What stands above the prompt, behind which the cursor is.
-    shown: Option<String>,
+    /// The lines above the prompt, behind which the cursor is.
+    shown: Option<Vec<String>>,
+    /// When the command was last given something, to which it may have printed something behind the prompt since then.
+    given: Option<Instant>,
     /// What time it is.
     now: Instant,
     /// Whether all was let go at the end of the input.
@@ -77,10 +86,12 @@ impl Stepper {
             terminal,
             quiet: show.quiet,
             lang: show.lang(),
+            screen: screen(),
             unread: Vec::new(),
             lines: VecDeque::new(),
             prompted: None,
             shown: None,
+            given: None,
             now: Instant::ZERO,
             is_over: false,
         };
@@ -92,6 +103,11 @@ impl Stepper {
 
     /// Takes in an event, with which `view` was fed before.
     pub(super) fn event(&mut self, view: &View, event: &Event) {
+        if let EventKind::Released(released) = &event.kind
+            && released.packet.direction == Direction::Out
+        {
+            self.given = Some(event.at);
+        }
         let gave_up = self.waiting.event(view, event);
         if let Some(flow) = gave_up {
             self.step_aside();
@@ -193,23 +209,33 @@ impl Stepper {
         let Some(id) = oldest.filter(|_| self.lines.is_empty()) else {
             return;
         };
-        let text = self.status();
+        let lines = self.status();
         let Some(terminal) = &self.terminal else {
             if self.prompted.replace(id) != Some(id) {
-                self.write(&format!("{text}\n"));
+                self.write(&format!("{}\n", lines.join("; ")));
             }
             return;
         };
         let columns =
             terminal_size::terminal_size_of(terminal).map_or(COLUMNS, |(width, _)| width.0.into());
-        let text = cut(&text, columns - 1);
+        let lines: Vec<String> = lines.iter().map(|line| cut(line, columns - 1)).collect();
         match &self.shown {
-            Some(shown) if *shown == text => return,
+            Some(shown) if *shown == lines => return,
+            Some(shown) if shown.len() == lines.len() && is_dumb() => return,
             // Above what somebody may be typing: DECSC, CUU, EL, DECRC.
-            Some(_) => self.write(&format!("\x1b7\x1b[A\r\x1b[2K{text}\x1b8")),
-            None => self.write(&format!("{text}\n> ")),
+            Some(shown) if shown.len() == lines.len() && self.given.is_none() => {
+                let up = lines.len();
+                let text = lines.join("\r\n\x1b[2K");
+                self.write(&format!("\x1b7\x1b[{up}A\r\x1b[2K{text}\x1b8"));
+            }
+            shown => {
+                let away = if shown.is_some() { "\n" } else { "" };
+                let text = lines.join("\n");
+                self.write(&format!("{away}{text}\n> "));
+                self.given = self.given.filter(|given| self.now < *given + TICK / 2);
+            }
         }
-        self.shown = Some(text);
+        self.shown = Some(lines);
         self.prompted = Some(id);
     }
 
@@ -221,22 +247,25 @@ impl Stepper {
         }
     }
 
-    /// In one line: the packet that has waited longest, how many others wait, and what is sent again meanwhile.
-    fn status(&self) -> String {
+    /// In lines: the packet that has waited longest, with how many others wait, and what is sent again meanwhile.
+    fn status(&self) -> Vec<String> {
         let lang = self.lang;
         let Some((id, waits)) = self.waiting.iter().next() else {
-            return String::new();
+            return Vec::new();
         };
         let mut text = self.line(id, waits, bare(&waits.short));
         let more = self.waiting.iter().len() - 1;
         if more > 0 {
             text += &lang.also(lang.step_more(more));
         }
-        for (id, waits) in self.waiting.repeated() {
-            let what = self.copied(waits, bare(&waits.short));
-            text += &lang.furthermore(lang.step_repeated(id, what));
-        }
-        text
+        let mut lines = vec![text];
+        // A busy flow may have many of them; `l` lists them all.
+        let repeated = self.waiting.repeated().take(REPEATED);
+        lines.extend(
+            repeated
+                .map(|(id, waits)| lang.step_repeated(id, self.copied(waits, bare(&waits.short)))),
+        );
+        lines
     }
 
     /// A packet that waits, or has gone on, as `notation` has it.
@@ -261,7 +290,7 @@ impl Stepper {
     fn copied(&self, waits: &Waits, notation: &str) -> String {
         match waits.copies.age(self.now) {
             Some((times, age)) => {
-                let times = format!("×{times}");
+                let times = format!("{}{times}", if self.screen.unicode { "×" } else { "x" });
                 format!("{notation} {}", self.lang.step_copied(times, ago(age)))
             }
             None => notation.to_owned(),
@@ -321,6 +350,11 @@ impl Stepper {
             None => io::stderr().write_all(text.as_bytes()),
         };
     }
+}
+
+/// Whether the terminal knows of no cursor that moves.
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// A packet's notation without options.

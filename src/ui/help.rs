@@ -117,7 +117,10 @@ fn lines(app: &App) -> Vec<String> {
         keys.extend([
             ("s".to_owned(), lang.help_step()),
             ("p, d, D, e, n".to_owned(), lang.help_waiting()),
-            (":".to_owned(), lang.help_order("d 7, dup 3, c until FIN")),
+            (
+                ":".to_owned(),
+                lang.help_order("d 7, c until FIN, copies pass"),
+            ),
         ]);
     }
     keys.extend(match app.setup.pane {

@@ -553,10 +553,7 @@ fn a_kernel_that_gives_up_is_told() {
     script.asked(TcpState::SynSent).asked(TcpState::Closed);
     let app = app(Pane::None, &script);
     let drawn = screen(&app, 100, 24);
-    assert!(
-        drawn.contains("#1: the peer's kernel has given up"),
-        "{drawn}"
-    );
+    assert!(drawn.contains("#1: the peer has given up"), "{drawn}");
 }
 
 /// What a real engine tells of a connection that echoes a little.

@@ -11,8 +11,8 @@ labels! {
     step_repeated(id, what) { en: "packet {id} is sent again: {what}", zh: "第 {id} 个包在重传：{what}" }
     step_unanswered() { en: "has gone on, its answer has not", zh: "已放行，它的回答尚未放行" }
     step_gave_up(flow) {
-        en: "{flow}: the peer's kernel has given up: it knows nothing of this connection any more, and answers with a RST to whatever is passed to it",
-        zh: "{flow}：对端内核已经放弃：它不再知道这个连接，放行给它的包会得到 RST"
+        en: "{flow}: the peer has given up: its kernel knows nothing of this connection any more, and answers with a RST to whatever is passed to it",
+        zh: "{flow}：对端已经放弃：它的内核不再知道这个连接，放行给它的包会得到 RST"
     }
     step_nothing() { en: "nothing waits", zh: "没有等待的包" }
     step_pass() { en: "let it go on (the oldest, or the one with this number)", zh: "放行（最早的一个，或指定编号的包）" }

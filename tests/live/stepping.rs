@@ -25,7 +25,7 @@ const GET: [&str; 8] = [
 /// The client's kernel sends its SYN again while the SYN-ACK waits, and the connection opens when that goes on.
 #[test]
 fn a_syn_ack_waits_until_the_client_repeats_its_syn() {
-    let orders = file("orders", "# as by hand\np 1\nd 3\np 2\nc\n");
+    let orders = file("orders", "# as by hand\ncopies hold\np 1\nd 3\np 2\nc\n");
     let options = ["run", "--explain", "none", "--step-from", &orders];
     let outcome = tcplab(&[&options[..], &GET, &["http://lab.test/"]].concat());
     outcome.expect(0, "").shows(&[
@@ -42,6 +42,81 @@ fn a_syn_ack_waits_until_the_client_repeats_its_syn() {
         "closed  by",
         "packets  by hand",
     ]);
+}
+
+/// Between two orders the client's kernel loses its patience, as it does with a person, and nothing that it sends again is to be
+/// decided about.
+#[test]
+fn a_slow_hand_decides_once_about_each_packet() {
+    let path = scratch("slow");
+    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let json = scratch("slow.json");
+    let options = ["run", "--explain", "none", "--json", text(&json)];
+    let steps = ["--step-from", text(&path)];
+    let running = start(&mut command(
+        &[&options[..], &steps, &GET, &["http://lab.test/"]].concat(),
+    ));
+    let lines = || fs::read_to_string(&json).unwrap_or_default();
+    let count = |what: &str| lines().matches(what).count();
+    let mut orders = 0;
+    loop {
+        let is_over = || count("\"kind\":\"closed\"") > 0;
+        eventually("one more waits, or it is over", || {
+            count("\"kind\":\"held\"") > orders || is_over()
+        });
+        if is_over() {
+            break;
+        }
+        // A SYN is sent again after a second.
+        let is_handshake = orders < 2;
+        if is_handshake {
+            std::thread::sleep(std::time::Duration::from_millis(1200));
+        }
+        let mut fifo = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        fifo.write_all(b"p\n").unwrap();
+        orders += 1;
+    }
+    let outcome = running.finish();
+    let ladder = outcome.stderr.clone();
+    outcome.expect(0, "").shows(&[
+        "packet 1: held (by hand)",
+        "✗",
+        "packet 1, folded into it",
+        "packet 1: after",
+        "├─ S. 0:0(0) ack 1",
+        "packet 1, folded into it",
+        "▶ ESTABLISHED",
+        "closed  by",
+    ]);
+    assert!(orders <= 16, "{orders} orders: {ladder}");
+    let held = lines();
+    let held = held
+        .lines()
+        .filter(|line| line.contains("\"kind\":\"held\"") && line.contains("\"kind\":\"packet\""));
+    let again = held.filter(|line| line.contains("\"retransmission\":true"));
+    assert_eq!(again.count(), 0, "{ladder}");
+    assert!(count("\"kind\":\"folded\"") >= 2, "{ladder}");
+}
+
+/// The lab's kernel is patient, and only there, and only as long as somebody steps.
+#[test]
+fn the_kernel_inside_is_patient_while_somebody_steps() {
+    let setting = "/proc/sys/net/ipv4/tcp_syn_retries";
+    let usual = fs::read_to_string(setting).unwrap();
+    let orders = file("patience", "c\n");
+    let stepped = tcplab(&[
+        "run",
+        "--quiet",
+        "--step-from",
+        &orders,
+        "--",
+        "cat",
+        setting,
+    ]);
+    stepped.expect(0, "127\n");
+    assert_eq!(fs::read_to_string(setting).unwrap(), usual);
+    let alone = tcplab(&["run", "--quiet", "--", "cat", setting]);
+    assert_eq!(alone.stdout, usual.as_bytes());
 }
 
 #[test]
