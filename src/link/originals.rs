@@ -123,6 +123,17 @@ impl Originals {
             return None;
         }
         let span = way.span(segment)?;
+        if span.probe
+            && let Some((original, answer)) = way.answers.last()
+            && matches!(answer, Answer::UpTo(ack) if *ack == segment.ack)
+        {
+            // All that it says waits already, and it comes because of that.
+            let (original, has_passed) = (*original, false);
+            return Some(CopyOf {
+                original,
+                has_passed,
+            });
+        }
         let (mut at, mut copied) = (span.seq, Vec::new());
         while at.before(span.end) {
             let is_it = |sent: &Sent| sent.span.covers(at, &span) && back.keeps(now, sent);

@@ -289,6 +289,18 @@ fn probes_are_folded_until_they_are_answered() {
 }
 
 #[test]
+fn probes_are_folded_into_what_waits_and_says_as_much() {
+    let mut link = Link::established();
+    let data = link.waits("out . 1:11 ack 1");
+    link.pass(data);
+    let ack = link.waits("in . 1:1 ack 11");
+    link.is_folded("in . 0:0 ack 11", ack);
+    link.pass(ack);
+    let probe = link.waits("in . 0:0 ack 11");
+    link.is_folded("in . 0:0 ack 11", probe);
+}
+
+#[test]
 fn of_bulk_data_only_so_much_is_remembered() {
     let mut link = Link::established();
     let first = link.waits("in . 1:11 ack 1");

@@ -170,6 +170,7 @@ fn be_patient() -> io::Result<()> {
         ("tcp_syn_retries", "127"),
         ("tcp_synack_retries", "127"),
         ("tcp_retries2", "127"),
+        ("tcp_keepalive_probes", "127"),
         // A connection that no program holds any more.
         ("tcp_orphan_retries", "127"),
         // FIN-WAIT-2 that no program holds, in seconds.
