@@ -95,7 +95,7 @@ pub struct App {
     steps: bool,
     /// The order that is being typed.
     pub(super) order: Option<String>,
-    /// What was wrong with the last one.
+    /// What was wrong with the last one, or what else is to be known until the next key.
     pub(super) wrong: Option<String>,
     pub(super) output: Output,
     /// How many rows of the output are below its pane.
@@ -168,7 +168,7 @@ impl App {
             self.seen = event.number;
         }
         if let Some(flow) = self.waiting.event(&self.view, event) {
-            self.note = Some(self.setup.lang.step_gave_up(flow));
+            self.wrong = Some(self.setup.lang.step_gave_up(flow));
         }
         if let EventKind::Packet(packet) = &event.kind {
             self.steps |= packet.fate == Fate::Held(RuleId::HAND);

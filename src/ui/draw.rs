@@ -366,10 +366,10 @@ impl App {
         }
         let (text, style) = if self.leaving {
             (lang.still_runs(), look.bad().patch(look.strong()))
-        } else if let Some(how) = &self.ended {
-            (lang.press_q(how), look.strong())
         } else if let Some(wrong) = &self.wrong {
             (text::escape(wrong, look.unicode), look.bad())
+        } else if let Some(how) = self.ended.as_ref().filter(|_| self.waiting.is_empty()) {
+            (lang.press_q(how), look.strong())
         } else if let Some(note) = &self.note {
             (note.clone(), look.warn())
         } else if !self.waiting.is_empty() && self.focus != Focus::Command {

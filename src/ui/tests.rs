@@ -551,9 +551,14 @@ fn a_kernel_that_gives_up_is_told() {
     script.passive();
     script.get("S", 0, None, b"").fate(Fate::Held(RuleId::HAND));
     script.asked(TcpState::SynSent).asked(TcpState::Closed);
-    let app = app(Pane::None, &script);
+    let mut app = app(Pane::Printed, &script);
     let drawn = screen(&app, 100, 24);
     assert!(drawn.contains("#1: the peer has given up"), "{drawn}");
+    // With the next key, and also where the command has ended, it is told again what can be done.
+    app.ended("command ended with code 28".into());
+    press(&mut app, "↓");
+    let drawn = screen(&app, 100, 24);
+    assert!(drawn.contains("1 waiting:  p pass"), "{drawn}");
 }
 
 /// What a real engine tells of a connection that echoes a little.
