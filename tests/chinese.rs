@@ -349,7 +349,7 @@ fn latin(line: &str) -> Option<&str> {
         OPEN SEND ABORT RST PSH TCP UDP ICMP IP RFC TCB MSL MSS SACK RTT RTO SRTT SND RCV UNA NXT WND S F R P E W U C \
         ack seq win mss nop eol wscale sackOK sack TS val ecr tcp udp icmp echo request reply port unreachable \
         id tcplab password hello http chargen Received from ip malformed B kB ms s \
-        Tab Shift Enter Esc PgUp PgDn Ctrl D q f g G k j s p d e n dup c until text mermaid sequenceDiagram avg";
+        Tab Shift Enter Esc PgUp PgDn Ctrl D q f g G k j s p d e n dup c until copies pass text mermaid sequenceDiagram avg";
     let outside = line.split('"').step_by(2);
     outside
         .flat_map(|part| part.split(|char: char| !char.is_ascii_alphabetic()))
