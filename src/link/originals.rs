@@ -36,6 +36,8 @@ pub(crate) struct Originals {
     are_watched: bool,
     /// Never iterated.
     flows: HashMap<FlowId, [Way; 2], FixedState>,
+    /// The SYN that has ended a TIME-WAIT: it came as a packet of that flow, and begins another.
+    begins: Option<Sent>,
 }
 
 /// Of what a packet is a copy.
@@ -118,6 +120,12 @@ impl Originals {
         let (now, segment) = (crossing.now, crossing.described.tcp()?);
         let both = self.flows.get_mut(&flow?)?;
         let (way, back) = ways(both, crossing.direction);
+        if let Some(sent) = self
+            .begins
+            .take_if(|sent| segment.flags.contains(Flags::SYN) && sent.span.seq == segment.seq)
+        {
+            way.sent.push_back(sent);
+        }
         let news = |ack: SeqNumber| way.acknowledged.is_none_or(|before| before.before(ack));
         if segment.acknowledges().is_some_and(news) {
             return None;
@@ -220,7 +228,13 @@ impl Originals {
 
     /// A flow is over.
     pub(crate) fn forget(&mut self, flow: FlowId) {
-        self.flows.remove(&flow);
+        let Some([received, _]) = self.flows.remove(&flow) else {
+            return;
+        };
+        let newest = received.sent.into_iter().next_back();
+        if let Some(sent) = newest.filter(|sent| sent.span.syn) {
+            self.begins = Some(sent);
+        }
     }
 
     /// Where a segment goes, and where its answers do; `None` where nothing is watched.

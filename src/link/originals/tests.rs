@@ -319,6 +319,20 @@ fn of_bulk_data_only_so_much_is_remembered() {
 }
 
 #[test]
+fn a_syn_that_ends_a_time_wait_has_copies_too() {
+    let mut link = Link::established();
+    let syn = link.waits("in S 900:900");
+    link.pass(syn);
+    link.originals.forget(FLOW);
+    let syn_ack = link.waits("out S 0:0 ack 901");
+    link.is_folded("in S 900:900", syn);
+    link.time_goes_on();
+    link.is_folded("in S 900:900", syn);
+    link.drop(syn_ack);
+    link.waits("in S 900:900");
+}
+
+#[test]
 fn nothing_is_kept_of_a_flow_that_is_over_or_not_watched() {
     let mut link = Link::established();
     link.originals.forget(FLOW);
