@@ -40,7 +40,7 @@ pub enum Stepping {
 /// is not answered yet because its answer waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Copies {
-    /// They are [folded](Fate::Folded) into that packet.
+    /// They are [folded](crate::event::Fate::Folded) into that packet.
     #[default]
     Fold,
     /// They go on by themselves once that packet has gone on; until then they are folded.
