@@ -33,8 +33,8 @@
 //!
 //! A state stands on the line of the segment with which it is entered, and only there. Ours is read from the
 //! stack; the peer's is inferred from the segments (see [`InferredPeer`](crate::view::InferredPeer)), or its kernel is
-//! asked just after each (`peer (asked)`): then a state is the true one at that moment, and may be ahead of the
-//! segment that will tell it. A change that no segment made has a line of its own, with its cause. Sequence
+//! asked just after each (`peer (asked)`): where it says something else, that stands below the state, such as
+//! `(kernel: FIN-WAIT-1)` where it is ahead of the segment that will show it. A change that no segment made has a line of its own, with its cause. Sequence
 //! numbers count from the initial ones.
 
 mod folds;
@@ -102,8 +102,8 @@ impl Default for Options {
 pub struct Ladder {
     options: Options,
     layout: Layout,
-    /// The states of the peers as they were drawn last.
-    peers: BTreeMap<FlowId, TcpState>,
+    /// The states of the peers as they were drawn last, and what their kernels said otherwise.
+    peers: BTreeMap<FlowId, (TcpState, Option<TcpState>)>,
     story: Story,
     records: Records,
     held: Option<Held>,
@@ -123,6 +123,8 @@ struct Held {
     rung: Rung,
     /// The peer's state; none in an exchange of datagrams.
     peer: Option<TcpState>,
+    /// What its kernel says, where that is something else.
+    kernel: Option<TcpState>,
     remarks: Vec<String>,
 }
 
@@ -177,11 +179,13 @@ impl Ladder {
             held.remarks.extend(self.story.event(view, event));
             return self.flush(out);
         }
-        if let EventKind::Asked(asked) = event.kind {
+        if let EventKind::Asked(_) = event.kind {
             if let Some(held) = self.held.as_mut()
                 && Some(held.rung.flow) == event.flow
+                && let Some(flow) = view.flow(held.rung.flow)
             {
-                held.peer = Some(asked.state);
+                held.peer = held.peer.map(|_| flow.peer_end().0);
+                held.kernel = flow.kernel_differs();
             }
             return Ok(());
         }
@@ -261,8 +265,12 @@ impl Ladder {
         };
         let mut rung = held.rung;
         if let Some(peer) = held.peer {
-            let shown = self.peers.insert(rung.flow, peer);
-            rung.peer = (shown != Some(peer)).then_some(peer);
+            let now = (peer, held.kernel);
+            let shown = self.peers.insert(rung.flow, now);
+            let before = shown.map(|(peer, _)| peer);
+            rung.peer = (before != Some(peer)).then_some(peer);
+            let news = held.kernel.filter(|_| shown != Some(now));
+            rung.kernel = news.map(|state| self.options.lang.kernel_aside(state));
         }
         let mut lines = self.layout.rung(&rung);
         for remark in &held.remarks {
@@ -309,7 +317,7 @@ impl Ladder {
             Transport::Tcp => {
                 lines.push(self.heads(flow));
                 let (peer, _) = flow.peer_end();
-                self.peers.insert(flow.id, peer);
+                self.peers.insert(flow.id, (peer, None));
                 // RFC 9293 draws the states before the first segment above it. In a capture they are not known.
                 if opened.opening == Opening::Passive && flow.ours == Ours::Read {
                     let (left, right) = (peer.name(), flow.state.name());

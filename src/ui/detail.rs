@@ -114,11 +114,10 @@ fn facts_of(app: &App) -> Vec<Fact> {
         describe(app, flow, packet, waited, &mut facts);
         facts.extend(line.transition.as_ref().map(changed));
         if let Some(peer) = line.peer {
-            let text = match flow.asked {
-                Some(_) => lang.peer_is_now_asked(peer),
-                None => lang.peer_is_now(peer),
-            };
-            facts.push(Fact::new(peer_end, text));
+            facts.push(Fact::new(peer_end.clone(), lang.peer_is_now(peer)));
+        }
+        if let Some(kernel) = line.kernel {
+            facts.push(Fact::new(peer_end, lang.kernel_says_otherwise(kernel)));
         }
         facts.extend(story);
         if let Some(variables) = &packet.variables {

@@ -280,7 +280,9 @@ impl App {
             visited: &|state| flow.visited(state),
         };
         diagram::draw(inside, buf, Some(lit), look);
+        let kernel = flow.kernel_differs().filter(|_| line.is_none());
         let how = match flow.peer_end().1 {
+            _ if let Some(kernel) = kernel => lang.kernel_says_otherwise(kernel),
             Basis::Asked => lang.is_asked(),
             _ if line.is_some() => lang.is_inferred(),
             Basis::Told => lang.is_told(),

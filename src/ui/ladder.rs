@@ -133,6 +133,9 @@ fn draw_arrow(
     // Right behind what it says.
     let place = text.find(" <").or_else(|| text.find(')').map(|at| at + 1));
     text.insert_str(place.unwrap_or(text.len()), &copies);
+    if let Some(kernel) = shown.kernel {
+        text += &format!(" {}", app.setup.lang.kernel_aside(kernel));
+    }
     let text = cut(&text, width - 6, look);
     let rest = "─".repeat(width - 5 - text.width());
     let (left, right, line) = match end(&packet.fate) {

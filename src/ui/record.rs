@@ -22,6 +22,8 @@ pub(super) struct Line {
     pub(super) transition: Option<Transition>,
     /// The state that the peer enters with it.
     pub(super) peer: Option<TcpState>,
+    /// What the peer's kernel says just after it, where that is something else and news.
+    pub(super) kernel: Option<TcpState>,
     /// The states after it, the peer's and ours.
     pub(super) states: (TcpState, TcpState),
     /// What happens here in sentences.
@@ -55,6 +57,8 @@ pub(super) struct Record {
     /// How many lines between the two are gone.
     pub(super) left_out: u64,
     peer: Option<TcpState>,
+    /// The peer's state and what its kernel last said otherwise.
+    kernel: Option<(TcpState, TcpState)>,
 }
 
 impl Record {
@@ -165,12 +169,15 @@ impl Records {
             | EventKind::Defect(_) => {}
             EventKind::Asked(_) => {
                 // What the kernel says is about the newest packet.
-                let is_news = record.peer.replace(states.0) != Some(states.0);
+                let enters = record.peer.replace(states.0) != Some(states.0);
                 if let Some(last) = record.last_mut() {
                     last.states.0 = states.0;
-                    if is_news {
-                        last.peer = Some(states.0);
-                    }
+                    last.peer = enters.then_some(states.0).or(last.peer);
+                }
+                let says = flow.kernel_differs().map(|kernel| (states.0, kernel));
+                let is_news = std::mem::replace(&mut record.kernel, says) != says;
+                if let Some(last) = record.last_mut().filter(|_| is_news) {
+                    last.kernel = says.map(|(_, kernel)| kernel);
                 }
                 return;
             }
@@ -185,6 +192,7 @@ impl Records {
             event: Rc::new(event.clone()),
             transition,
             peer: (shown != Some(states.0)).then_some(states.0),
+            kernel: None,
             states,
             told,
             time: event.at - start,
@@ -233,6 +241,37 @@ mod tests {
             })
             .count();
         assert_eq!(calls, 1, "only CLOSE has no segment");
+    }
+
+    /// A state stands where it is entered, and only there; the same goes for what the kernel says.
+    #[test]
+    fn a_kernel_that_is_ahead_is_told_once() {
+        let mut script = Script::new();
+        script
+            .passive()
+            .get("S", 0, None, b"")
+            .asked(TcpState::SynSent);
+        script.to(TcpState::SynReceived);
+        script.put("S", 0, Some(1), b"").asked(TcpState::FinWait1);
+        script.get("", 1, Some(1), b"").asked(TcpState::FinWait1);
+        script.to(TcpState::Established);
+        script.get("F", 1, Some(1), b"").asked(TcpState::FinWait1);
+        let records = record(&script);
+        let record = records.of(FlowId(1)).unwrap();
+        let told: Vec<_> = (0..record.len())
+            .map(|index| record.line(index).unwrap())
+            .map(|line| (line.peer, line.kernel, line.states.0))
+            .collect();
+        use TcpState::*;
+        assert_eq!(
+            told,
+            [
+                (Some(SynSent), None, SynSent),
+                (Some(Established), Some(FinWait1), Established),
+                (None, None, Established),
+                (Some(FinWait1), None, FinWait1),
+            ]
+        );
     }
 
     #[test]

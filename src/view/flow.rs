@@ -218,12 +218,24 @@ impl Flow {
         self.endings.first().copied()
     }
 
-    /// The peer's state as well as it is known, and what that rests on: asked where its kernel was, otherwise inferred.
+    /// The peer's state as the segments show it, and what that rests on: its kernel's word, where it says the same.
     pub fn peer_end(&self) -> (TcpState, Basis) {
-        match self.asked {
-            Some(asked) => (asked.state, Basis::Asked),
-            None => (self.peer_state.state(), self.peer_state.basis()),
+        let inferred = self.peer_state.state();
+        match self.asked.map(|asked| asked.state) {
+            // Our SYN has made it so, if anybody listens: only that is not inferred.
+            Some(TcpState::SynReceived) if inferred == TcpState::Listen => {
+                (TcpState::SynReceived, Basis::Asked)
+            }
+            Some(asked) if asked == inferred => (inferred, Basis::Asked),
+            _ => (inferred, self.peer_state.basis()),
         }
+    }
+
+    /// The state of which the peer's kernel speaks where that is another one than the segments show. It may be ahead of them: its user
+    /// has called CLOSE and the FIN has not come yet. Or behind: it has not taken in yet what we sent.
+    pub fn kernel_differs(&self) -> Option<TcpState> {
+        let asked = self.asked?.state;
+        (asked != self.peer_end().0).then_some(asked)
     }
 
     /// What went that way.
@@ -306,6 +318,11 @@ impl Flow {
             Direction::Out => packet.outcome().0,
         };
         if let Some(segment) = described.tcp() {
+            // RFC 9293, section 3.1: the peer discards what is damaged. In a capture a checksum may be wrong as a card was to fill it in.
+            let is_lost = self.ours == Ours::Read && !segment.checksum_ok;
+            if is_lost && packet.direction == Direction::Out {
+                return;
+            }
             self.peer_state.segment(packet.direction, segment);
         }
     }

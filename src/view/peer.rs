@@ -274,6 +274,14 @@ impl Facts {
             self.reset = true;
             return;
         }
+        // RFC 9293, section 3.10.7.3: in SYN-SENT an ACK of anything but the SYN is answered with a RST, and the segment dropped.
+        let in_syn_sent = self.awaits.is_none() && !self.syn_acknowledged;
+        if in_syn_sent
+            && let Some((ack, after_syn)) = segment.acknowledges().zip(self.after_syn)
+            && ack != after_syn
+        {
+            return;
+        }
         if segment.flags.contains(Flags::SYN)
             && segment.acknowledges().is_some()
             && self.awaits.is_none()

@@ -67,6 +67,8 @@ labels! {
     }
     end_is(state, how) { en: "{state} ({how})", zh: "{state}（{how}）" }
     is_read() { en: "read", zh: "直接读取自 tcplab 协议栈" }
+    kernel_aside(state) { en: "(kernel: {state})", zh: "（内核：{state}）" }
+    kernel_says_otherwise(state) { en: "its kernel says {state}", zh: "其内核报告 {state}" }
     is_asked() { en: "reported by its kernel", zh: "由对端内核报告" }
     is_inferred() { en: "inferred", zh: "推断" }
     is_told() { en: "inferred from what it sent", zh: "根据它发送的报文段推断" }
@@ -92,7 +94,6 @@ labels! {
         zh: "seq {seq}，ack {ack}，窗口字段 {window}"
     }
     changed(change, cause) { en: "{change}, cause: {cause}", zh: "{change}，原因：{cause}" }
-    peer_is_now_asked(state) { en: "is now {state} (reported by its kernel)", zh: "现在是 {state}（由对端内核报告）" }
     peer_is_now(state) { en: "is now {state}, as this shows", zh: "现在是 {state}（由此推断）" }
     never_ended() { en: "never ran to its end", zh: "没有运行到结束" }
     is_content() { en: "is content", zh: "正常结束" }

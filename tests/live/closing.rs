@@ -116,3 +116,39 @@ fn the_user_timeout_gives_up() {
         said.shows(&["(user timeout)"]);
     }
 }
+
+/// The client is so quick to close that its kernel is often in FIN-WAIT-1 when our SYN-ACK has just reached it. The column tells what the
+/// segments show all the same, and the kernel's word stands apart.
+#[test]
+fn no_state_of_a_quick_peer_is_skipped() {
+    const COUNT: usize = 20;
+    let said = socket_program(&format!(
+        "for n in range({COUNT}): socket.create_connection(('192.0.2.2', 7)).close()"
+    ));
+    for flow in 1..=COUNT {
+        let tag = format!(" #{flow} ");
+        let states: Vec<&str> = said
+            .stderr
+            .lines()
+            .filter_map(|line| line.split_once(&tag))
+            .filter(|(time, _)| time.parse::<f64>().is_ok())
+            .filter_map(|(_, line)| line.split_whitespace().next())
+            .filter(|word| {
+                word.contains("-SENT")
+                    || word.contains("WAIT-")
+                    || word.contains("-WAIT")
+                    || *word == "ESTABLISHED"
+            })
+            // What we do without a segment stands in the same lines.
+            .filter(|word| !["CLOSE-WAIT"].contains(word))
+            .collect();
+        let expected = [
+            "SYN-SENT",
+            "ESTABLISHED",
+            "FIN-WAIT-1",
+            "FIN-WAIT-2",
+            "TIME-WAIT",
+        ];
+        assert_eq!(states, expected, "{}", said.stderr);
+    }
+}

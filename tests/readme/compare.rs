@@ -56,6 +56,10 @@ fn records(lines: &[String]) -> Vec<String> {
     let mut flows: Vec<(String, Vec<String>)> = vec![(String::new(), Vec::new())];
     let mut current = 0;
     for line in lines {
+        // How far the peer's kernel is ahead just then.
+        if line.trim_start().starts_with("(kernel: ") {
+            continue;
+        }
         let text = simplified(line);
         // What tshark says to root.
         let warning = text.starts_with("Running as user ");

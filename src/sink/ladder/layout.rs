@@ -71,6 +71,8 @@ pub(super) struct Rung {
     /// The states that the two ends enter with it.
     pub(super) peer: Option<TcpState>,
     pub(super) local: Option<TcpState>,
+    /// What is to be said below the peer's state.
+    pub(super) kernel: Option<String>,
     /// What stands on the arrow, the most important first; what finds no room stands below.
     pub(super) items: Vec<String>,
     /// How the items are painted.
@@ -148,6 +150,10 @@ impl Layout {
             self.draw(rung, &on_arrow),
             self.paint(Paint::Bold, state(rung.local)),
         )];
+        if let Some(kernel) = &rung.kernel {
+            let indent = " ".repeat(self.left());
+            lines.push(format!("{indent}{}", self.paint(Paint::Dim, kernel)));
+        }
         lines.extend(texts.map(|text| self.below(rung.paint, &text)));
         for text in &rung.below {
             let parts = wrap_sentence(text, self.below_width());

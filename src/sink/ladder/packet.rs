@@ -83,6 +83,7 @@ impl Ladder {
             time,
             direction: packet.direction,
             peer: None,
+            kernel: None,
             local: None,
             items,
             paint,
@@ -93,6 +94,7 @@ impl Ladder {
             id: packet.id,
             rung,
             peer: (flow.transport == Transport::Tcp).then(|| flow.peer_end().0),
+            kernel: None,
             remarks,
         }
     }

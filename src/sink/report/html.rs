@@ -339,6 +339,10 @@ fn story(kept: &FlowRecord, out: &mut String) {
                 let _ = write!(out, "<p>{} <b>{state}</b></p>", escape(&lang.enters(who)));
             }
         }
+        if let Some(kernel) = row.kernel {
+            let says = lang.kernel_says_otherwise(kernel);
+            let _ = write!(out, "<p>{} {}</p>", escape(&kept.ends.0), escape(&says));
+        }
         out.push_str("</li>\n");
     }
     out.push_str("</ol>\n");

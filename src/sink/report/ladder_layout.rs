@@ -294,6 +294,9 @@ fn content(lang: Lang, row: &Row) -> (Vec<Label>, f64, f64) {
                 Direction::Out => 0.0,
             };
             let mut lines = arrow_lines(lang, arrow, svg::columns(room - NUMBER));
+            if let Some(kernel) = row.kernel {
+                lines.push(("t dim", lang.kernel_aside(kernel)));
+            }
             let count = lines.len() as f64;
             let mut labels = Vec::new();
             for (at, (class, text)) in lines.drain(..).enumerate() {

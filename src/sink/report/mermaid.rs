@@ -56,6 +56,9 @@ fn sequence(lang: Lang, flows: &[(&Flow, &FlowRecord)]) -> String {
                     lines.push(format!("Note {side}: {state}"));
                 }
             }
+            if let Some(kernel) = row.kernel {
+                lines.push(format!("Note left of P: {}", lang.kernel_aside(kernel)));
+            }
         }
         for line in lines {
             if left_out > 0 || out.len() + line.len() > MOST {

@@ -58,6 +58,8 @@ pub(super) struct FlowRecord {
     peer: TcpState,
     /// The newest packet, and whether it is a RST.
     newest: Option<(PacketId, bool)>,
+    /// The peer's state and what its kernel last said otherwise.
+    kernel: Option<(TcpState, TcpState)>,
     /// As it was when it was over: the view may forget it.
     over: Option<Box<Flow>>,
 }
@@ -82,6 +84,8 @@ pub(super) struct Row {
     /// The state that the peer enters, and we.
     pub(super) peer: Option<TcpState>,
     pub(super) local: Option<TcpState>,
+    /// What the peer's kernel says just after it, where that is something else and news.
+    pub(super) kernel: Option<TcpState>,
     /// What there is to say about it, a sentence each.
     pub(super) words: Vec<String>,
 }
@@ -206,6 +210,7 @@ impl FlowRecord {
             points: Points::default(),
             asked: false,
             peer,
+            kernel: None,
             newest: None,
             over: None,
         }
@@ -220,12 +225,21 @@ impl FlowRecord {
                 self.packet(view, flow, time, packet, Some(*waited));
             }
             EventKind::Transition(transition) => self.transition(time, transition),
-            EventKind::Asked(asked) => {
+            EventKind::Asked(_) => {
                 if !std::mem::replace(&mut self.asked, true) {
                     self.columns = text::columns(self.lang, flow, true);
                 }
-                self.rows.peer_is(asked.state, self.initial[0]);
-                self.peer = asked.state;
+                let peer = flow.peer_end().0;
+                if std::mem::replace(&mut self.peer, peer) != peer
+                    && let Some(row) = self.rows.last_mut()
+                {
+                    row.peer = Some(peer);
+                }
+                let says = flow.kernel_differs().map(|kernel| (self.peer, kernel));
+                let is_news = std::mem::replace(&mut self.kernel, says) != says;
+                if let Some(row) = self.rows.last_mut().filter(|_| is_news) {
+                    row.kernel = says.map(|(_, kernel)| kernel);
+                }
             }
             EventKind::Limited(limit, _) => {
                 let limit = text::limit(self.lang, *limit);
@@ -301,12 +315,9 @@ impl FlowRecord {
         };
         let mut row = Row::new(time, What::Packet(Box::new(arrow)));
         if flow.transport == Transport::Tcp {
-            // A kernel that is asked says it right afterwards.
-            let peer = flow.peer_state.state();
-            row.peer = (!self.asked && peer != self.peer).then_some(peer);
-            if !self.asked {
-                self.peer = peer;
-            }
+            let peer = flow.peer_end().0;
+            row.peer = (peer != self.peer).then_some(peer);
+            self.peer = peer;
         }
         self.rows.push(row);
         self.figures.packet(time, packet, waited.is_some());
@@ -366,6 +377,7 @@ impl Row {
             what,
             peer: None,
             local: None,
+            kernel: None,
             words: Vec::new(),
         }
     }
@@ -423,14 +435,6 @@ impl Rows {
                 true
             }
             _ => false,
-        }
-    }
-
-    /// The peer's kernel says so of the time after the newest row.
-    fn peer_is(&mut self, state: TcpState, initial: TcpState) {
-        let before = self.iter().rev().skip(1).find_map(|row| row.peer);
-        if let Some(row) = self.last_mut() {
-            row.peer = (before.unwrap_or(initial) != state).then_some(state);
         }
     }
 
