@@ -135,10 +135,7 @@ fn whole(lang: Lang, fault: &Fault, own: &[IpCidr]) -> String {
         (lang.fault_client(), told.client.to_owned()),
         (lang.fault_http(), lang.expectation(fault)),
         (lang.fault_source(), fault.source.to_string()),
-        (
-            lang.fault_try(),
-            format!("tcplab run -- curl -sS http://{}/", fault.host_name()),
-        ),
+        (lang.fault_try(), fault.trial()),
     ]);
     let mut text = format!("{}: {}\n\n", fault.name, told.title);
     for (label, words) in rows {
@@ -179,6 +176,8 @@ struct Entry {
     happens: &'static str,
     client: &'static str,
     source: String,
+    /// A command that shows it.
+    r#try: String,
     /// What comes of a request over HTTP.
     outcome: &'static str,
     /// In how many seconds at most; null where only a limit of the client's own ends it.
@@ -201,6 +200,7 @@ impl Entry {
             happens: fault.happens,
             client: fault.client,
             source: fault.source.to_string(),
+            r#try: fault.trial(),
             outcome: match fault.expected.outcome {
                 Outcome::Answers => "answers",
                 Outcome::Fails => "fails",

@@ -85,6 +85,9 @@ pub(super) struct TcpFlow {
     closing: Option<Closing>,
     /// How long after the handshake the program gets to read.
     reads_after: Option<Duration>,
+    /// How long a SYN-ACK waits at least before it is retransmitted, where a knob says so; and when the last one left.
+    syn_ack_retry: Option<Duration>,
+    syn_ack_at: Option<Instant>,
     /// How much had been written when the send buffer was released last.
     released: u64,
 }
@@ -158,6 +161,8 @@ impl TcpFlow {
             time_wait: None,
             closing: None,
             reads_after: None,
+            syn_ack_retry: None,
+            syn_ack_at: None,
             released: 0,
         }
     }

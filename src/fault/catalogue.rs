@@ -14,7 +14,7 @@
 //! use tcplab::fault::catalogue::{self, Outcome};
 //!
 //! let fault = catalogue::find("synack-lost-2").unwrap();
-//! assert_eq!(fault.rules, ["drop out SYN-ACK #1..2"]);
+//! assert_eq!(fault.rules[1], "drop out SYN-ACK #1..2");
 //! assert_eq!(fault.expected.outcome, Outcome::Answers);
 //! let address = fault.address_in("192.0.2.2/24".parse().unwrap());
 //! assert_eq!(address, Some("192.0.2.18".parse().unwrap()));
@@ -142,6 +142,26 @@ impl Fault {
     /// Its host name, for example `blackhole.test`.
     pub fn host_name(&self) -> String {
         format!("{}.test", self.name)
+    }
+
+    /// A command that shows it: a request over HTTP in a lab. IPv4 alone, so that there is one attempt; with a limit where nothing
+    /// else ends it, and long enough to see a connection closed that outlives the command.
+    pub fn trial(&self) -> String {
+        let linger = match self.name {
+            "fin-lost-1" | "fin-ack-lost" => " --linger 3",
+            "fin-delayed-5s" => " --linger 5.5",
+            // The client's FIN is lost too, again and again.
+            "blackhole-mid-data" => " --linger 0",
+            _ => "",
+        };
+        let limit = match (self.expected.within, self.name) {
+            (Some(_), _) => "",
+            // Between the second probe and the third.
+            (None, "zero-window") => " --max-time 1.1",
+            (None, _) => " --max-time 3.5",
+        };
+        let host = self.host_name();
+        format!("tcplab run{linger} -- curl -4 -sS{limit} http://{host}/")
     }
 
     /// Its rules, read.

@@ -18,6 +18,8 @@ pub struct Knobs {
     pub time_wait: Option<Duration>,
     /// How long an acknowledgment may wait for company; zero for not at all (RFC 9293, section 3.8.6.3: less than 0.5 s).
     pub ack_delay: Option<Duration>,
+    /// How long our SYN-ACK waits at least before it is retransmitted without a SYN that asks for it.
+    pub syn_ack_retry: Option<Duration>,
     /// Whether small segments wait for acknowledgments (RFC 9293, section 3.7.4).
     pub nagle: Option<bool>,
     /// When our end closes.
@@ -44,6 +46,9 @@ pub enum Closing {
     AtOnce,
     /// CLOSE once the service has written something and it has left; the service may still read, and write no more.
     First,
+    /// CLOSE as soon as the service has written something, before it leaves: FIN rides on the last of it, so that the peer can't close
+    /// in between.
+    WithData,
     /// Never CLOSE: the peer's FIN is acknowledged and that is all.
     Never,
     /// ABORT instead of CLOSE.
@@ -78,6 +83,7 @@ impl Knobs {
             backlog_full,
             time_wait,
             ack_delay,
+            syn_ack_retry,
             nagle,
             closing,
             reading,
@@ -89,6 +95,7 @@ impl Knobs {
         self.backlog_full = backlog_full.or(self.backlog_full);
         self.time_wait = time_wait.or(self.time_wait);
         self.ack_delay = ack_delay.or(self.ack_delay);
+        self.syn_ack_retry = syn_ack_retry.or(self.syn_ack_retry);
         self.nagle = nagle.or(self.nagle);
         self.closing = closing.or(self.closing);
         self.reading = reading.or(self.reading);

@@ -238,6 +238,7 @@ impl Display for Knobs {
             backlog_full,
             time_wait,
             ack_delay,
+            syn_ack_retry,
             nagle,
             closing,
             reading,
@@ -263,12 +264,16 @@ impl Display for Knobs {
         if let Some(time) = ack_delay {
             write!(f, " ack-delay={}", Time(*time))?;
         }
+        if let Some(time) = syn_ack_retry {
+            write!(f, " syn-ack-retry={}", Time(*time))?;
+        }
         if let Some(nagle) = nagle {
             f.write_str(if *nagle { " nagle=on" } else { " nagle=off" })?;
         }
         match closing {
             Some(Closing::AtOnce) => f.write_str(" close=at-once")?,
             Some(Closing::First) => f.write_str(" close=first")?,
+            Some(Closing::WithData) => f.write_str(" close=with-data")?,
             Some(Closing::Never) => f.write_str(" close=never")?,
             Some(Closing::Reset) => f.write_str(" close=reset")?,
             None => {}

@@ -312,6 +312,54 @@ fn closing_first_lets_the_answer_out_and_reads_on() {
     assert_eq!(last.ack, client_fin.segment().unwrap().end());
 }
 
+/// The client can't close in between: FIN comes with the last of what it waits for.
+#[test]
+fn closing_with_data_lets_fin_ride_on_it() {
+    let mut rig = rig(closing(Closing::WithData));
+    rig.connect(1111, |conn| async move {
+        let prompt = conn.read_up_to(1024).await?;
+        assert!(!prompt.is_empty());
+        conn.close().await
+    });
+    let wire = rig.run(5);
+    let last = wire
+        .iter()
+        .filter(|packet| packet.ours && packet.payload_len() > 0);
+    let last = last.last().unwrap();
+    assert!(last.has(Flags::FIN), "{:#?}", lines(wire));
+    let fins: Vec<_> = wire
+        .iter()
+        .filter(|packet| packet.has(Flags::FIN))
+        .map(|packet| packet.ours)
+        .collect();
+    assert_eq!(fins, [true, false], "{:#?}", lines(wire));
+}
+
+/// A SYN that comes again is answered at once; without one our timer waits as long as it is told.
+#[test]
+fn a_syn_ack_waits_as_long_as_it_is_told() {
+    #[track_caller]
+    fn check(retry: Option<u64>, expected: &[i64]) {
+        let mut rules = set(Knobs {
+            syn_ack_retry: retry.map(Duration::from_millis),
+            ..Knobs::default()
+        });
+        for rule in ["drop out SYN-ACK #1..2", "drop in SYN #2.."] {
+            rules.add(rule.parse().unwrap());
+        }
+        let mut rig = Rig::new(rules);
+        rig.connect(13, read_all);
+        let wire = rig.run(20);
+        let syn_acks = ours(wire).filter(|packet| packet.has(Flags::SYN));
+        let at: Vec<i64> = syn_acks.map(|packet| packet.at).collect();
+        assert_eq!(at, expected, "{:#?}", lines(wire));
+    }
+    // The first two are lost.
+    check(None, &[3010]);
+    check(Some(500), &[3010]);
+    check(Some(1500), &[3510]);
+}
+
 #[test]
 fn closing_never_leaves_the_client_alone_with_its_fin() {
     let mut rig = rig(closing(Closing::Never));

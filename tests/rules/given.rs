@@ -249,6 +249,7 @@ fn knobs() -> BoxedStrategy<Action> {
     let closing = prop::sample::select(vec![
         Closing::AtOnce,
         Closing::First,
+        Closing::WithData,
         Closing::Never,
         Closing::Reset,
     ]);
@@ -266,6 +267,7 @@ fn knobs() -> BoxedStrategy<Action> {
     );
     let rest = (
         option::of(time()),
+        option::of(time()),
         option::of(any::<bool>()),
         option::of(closing),
         option::of(reading),
@@ -275,7 +277,7 @@ fn knobs() -> BoxedStrategy<Action> {
         .prop_map(
             |(
                 (iss, buffer, backlog, backlog_full, time_wait),
-                (ack_delay, nagle, closing, reading, writing),
+                (ack_delay, syn_ack_retry, nagle, closing, reading, writing),
             )| {
                 Action::Set(Knobs {
                     iss: Some(iss),
@@ -284,6 +286,7 @@ fn knobs() -> BoxedStrategy<Action> {
                     backlog_full,
                     time_wait,
                     ack_delay,
+                    syn_ack_retry,
                     nagle,
                     closing,
                     reading,

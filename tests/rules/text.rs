@@ -104,6 +104,7 @@ fn the_help_has_an_example_of_every_verdict_change_and_knob() {
         "backlog-full=",
         "time-wait=",
         "ack-delay=",
+        "syn-ack-retry=",
         "nagle=",
         "close=",
         "read=",
@@ -590,11 +591,13 @@ fn knobs() {
         },
     );
     set(
-        "backlog=0 backlog-full=reset ack-delay=40ms nagle=off",
+        "backlog=0 backlog-full=reset ack-delay=40ms syn-ack-retry=1500ms nagle=off close=with-data",
         Knobs {
             backlog: Some(0),
             backlog_full: Some(BacklogFull::Reset),
             ack_delay: Some(Duration::from_millis(40)),
+            syn_ack_retry: Some(Duration::from_millis(1500)),
+            closing: Some(Closing::WithData),
             nagle: Some(false),
             ..Knobs::default()
         },

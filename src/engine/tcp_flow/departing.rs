@@ -45,6 +45,9 @@ impl TcpFlow {
                 segment.payload.len(),
             ),
         };
+        if self.syn_ack_retry.is_some() {
+            self.syn_ack_at = Some(now);
+        }
         self.excused &= segment.sequence_len() == 0;
         let late = self.account.is_timeout(segment.seq);
         let (reason, retransmission) = match fills {

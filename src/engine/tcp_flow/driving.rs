@@ -50,6 +50,7 @@ impl TcpFlow {
         }
         for _ in 0..MOST_ROUNDS {
             let before = self.state();
+            let syn_ack_waits = self.syn_ack_waits_until().is_some_and(|until| now < until);
             // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
             let len = if self.time_wait_since.is_some() {
                 None
@@ -58,6 +59,9 @@ impl TcpFlow {
             } else {
                 // It must not end before the last ACK has left either, however late we get to it.
                 let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
+                let now = limit.map_or(now, |limit| now.min(limit));
+                // Nor may it know yet that a SYN-ACK is due again which is to wait.
+                let limit = self.syn_ack_at.filter(|_| syn_ack_waits);
                 let now = limit.map_or(now, |limit| now.min(limit));
                 let moment = Moment {
                     room,
@@ -156,6 +160,9 @@ impl TcpFlow {
         if self.is_stalled(now, state, socket_at) {
             self.probe_later(shared, now);
             socket_at = self.socket_at(shared, now);
+        }
+        if let Some(until) = self.syn_ack_waits_until() {
+            socket_at = socket_at.map(|at| at.max(until));
         }
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.

@@ -4,12 +4,14 @@ use super::{Stage, TcpFlow};
 use crate::event::UserCall;
 use crate::fault::{Closing, Knobs, Reading, Writing};
 use crate::service::connection::{Closes, Drips, Reads};
+use crate::state::TcpState;
 use smoltcp::time::Instant;
 
 impl TcpFlow {
     /// Turns the knobs of a connection that begins. Those of its socket and its first sequence number were turned before.
     pub(in crate::engine) fn turn(&mut self, knobs: &Knobs) {
         self.time_wait = knobs.time_wait;
+        self.syn_ack_retry = knobs.syn_ack_retry;
         let conduct = &mut self.endpoint.borrow_mut().conduct;
         match knobs.closing {
             Some(Closing::Never) => conduct.closes = Closes::Never,
@@ -50,11 +52,25 @@ impl TcpFlow {
                     return false;
                 }
             }
+            Some(Closing::WithData) if self.has_begun_to_write() => {
+                self.endpoint.borrow_mut().conduct.is_written = true;
+            }
             _ => return false,
         }
         self.closing = None;
         self.endpoint.borrow_mut().call(UserCall::Close);
         true
+    }
+
+    /// Whether the service has written something, which has left or waits in the send buffer.
+    fn has_begun_to_write(&self) -> bool {
+        self.account.has_sent_data() || self.endpoint.borrow().socket.queued() > 0
+    }
+
+    /// When our SYN-ACK may be retransmitted at the earliest though no SYN asks for it.
+    pub(super) fn syn_ack_waits_until(&self) -> Option<Instant> {
+        let opening = self.state() == TcpState::SynReceived;
+        Some(self.syn_ack_at.filter(|_| opening)? + self.syn_ack_retry?)
     }
 
     /// When what has arrived for a program that is over will be thrown away.

@@ -3,6 +3,7 @@
 use super::{Stage, Start, TcpFlow};
 use crate::engine::Shared;
 use crate::event::UserCall;
+use crate::fault::Closing;
 use crate::service::Connection;
 use crate::state::TcpState;
 use smoltcp::time::Instant;
@@ -66,6 +67,10 @@ impl TcpFlow {
                     self.program = Stage::Over(Some(result.map_err(|error| error.to_string())));
                 }
                 self.take_urgent_mark();
+                // Before anything of what it has written can leave.
+                if self.closing == Some(Closing::WithData) {
+                    self.closes_by_itself();
+                }
                 self.tell_calls(shared, now);
                 true
             }

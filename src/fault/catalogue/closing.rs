@@ -55,12 +55,12 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 74,
         title: "the server closes first, and for good",
         rules: &[
-            "set close=first",
+            "set close=with-data",
             "reset in data while FIN-WAIT-1",
             "reset in data while FIN-WAIT-2",
         ],
-        happens: "Our end closes as soon as the first of its answer has left. Data that comes after that is answered \
-                  with RST, as by a program that has closed its socket.",
+        happens: "Our end closes with the first of its answer: FIN rides on its last segment. Data that comes after that is \
+                  answered with RST, as by a program that has closed its socket.",
         client: "It takes the answer, closes too, and sends its next request over a new connection.",
         source: rfc(9293, "3.6.1"),
         expected: Expectation::answers(3),
@@ -69,8 +69,9 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "close-before-reply",
         host: 75,
         title: "FIN instead of an answer",
-        rules: &["set close=at-once"],
-        happens: "Our end closes right after the handshake. What the client sends is acknowledged and discarded.",
+        rules: &["set ack-delay=0s close=at-once", "delay 100ms out FIN"],
+        happens: "Our end closes right after the handshake; its FIN arrives a tenth of a second late, so the client has sent its \
+                  request by then. What the client sends is acknowledged and discarded.",
         client: "It reports that there was no answer. It may try again, as it got nothing.",
         source: rfc(9293, "3.6"),
         expected: Expectation::fails(3),
@@ -101,9 +102,9 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "half-close",
         host: 78,
         title: "the server half-closes: sends no more, still receives",
-        rules: &["set close=first"],
-        happens: "Our end closes as soon as the first of its answer has left, and goes on reading: what the client sends \
-                  is acknowledged as long as it likes.",
+        rules: &["set close=with-data"],
+        happens: "Our end closes with the first part of its answer: the FIN is in its last segment. It goes on reading: what \
+                  the client sends is acknowledged as long as it likes.",
         client: "It takes the answer and closes too. It sends no second request, as no answer can come.",
         source: rfc(9293, "3.6.1"),
         expected: Expectation::answers(3),
@@ -112,7 +113,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "time-wait-0",
         host: 79,
         title: "the server skips TIME-WAIT",
-        rules: &["set time-wait=0s close=first"],
+        rules: &["set time-wait=0s close=with-data"],
         happens: "Our end closes first, and forgets the connection with the last ACK. What arrives later, such as a \
                   retransmitted FIN, is answered with RST.",
         client: "It notices nothing, unless its last segments are lost.",

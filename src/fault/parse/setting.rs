@@ -262,8 +262,8 @@ fn payload(line: &Line<'_>, word: Word<'_>) -> Result<Vec<u8>, ParseError> {
 
 /// The knobs of a `set`, to the end of the rule.
 pub(super) fn knobs(line: &mut Line<'_>) -> Result<Knobs, ParseError> {
-    const EXPECTED: &str = "a knob: iss=, buffer=, backlog=, backlog-full=, time-wait=, ack-delay=, nagle=, close=, read= or \
-                            write=";
+    const EXPECTED: &str = "a knob: iss=, buffer=, backlog=, backlog-full=, time-wait=, ack-delay=, syn-ack-retry=, nagle=, \
+                            close=, read= or write=";
     let mut knobs = Knobs::default();
     if line.is_over() {
         return Err(line.error_here(EXPECTED));
@@ -307,6 +307,7 @@ fn knob(line: &Line<'_>, setting: &Setting<'_>, knobs: &mut Knobs) -> Result<boo
             knobs.backlog_full.replace(full).is_some()
         }
         "time-wait" => knobs.time_wait.replace(time(setting.value)?).is_some(),
+        "syn-ack-retry" => knobs.syn_ack_retry.replace(time(setting.value)?).is_some(),
         "ack-delay" => knobs.ack_delay.replace(time(setting.value)?).is_some(),
         "nagle" => {
             let nagle = setting.one_of(line, &[("on", true), ("off", false)])?;
@@ -316,6 +317,7 @@ fn knob(line: &Line<'_>, setting: &Setting<'_>, knobs: &mut Knobs) -> Result<boo
             let words = [
                 ("at-once", Closing::AtOnce),
                 ("first", Closing::First),
+                ("with-data", Closing::WithData),
                 ("never", Closing::Never),
                 ("reset", Closing::Reset),
             ];

@@ -23,6 +23,8 @@ pub(super) struct Page {
     relations: Vec<String>,
     /// What the options of both SYNs came to, in sentences.
     agreed: Vec<String>,
+    /// How many digits its numbers have less than they could have.
+    room: usize,
 }
 
 /// A step of the handshake as a rung of the ladder.
@@ -67,10 +69,12 @@ impl Page {
                 .collect(),
             relations: facts::relations(handshake),
             agreed: facts::agreed(handshake),
+            room: facts::room(handshake),
         }
     }
 
-    /// As plain text.
+    /// As plain text. How long it is does not depend on chance, so that the same request is answered with the same segments: the
+    /// ladder has room for the longest numbers, and blanks at the end make up for shorter ones elsewhere.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{TITLE}\n\n{INTRODUCTION}\n\n");
         let width = self.facts.iter().map(|(label, _)| label.len()).max();
@@ -86,6 +90,8 @@ impl Page {
         }
         text.push('\n');
         wrap(&mut text, "", READING);
+        let end = text.len() - 1;
+        text.insert_str(end, &" ".repeat(self.room));
         text
     }
 
@@ -99,6 +105,7 @@ impl Page {
         let (peer, local) = &self.sides;
         let lines = self.rungs.iter().flat_map(|rung| &rung.lines);
         let widest = lines.map(|line| line.chars().count()).max().unwrap_or(0);
+        let widest = widest.max(WIDEST);
         // Between the sides: an arrow's head or tail and a space at either end of the widest line.
         let width = widest + 6;
         let mut text = String::new();
@@ -125,6 +132,9 @@ impl Page {
         text
     }
 }
+
+/// The widest line of a usual handshake: Linux's options, with the longest timestamps.
+const WIDEST: usize = "<mss 1460,sackOK,TS val 4294967295 ecr 4294967295,nop,wscale 10>".len();
 
 /// The width of the ladder's column of times.
 const TIME: usize = 9;

@@ -33,6 +33,25 @@ pub(super) fn facts(handshake: &Handshake, request: u64) -> Vec<(&'static str, S
     facts
 }
 
+/// How many digits the numbers of [`facts`] and [`relations`] have less than they could have.
+pub(super) fn room(handshake: &Handshake) -> usize {
+    let mut room = 0;
+    for initial in [handshake.irs, handshake.iss] {
+        // In the facts, then twice in the relations.
+        for number in [initial, initial, initial + 1] {
+            room += LONGEST.saturating_sub(number.to_string().len());
+        }
+    }
+    if let [first, .., last] = handshake.steps.as_slice() {
+        let took = milliseconds((last.at - first.at).total_micros());
+        room += LONGEST.saturating_sub(took.len());
+    }
+    room + 5_usize.saturating_sub(handshake.peer.port().to_string().len())
+}
+
+/// The longest sequence number, 4294967295, and some 100 s in milliseconds.
+const LONGEST: usize = 10;
+
 /// Why the acknowledgment numbers are what they are.
 pub(super) fn relations(handshake: &Handshake) -> Vec<String> {
     let mut relations = Vec::new();
