@@ -126,6 +126,51 @@ fn a_client_without_limits_hangs() {
     assert!(found[0]["syns"].as_u64().unwrap() >= 2, "{}", found[0]);
 }
 
+/// A client may give up when it has promised to; without a promise it is to wait, and with one it is not to wait for longer.
+#[test]
+fn a_promise_is_good_and_is_to_be_kept() {
+    let only = ["--only", "synack-lost-3,silent-after-accept,refuse"];
+    let curl = [
+        "--",
+        "curl",
+        "-4sS",
+        "--connect-timeout",
+        "2",
+        "--max-time",
+        "5",
+        "http://{host}/",
+    ];
+    let check = |code: i32, promise: &[&str], expected: [&str; 3]| {
+        let found = findings(code, &[&only[..], promise, &curl].concat());
+        let found = outcomes(&found);
+        for (fault, expected) in ["synack-lost-3", "silent-after-accept", "refuse"]
+            .iter()
+            .zip(expected)
+        {
+            assert_eq!(outcome(&found, fault), expected, "{fault} {promise:?}");
+        }
+    };
+    check(1, &[], ["failed", "failed", "failed"]);
+    let kept = ["--connect-limit", "2", "--answer-limit", "5"];
+    check(0, &kept, ["gave-up", "gave-up", "failed"]);
+    // It waits for three seconds longer than it says.
+    check(1, &["--answer-limit", "1"], ["failed", "late", "failed"]);
+}
+
+/// A program that takes longer to start than it may run is not slow.
+#[test]
+fn time_counts_from_the_first_packet() {
+    let client = ["--", "sh", "-c", "sleep 2.5; exec curl -sS $0", "{host}"];
+    let found = findings(
+        0,
+        &[&["--limit", "2", "--only", "refuse,iss-wrap"], &client[..]].concat(),
+    );
+    for one in &found {
+        assert!(one["seconds"].as_f64().unwrap() < 2.0, "{one}");
+    }
+    assert_eq!(outcome(&outcomes(&found), "iss-wrap"), "answered");
+}
+
 #[test]
 fn a_sweep_finds_who_takes_half_for_the_whole() {
     let sweep = [

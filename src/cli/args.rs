@@ -62,7 +62,7 @@ pub(super) enum Command {
     /// run`) and ended when the client is done.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
-    /// Run a command once per fault, all at the same time, and report what it did in each
+    /// Run a command once per fault, several at the same time, and report what it did in each
     ///
     /// Everything happens in one private lab (see `tcplab run`), in which each fault has an address of its own. {host} in the
     /// command becomes the name of the server, {port} its port. First the command runs twice without a fault: it must
@@ -168,7 +168,7 @@ pub(super) struct Audit {
     /// The command and its arguments; {host} and {port} are filled in
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(super) cmd: Vec<OsString>,
-    /// How long each run may take, in seconds; a command that takes longer counts as hung
+    /// How long each run may take, in seconds from its first packet; a command that takes longer counts as hung
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = limit)]
     pub(super) limit: std::time::Duration,
     /// Only these faults; repeatable, or with commas between them
@@ -184,7 +184,13 @@ pub(super) struct Audit {
     /// segments, one per run, and cut its last data short
     #[arg(long)]
     pub(super) sweep: bool,
-    /// How many commands may run at once; all unless given
+    /// When the client promises to give up connecting, in seconds per address: failing by then is good, later is not
+    #[arg(long, value_name = "SECONDS", value_parser = limit)]
+    pub(super) connect_limit: Option<std::time::Duration>,
+    /// When it promises to give up waiting for an answer, in seconds from the handshake
+    #[arg(long, value_name = "SECONDS", value_parser = limit)]
+    pub(super) answer_limit: Option<std::time::Duration>,
+    /// How many commands may run at once; four per processor unless given
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub(super) jobs: Option<usize>,
     /// What {port} becomes
@@ -580,6 +586,7 @@ const AUDIT_EXAMPLES: &str = "\
 Examples:
   tcplab audit -- curl -sS --max-time 10 http://{host}/
   tcplab audit --port 1111 -- nc -w 5 {host} {port}
+  tcplab audit --connect-limit 2 --answer-limit 10 -- curl -sS --connect-timeout 2 --max-time 10 http://{host}/
   tcplab audit --sweep -- ./client {host}
   tcplab audit --save today.json -- ./client {host}       then, in CI:
   tcplab audit --expect today.json --junit audit.xml -- ./client {host}

@@ -28,7 +28,7 @@ use output::{Findings, Format};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
-use verdict::{Expected, Normal, Outcome, outcome};
+use verdict::{Expected, Normal, Outcome, Promise, outcome};
 
 /// A run of the command under one fault.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ struct Finding {
     good_client: String,
     outcome: Outcome,
     code: Option<u8>,
-    /// In seconds.
+    /// In seconds, from its first packet on.
     took: f64,
     flows: u64,
     syns: u64,
@@ -75,16 +75,19 @@ struct Finding {
 }
 
 impl Finding {
-    fn new(case: &Case, ran: &Ran, normal: &Normal, good_code: u8) -> Finding {
+    fn new(case: &Case, ran: &Ran, normal: &Normal, good_code: u8, promise: Promise) -> Finding {
         let seen = ran.seen.clone().unwrap_or_default();
         Finding {
             name: case.name.clone(),
             expected: case.expected,
             happens: case.happens.clone(),
             good_client: case.good_client.clone(),
-            outcome: outcome(&ran.done, ran.seen.as_ref(), normal, good_code),
+            outcome: outcome(&ran.done, ran.seen.as_ref(), normal, good_code, |code| {
+                let answer = ran.waited_for_answer();
+                promise.judge(code, ran.took(), answer, case.addresses.len())
+            }),
             code: ran.done.code,
-            took: ran.done.took,
+            took: ran.took(),
             flows: seen.flows,
             syns: seen.syns,
             resent: seen.resent,
@@ -136,7 +139,7 @@ pub(super) fn audit(audit: &args::Audit) -> anyhow::Result<u8> {
     let progress = if audit.sweep { "sweep" } else { "audit" };
     let ran = lab::run(&setup, &cases, progress)?;
     let mut findings: Vec<Finding> = (cases.iter().zip(&ran))
-        .map(|(case, ran)| Finding::new(case, ran, &normal, good_code))
+        .map(|(case, ran)| Finding::new(case, ran, &normal, good_code, setup.promise()))
         .collect();
     if let Some(expected) = &expected {
         expected.hold_against(&mut findings);
@@ -183,6 +186,15 @@ impl<'a> Setup<'a> {
             addresses: Addresses::new(&audit.lab)?,
             words,
         })
+    }
+
+    /// What the client promises.
+    fn promise(&self) -> Promise {
+        let seconds = |limit: Option<std::time::Duration>| limit.map(|limit| limit.as_secs_f64());
+        Promise {
+            connect: seconds(self.audit.connect_limit),
+            answer: seconds(self.audit.answer_limit),
+        }
     }
 
     /// A case for each fault that is asked for and has an address.

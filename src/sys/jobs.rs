@@ -17,6 +17,9 @@ use super::child::Child;
 /// Of what a command prints, so many bytes of each stream are kept.
 pub const KEPT: usize = 1 << 20;
 
+/// How often the deadline is asked for.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// How a command has ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -30,12 +33,13 @@ pub struct Ended {
     pub stderr: Vec<u8>,
 }
 
-/// Runs a command with nothing on its standard input until it ends or `limit` has passed. It gets a process group of its
+/// Runs a command with nothing on its standard input until it ends or `deadline` is over, which is asked again and again, as it may
+/// depend on what the command does. It gets a process group of its
 /// own, of which nothing is left running afterwards; it is killed too when the calling *thread* ends.
 ///
 /// # Errors
 /// When the command can't be started.
-pub fn run(mut command: Command, limit: Duration) -> io::Result<Ended> {
+pub fn run(mut command: Command, deadline: impl Fn(Instant) -> Instant) -> io::Result<Ended> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -50,7 +54,7 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<Ended> {
     let pid = Pid::from_raw(spawned.id() as i32);
     let mut child = Child::adopt(pid)?;
 
-    let status = wait(&mut child, started, limit)?;
+    let status = wait(&mut child, || deadline(started))?;
     let took = started.elapsed();
     // Whatever it has left behind would keep its output open. An empty group is no error.
     let _ = killpg(pid, Signal::SIGKILL);
@@ -63,17 +67,17 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<Ended> {
     })
 }
 
-fn wait(child: &mut Child, started: Instant, limit: Duration) -> io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, deadline: impl Fn() -> Instant) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        let left = limit.saturating_sub(started.elapsed());
+        let left = deadline().saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(None);
         }
         let mut watched = [PollFd::new(child.as_fd(), PollFlags::POLLIN)];
-        let millis = left.as_millis().clamp(1, 60_000) as u16;
+        let millis = left.min(LOOK).as_millis().max(1) as u16;
         match poll(&mut watched, PollTimeout::from(millis)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -103,7 +107,7 @@ mod tests {
     fn check(script: &str, limit: u64, code: Option<i32>, stdout: &str, stderr: &str) {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        let ended = run(command, Duration::from_secs(limit)).unwrap();
+        let ended = run(command, |started| started + Duration::from_secs(limit)).unwrap();
         assert_eq!(
             ended.status.and_then(|status| status.code()),
             code,
@@ -132,14 +136,14 @@ mod tests {
     fn what_is_too_much_is_not_kept() {
         let mut command = Command::new("head");
         command.args(["-c", "3000000", "/dev/zero"]);
-        let ended = run(command, Duration::from_secs(30)).unwrap();
+        let ended = run(command, |started| started + Duration::from_secs(30)).unwrap();
         assert_eq!(ended.stdout.len(), KEPT);
         assert!(ended.status.unwrap().success());
     }
 
     #[test]
     fn a_command_that_is_not_there_is_an_error() {
-        let error = run(Command::new("/no/such/command"), Duration::from_secs(1)).unwrap_err();
+        let error = run(Command::new("/no/such/command"), |started| started).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -14,21 +14,49 @@ use crate::sys::lab::{Lab, LabConfig, Localhost};
 use crate::sys::tun::TunConfig;
 use crate::sys::wait::Waiter;
 use anyhow::{Context, bail};
-use smoltcp::time::Duration;
+use smoltcp::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, PipeReader, Read, Write};
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::thread;
 
 /// How long connections may take to close after the last command has ended.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// So many commands run at once for each processor.
+const PER_PROCESSOR: usize = 4;
 
 /// What came of one case.
 pub(super) struct Ran {
     pub(super) done: Done,
     /// What our end has seen at the addresses of the case; `None` where nobody came.
     pub(super) seen: Option<Seen>,
+    /// When the first packet came, if one ever has, and when the command had ended.
+    pub(super) began: Option<Instant>,
+    pub(super) ended: Instant,
+}
+
+impl Ran {
+    /// How long the command took, in seconds, from its first packet on: how long it takes to start says nothing of it.
+    pub(super) fn took(&self) -> f64 {
+        match self.began {
+            Some(began) => seconds(began, self.ended).min(self.done.took),
+            None => self.done.took,
+        }
+    }
+
+    /// How long it waited for an answer: since the newest connection was established, if one was.
+    pub(super) fn waited_for_answer(&self) -> Option<f64> {
+        let established = self.seen.as_ref()?.established?;
+        Some(seconds(established, self.ended))
+    }
+}
+
+fn seconds(from: Instant, to: Instant) -> f64 {
+    (to - from.min(to)).total_micros() as f64 / 1e6
 }
 
 /// Runs all cases. The results are in their order.
@@ -56,12 +84,12 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
     lab.start()?;
     // It fits into the pipe or the other end reads it: nothing here waits for the engine.
     orders.write_all(&serde_json::to_vec(&setup.orders(cases))?)?;
-    drop(orders);
+    orders.write_all(b"\n")?;
 
     let mut driver = Driver::new(&lab.tun, &waiter, clock);
     let mut observer = Observer::default();
     let mut text = Vec::new();
-    let mut done: BTreeMap<usize, Done> = BTreeMap::new();
+    let mut done: BTreeMap<usize, (Done, Instant)> = BTreeMap::new();
     let shows = !setup.audit.quiet && io::stderr().is_terminal();
     let mut over_at = None;
     loop {
@@ -72,6 +100,15 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
             ..Until::default()
         };
         let ready = driver.step(&mut engine, until, |_, event| observer.event(&event))?;
+        for address in observer.news() {
+            if let Some(case) = cases
+                .iter()
+                .position(|case| case.addresses.contains(&address))
+            {
+                // Where all have ended, nobody reads any more.
+                let _ = writeln!(orders, "{case}");
+            }
+        }
         if let Some(caught) = ready.signals.first() {
             clear(shows);
             bail!("ended by {}", caught.signal);
@@ -82,7 +119,7 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
         while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = text.drain(..=end).collect();
             let one: Done = serde_json::from_slice(&line).context("a result that can't be read")?;
-            done.insert(one.case, one);
+            done.insert(one.case, (one, driver.now()));
             if shows {
                 let _ = write!(
                     io::stderr(),
@@ -98,9 +135,12 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
     }
     clear(shows);
     driver.drain(&mut engine, |_, event| observer.event(&event))?;
+    let began: Vec<Option<Instant>> = (cases.iter())
+        .map(|case| observer.began(&case.addresses))
+        .collect();
     let mut seen = observer.finish();
     let ran = cases.iter().enumerate().map(|(number, case)| {
-        let done = done.remove(&number).with_context(|| {
+        let (done, ended) = done.remove(&number).with_context(|| {
             format!(
                 "nothing is known of how the command for {} ended",
                 case.name
@@ -111,6 +151,8 @@ pub(super) fn run(setup: &Setup<'_>, cases: &[Case], progress: &str) -> anyhow::
         }
         Ok(Ran {
             done,
+            began: began[number],
+            ended,
             seen: together(case.addresses.iter().filter_map(|one| seen.remove(one))),
         })
     });
@@ -128,6 +170,7 @@ fn together(seen: impl Iterator<Item = Seen>) -> Option<Seen> {
             all.ended = format!("{}; {}", all.ended, more.ended);
         }
         all.streams.extend(more.streams);
+        all.established = all.established.max(more.established);
         if all.packets.is_empty() {
             all.packets = more.packets;
         }
@@ -175,6 +218,11 @@ fn read(results: &mut PipeReader, text: &mut Vec<u8>) -> io::Result<usize> {
     Ok(len)
 }
 
+/// How many commands run at once where nobody says: most of the time they wait, but each needs a processor to start.
+fn at_once() -> usize {
+    PER_PROCESSOR * thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 fn clear(shows: bool) {
     if shows {
         let _ = write!(io::stderr(), "\r\x1b[K");
@@ -192,7 +240,7 @@ impl Setup<'_> {
         };
         Orders {
             limit: self.audit.limit.as_secs_f64(),
-            at_once: self.audit.jobs.unwrap_or(cases.len()),
+            at_once: self.audit.jobs.unwrap_or_else(at_once),
             jobs: (cases.iter().enumerate())
                 .map(|(case, one)| Job {
                     case,

@@ -6,6 +6,7 @@ use crate::sink::text;
 use crate::state::TcpState;
 use crate::view::{By, Flow, View};
 use crate::words::Lang;
+use smoltcp::time::Instant;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -18,6 +19,10 @@ pub(super) struct Observer {
     view: View,
     flows: BTreeMap<FlowId, Streamed>,
     cases: BTreeMap<IpAddr, Seen>,
+    /// When the first packet came to each address, whether it has begun a flow or not.
+    began: BTreeMap<IpAddr, Instant>,
+    /// Addresses to which a first packet has come that nobody was told of yet.
+    news: Vec<IpAddr>,
 }
 
 /// What was seen at one address.
@@ -37,6 +42,8 @@ pub(super) struct Seen {
     pub(super) streams: Vec<Vec<u8>>,
     /// The packets of the first flow.
     pub(super) packets: Vec<Packet>,
+    /// When a connection was established last.
+    pub(super) established: Option<Instant>,
 }
 
 /// What our end has sent in a flow, put together.
@@ -53,6 +60,14 @@ impl Observer {
     /// Takes an event in.
     pub(super) fn event(&mut self, event: &Event) {
         self.view.event(event);
+        if let EventKind::Packet(packet) = &event.kind
+            && packet.direction == Direction::In
+            && let Some(ip) = packet.described.ip
+            && !self.began.contains_key(&ip.dst)
+        {
+            self.began.insert(ip.dst, event.at);
+            self.news.push(ip.dst);
+        }
         let Some(id) = event.flow else { return };
         match &event.kind {
             EventKind::Opened(opened) => {
@@ -66,9 +81,26 @@ impl Observer {
                 self.flows.insert(id, streamed);
             }
             EventKind::Packet(packet) => self.packet(id, packet),
+            EventKind::Transition(transition) if transition.to == TcpState::Established => {
+                let local = self.flows.get(&id).and_then(|streamed| streamed.local);
+                if let Some(seen) = local.and_then(|local| self.cases.get_mut(&local)) {
+                    seen.established = Some(event.at);
+                }
+            }
             EventKind::Closed(_) => self.over(id),
             _ => {}
         }
+    }
+
+    /// The addresses to which the first packet has come since this was asked last.
+    pub(super) fn news(&mut self) -> Vec<IpAddr> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// When the first packet came to one of these.
+    pub(super) fn began(&self, addresses: &[IpAddr]) -> Option<Instant> {
+        let began = addresses.iter().filter_map(|one| self.began.get(one));
+        began.min().copied()
     }
 
     /// What was seen, by address. Flows that are still there count with what they are.

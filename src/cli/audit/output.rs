@@ -1,6 +1,7 @@
 //! An audit's findings for people and for programs.
 
 use super::Finding;
+use super::verdict::{Expected, Outcome};
 use crate::sink::report::escape;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -97,7 +98,8 @@ impl Findings<'_> {
     }
 
     fn junit(&self) -> String {
-        let time: f64 = self.findings.iter().map(|one| one.took).sum();
+        // The sum of nothing is -0.
+        let time = self.findings.iter().map(|one| one.took).sum::<f64>().abs();
         let (all, bad) = (self.findings.len(), self.bad());
         let mut text = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"{}\" tests=\"{all}\" failures=\"{bad}\" errors=\"0\" time=\"{time:.3}\">\n",
@@ -217,6 +219,13 @@ impl Finding {
             return None;
         }
         let mut remark = format!("{} A good client: {}", self.happens, self.good_client);
+        if matches!(
+            (&self.outcome, self.expected),
+            (Outcome::Failed(_), Expected::Answers)
+        ) {
+            remark +=
+                " If it has promised to give up then, say so: --connect-limit, --answer-limit.";
+        }
         if let Some(before) = &self.before {
             remark = format!("expected, as saved before: {before}");
         }

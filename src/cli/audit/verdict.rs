@@ -33,6 +33,10 @@ pub(super) enum Outcome {
     Answered,
     /// It ended with another exit code.
     Failed(u8),
+    /// The same, when a limit of its own was over that it promises to keep.
+    GaveUp(u8),
+    /// The same, later than it promises.
+    Late(u8),
     /// It had to be killed when its time was over.
     Hung,
     /// It ended as if all were well, but with something else than what was sent.
@@ -45,6 +49,8 @@ impl Outcome {
         match self {
             Outcome::Answered => "answered",
             Outcome::Failed(_) => "failed",
+            Outcome::GaveUp(_) => "gave-up",
+            Outcome::Late(_) => "late",
             Outcome::Hung => "hung",
             Outcome::WrongBytes(_) => "wrong-bytes",
         }
@@ -55,8 +61,9 @@ impl Outcome {
         match (self, expected) {
             (Outcome::Answered, Expected::Answers | Expected::Either)
             | (Outcome::Failed(_), Expected::Fails | Expected::Either) => true,
+            (Outcome::GaveUp(_), _) => true,
             (Outcome::Answered | Outcome::Failed(_), _) => false,
-            (Outcome::Hung | Outcome::WrongBytes(_), _) => false,
+            (Outcome::Hung | Outcome::Late(_) | Outcome::WrongBytes(_), _) => false,
         }
     }
 }
@@ -66,6 +73,8 @@ impl fmt::Display for Outcome {
         match self {
             Outcome::Answered => f.write_str("answered"),
             Outcome::Failed(code) => write!(f, "failed, exit code {code}"),
+            Outcome::GaveUp(code) => write!(f, "gave up at its own limit, exit code {code}"),
+            Outcome::Late(code) => write!(f, "failed later than it promises, exit code {code}"),
             Outcome::Hung => f.write_str("hung until the limit"),
             Outcome::WrongBytes(why) => write!(f, "took what is not the answer: {why}"),
         }
@@ -125,11 +134,54 @@ impl Normal {
     }
 }
 
-/// What a run says about the client. `good_code` is its exit code without a fault.
-pub(super) fn outcome(done: &Done, seen: Option<&Seen>, normal: &Normal, good_code: u8) -> Outcome {
+/// What a client promises: when it gives up, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Promise {
+    /// A connection that is not established.
+    pub(super) connect: Option<f64>,
+    /// An answer that is not there, or not whole.
+    pub(super) answer: Option<f64>,
+}
+
+/// A limit may be over that much later than was said: a timer is never early, and a machine may be busy.
+const SLACK: f64 = 1.0;
+/// What ends at this part of a limit has not failed for another reason.
+const NEARLY: f64 = 0.9;
+
+impl Promise {
+    /// What a failure says, so many seconds after the first packet of `addresses` addresses that could be tried; `answer` is how long
+    /// a connection was established.
+    pub(super) fn judge(
+        self,
+        code: u8,
+        took: f64,
+        answer: Option<f64>,
+        addresses: usize,
+    ) -> Outcome {
+        // A client's limit often counts for each address.
+        let (limit, waited, most) = match answer {
+            Some(waited) => (self.answer, waited, 1),
+            None => (self.connect, took, addresses.max(1)),
+        };
+        match limit {
+            Some(limit) if waited > limit * most as f64 + SLACK => Outcome::Late(code),
+            Some(limit) if waited >= limit * NEARLY => Outcome::GaveUp(code),
+            _ => Outcome::Failed(code),
+        }
+    }
+}
+
+/// What a run says about the client. `good_code` is its exit code without a fault, and `failed` says what another one means.
+pub(super) fn outcome(
+    done: &Done,
+    seen: Option<&Seen>,
+    normal: &Normal,
+    good_code: u8,
+    failed: impl Fn(u8) -> Outcome,
+) -> Outcome {
     match done.code {
         None => Outcome::Hung,
-        Some(code) if code != good_code => Outcome::Failed(code),
+        Some(code) if code != good_code => failed(code),
         Some(_) => match normal.objection(&done.stdout(), seen) {
             None => Outcome::Answered,
             Some(why) => Outcome::WrongBytes(why),
@@ -200,8 +252,35 @@ mod tests {
         }
         check(Outcome::Answered, &[Answers, Either]);
         check(Outcome::Failed(28), &[Fails, Either]);
+        check(Outcome::GaveUp(28), &[Answers, Fails, Either]);
+        check(Outcome::Late(28), &[]);
         check(Outcome::Hung, &[]);
         check(Outcome::WrongBytes("cut off"), &[]);
+    }
+
+    #[test]
+    fn promises_are_kept_or_not() {
+        let promise = Promise {
+            connect: Some(2.0),
+            answer: Some(5.0),
+        };
+        for (took, answer, addresses, expected) in [
+            (0.1, None, 1, Outcome::Failed(7)),
+            (2.0, None, 1, Outcome::GaveUp(7)),
+            (2.9, None, 1, Outcome::GaveUp(7)),
+            (3.1, None, 1, Outcome::Late(7)),
+            (4.1, None, 2, Outcome::GaveUp(7)),
+            (5.1, None, 2, Outcome::Late(7)),
+            // Connecting took its time, too.
+            (8.0, Some(5.1), 2, Outcome::GaveUp(7)),
+            (8.0, Some(1.0), 2, Outcome::Failed(7)),
+            (8.0, Some(6.1), 2, Outcome::Late(7)),
+        ] {
+            let found = promise.judge(7, took, answer, addresses);
+            assert_eq!(found, expected, "{took} {answer:?} {addresses}");
+        }
+        let none = Promise::default();
+        assert_eq!(none.judge(7, 9.0, Some(9.0), 1), Outcome::Failed(7));
     }
 
     #[test]
