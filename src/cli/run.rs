@@ -213,6 +213,7 @@ pub(super) fn in_lab(
     let mut stays = session.watcher().is_live();
     let mut asked_to_end = false;
     let mut has_to_end = false;
+    let mut is_over = false;
     let code = loop {
         if session.waits() {
             // Whoever steps takes the time that it takes.
@@ -252,9 +253,13 @@ pub(super) fn in_lab(
         if let Some((code, at)) = ended
             && !stays
             && !session.waits()
-            && (has_to_end || session.now() >= session.end(linger, at))
         {
-            break code;
+            // What a timer sets going that has just expired comes with the next step.
+            let was_over =
+                std::mem::replace(&mut is_over, session.now() >= session.end(linger, at));
+            if has_to_end || is_over && was_over {
+                break code;
+            }
         }
     };
     session.stop_stepping()?;

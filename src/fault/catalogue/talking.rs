@@ -128,7 +128,10 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "data-duplicated",
         host: 51,
         title: "data arrives twice",
-        rules: &["set nagle=off write=1000/20ms", "duplicate out data #1..2"],
+        rules: &[
+            "set ack-delay=0s nagle=off write=1000/20ms",
+            "duplicate out data #1..2",
+        ],
         happens: "A copy follows right behind each of the first two segments of ours that carry data.",
         client: "Its TCP discards the copies and acknowledges them; nothing is read twice.",
         source: rfc(9293, "3.10.7.4"),

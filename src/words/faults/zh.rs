@@ -74,7 +74,7 @@ pub(super) const FAULTS: &[Entry] = &[
         "synack-lost-3",
         "前三个 SYN-ACK 丢失",
         "与 synack-lost-1 相同，但丢失三次：第四个 SYN-ACK 建立连接。",
-        "最多等待七秒；自己的超时时间更短时就失败。",
+        "最多等待七秒：连接超时时间应更长。若事先声明了更短的超时时间，到时失败也可以。",
     ),
     (
         "synack-slow-1s",
@@ -84,9 +84,9 @@ pub(super) const FAULTS: &[Entry] = &[
     ),
     (
         "synack-slow-5s",
-        "SYN-ACK 延迟五秒到达",
-        "每个 SYN-ACK 都延迟五秒到达，途中与多个重传的 SYN 相遇。",
-        "用最先到达的 SYN-ACK 建立连接，对后来的用 ACK 应答。连接超时时间应长于五秒。",
+        "SYN-ACK 延迟五秒多到达",
+        "每个 SYN-ACK 都延迟 5.5 秒到达，途中与多个重传的 SYN 相遇。",
+        "用最先到达的 SYN-ACK 建立连接，对后来的用 ACK 应答。连接超时时间应长于此。",
     ),
     (
         "synack-twice",
