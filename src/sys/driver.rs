@@ -1,5 +1,6 @@
 //! An engine at work on a TUN: the loop between the two, one turn at a time.
 
+mod leaving;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,9 @@ use super::clock::Clock;
 use super::tun::{Outbox, ROOM, Received, Tun, is_loss};
 use super::wait::{Ready, Waiter, Watch};
 use crate::engine::{Engine, Transmit};
-use crate::event::{self, Direction, Event, EventKind};
+use crate::event::{self, Event};
 use crate::segment::Checksum;
+use leaving::leaving;
 use pace::{Ahead, Busy, Courtesy};
 
 /// After this many packets from the TUN, everything else gets its turn.
@@ -94,7 +96,6 @@ pub struct Driver<'a> {
     knows_queue: bool,
     /// When everything was looked at last.
     looked_up: Instant,
-    /// When the last packet crossed the TUN.
     crossed: Option<Instant>,
     /// How many packets have left whose events were not told yet.
     untold: usize,
@@ -495,18 +496,5 @@ impl<'a> Driver<'a> {
     fn lost_tun(&self, error: io::Error) -> io::Error {
         let what = format!("the TUN {} was taken away: {error}", self.tun.name());
         io::Error::new(error.kind(), what)
-    }
-}
-
-/// Of how many packets it tells that are to be written to the TUN.
-fn leaving(event: &Event) -> usize {
-    let packet = match &event.kind {
-        EventKind::Packet(packet) => packet,
-        EventKind::Released(released) => &released.packet,
-        _ => return 0,
-    };
-    match packet.direction {
-        Direction::In => 0,
-        Direction::Out => packet.fate.crossings() as usize,
     }
 }

@@ -324,8 +324,8 @@ fn closing_with_data_lets_fin_ride_on_it() {
     let wire = rig.run(5);
     let last = wire
         .iter()
-        .filter(|packet| packet.ours && packet.payload_len() > 0);
-    let last = last.last().unwrap();
+        .rfind(|packet| packet.ours && packet.payload_len() > 0);
+    let last = last.unwrap();
     assert!(last.has(Flags::FIN), "{:#?}", lines(wire));
     let fins: Vec<_> = wire
         .iter()
