@@ -141,10 +141,11 @@ fn files_that_cannot_be_used_are_named() {
         &["run", "--rules", "/nonexistent", "--", "true"],
         "'/nonexistent' for '--rules <FILE>': cannot read it: No such file or directory",
     );
-    check(
-        &["test", "/nonexistent.toml"],
-        "tcplab: cannot read /nonexistent.toml: No such file or directory",
-    );
+    // For a scenario it is a result, as the others run.
+    let said = tcplab(&["test", "/nonexistent.toml"]).expect_code(2);
+    let expected = "/nonexistent.toml: cannot read it: No such file or directory";
+    in_order(said.text(), &["not ok 1", expected]);
+    in_order(&said.stderr, &["tcplab: ", expected]);
 }
 
 /// By whoever has no privilege to read it all the same.
@@ -164,7 +165,7 @@ fn a_file_that_may_not_be_read_is_named() {
         &["run", "--step-from", shut, "--", "true"],
         &["test", shut],
     ] {
-        let said = start(&mut as_nobody(arguments)).finish().expect(2, "");
+        let said = start(&mut as_nobody(arguments)).finish().expect_code(2);
         in_order(&said.stderr, &[shut, "Permission denied"]);
     }
     fs::remove_dir_all(&folder).unwrap();
