@@ -24,6 +24,7 @@ mod linger;
 mod live;
 mod logging;
 mod plan;
+mod quiz;
 mod run;
 mod serve;
 mod session;
@@ -62,7 +63,7 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match args.command.unwrap_or_default() {
-        Command::Demo(demo) => demo::demo(&demo),
+        Command::Demo(demo) => demo::demo(demo),
         Command::DemoClient(client) => demo::client(&client),
         Command::Run(run) => run::run(run),
         Command::Serve(serve) => serve::serve(&serve),

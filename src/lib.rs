@@ -91,6 +91,7 @@
 //! | [`capture`] | packets that somebody else captured, as events |
 //! | [`scenario`] | what a client does, what goes wrong, what shall happen: read from a file, and judged |
 //! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes |
+//! | `quiz` | predict mode: asks what comes next, and judges the answers |
 //! | [`sys`] | TUN, private lab, waiting, clock: all that Linux is asked for |
 //! | [`ui`] | the live screen |
 //! | [`cli`] | the command line: arguments, a checked plan, carrying it out |
@@ -121,6 +122,8 @@ pub mod words;
 pub mod capture;
 
 pub mod sink;
+
+mod quiz;
 
 pub mod scenario;
 

@@ -82,6 +82,7 @@ mod faults;
 mod labels;
 mod lessons;
 mod marks;
+mod quiz;
 mod reports;
 mod screen;
 mod segments;

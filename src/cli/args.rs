@@ -120,6 +120,8 @@ pub(super) struct Demo {
     /// Simulate both ends, even where a lab could be opened
     #[arg(long)]
     pub(super) simulate: bool,
+    #[command(flatten)]
+    pub(super) quiz: Quiz,
 }
 
 impl Default for Demo {
@@ -153,6 +155,8 @@ pub(super) struct Run {
     pub(super) stack: Stack,
     #[command(flatten)]
     pub(super) steps: Steps,
+    #[command(flatten)]
+    pub(super) quiz: Quiz,
     #[command(flatten)]
     pub(super) lab: Lab,
     /// Make 127.0.0.1:PORT in the lab lead to tcplab, for programs in which that address is fixed; repeatable. `all`: every port
@@ -394,6 +398,9 @@ pub(super) struct Show {
     pub(super) tui: bool,
     #[arg(skip)]
     pub(super) log: HeldLog,
+    /// Whether a learner is asked before anything is shown.
+    #[arg(skip)]
+    pub(super) quiz: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -517,6 +524,17 @@ impl Steps {
             None => self.step && is_typed(),
         }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Learning")]
+pub(super) struct Quiz {
+    /// Ask for each segment (flags, seq, ack) and each next state before it is shown, judge the answers, and count them
+    ///
+    /// Answers are read from standard input. In a lab each packet waits for the answer; the command reads nothing. The
+    /// demonstration is simulated, where no time passes while you think.
+    #[arg(long, conflicts_with_all = ["tui", "quiet", "step", "step_from"])]
+    pub(super) quiz: bool,
 }
 
 #[derive(Debug, ClapArgs)]

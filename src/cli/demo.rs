@@ -32,10 +32,12 @@ const LATENCY: Duration = Duration::from_millis(10);
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Shows the conversation, in a lab or simulated.
-pub(super) fn demo(demo: &args::Demo) -> anyhow::Result<u8> {
+pub(super) fn demo(mut demo: args::Demo) -> anyhow::Result<u8> {
+    demo.show.quiz = demo.quiz.quiz;
     start_log(&demo.show)?;
     let addresses = Addresses::new(&demo.lab)?;
-    if demo.simulate {
+    // A kernel would not wait as long as somebody thinks.
+    if demo.simulate || demo.show.quiz {
         refuse_stepping(&demo.steps)?;
         return simulate(&demo.show, &demo.stack, &addresses);
     }
@@ -189,6 +191,7 @@ fn go_on(sim: &mut Sim, watcher: &mut Watcher, console: &Console, flow: FlowId) 
                 watcher.event(&event);
             }
         }
+        watcher.examine();
         watcher.flush();
         watcher.print(&console.take_output())?;
         if console.wants_input() {

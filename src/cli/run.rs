@@ -27,7 +27,8 @@ pub(super) const NAME: &str = "lab.test";
 pub(super) const LAB_TUN: &str = "tun0";
 
 /// Runs the command; its exit code is ours.
-pub(super) fn run(run: args::Run) -> anyhow::Result<u8> {
+pub(super) fn run(mut run: args::Run) -> anyhow::Result<u8> {
+    run.show.quiz = run.quiz.quiz;
     start_log(&run.show)?;
     let mut addresses = Addresses::new(&run.lab)?;
     addresses.localhost = localhost(&run)?;
@@ -170,7 +171,7 @@ pub(super) fn in_lab(
     let clock = Clock::start();
     let mut watcher = Watcher::new(show, clock.wall_at_start(), Some(stack.time_wait))?;
     watcher.step_by(Stepper::open(steps, show)?);
-    if steps.take_input() && !show.tui {
+    if steps.take_input() && !show.tui || show.quiz {
         command.stdin(Stdio::null());
     }
     let config = engine_config(
@@ -204,7 +205,7 @@ pub(super) fn in_lab(
     if let Some(diag) = &lab.diag {
         session.ask(diag);
     }
-    if steps.any() {
+    if steps.any() || show.quiz {
         session.begin_stepping();
     }
     session.confine(Some(&lab.child)).log();

@@ -171,11 +171,11 @@ impl<'a> Session<'a> {
         let shows_at =
             (self.audience.watcher.looks_on() && self.engine.has_backlog()).then(|| self.now());
         let screen = self.audience.watcher.live_end();
-        let orders = self
-            .audience
-            .watcher
-            .stepper()
-            .and_then(|stepper| stepper.end());
+        let watcher = &mut self.audience.watcher;
+        let orders = match watcher.quizzer() {
+            Some(quizzer) => quizzer.end(),
+            None => watcher.stepper().and_then(|stepper| stepper.end()),
+        };
         let stdin = io::stdin();
         let until = Until {
             child,
@@ -206,6 +206,11 @@ impl<'a> Session<'a> {
         if asks_at.is_some_and(|at| at <= now) {
             self.audience.ask_again(&mut self.engine, now);
         }
+        if let Some(quizzer) = self.audience.watcher.quizzer()
+            && std::mem::take(&mut ready.screen)
+        {
+            quizzer.read();
+        }
         if let Some(stepper) = self.audience.watcher.stepper()
             && std::mem::take(&mut ready.screen)
         {
@@ -222,6 +227,9 @@ impl<'a> Session<'a> {
 
     /// Whether something waits for somebody who steps without a screen.
     pub(super) fn waits(&mut self) -> bool {
+        if let Some(quizzer) = self.audience.watcher.quizzer() {
+            return quizzer.quiz.is_busy();
+        }
         let stepper = self.audience.watcher.stepper();
         stepper.is_some_and(|stepper| stepper.waits())
     }
@@ -232,6 +240,9 @@ impl<'a> Session<'a> {
             stepper.let_go();
         }
         let now = self.now();
+        if let Some(quizzer) = self.audience.watcher.quizzer() {
+            quizzer.quiz.end(now);
+        }
         self.engine
             .handle_command(now, Command::Step(Stepping::Off));
         self.drain()
@@ -255,6 +266,11 @@ impl<'a> Session<'a> {
 
     /// Does what whoever steps has said, and asks what becomes of what waits.
     fn obey(&mut self) -> anyhow::Result<()> {
+        while let Some(command) = self.audience.watcher.examine_once() {
+            let now = self.now();
+            self.engine.handle_command(now, command);
+            self.drain()?;
+        }
         loop {
             let now = self.now();
             let Some(stepper) = self.audience.watcher.stepper() else {

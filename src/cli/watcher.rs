@@ -4,11 +4,14 @@ use super::args::Show;
 use super::files;
 use super::live::{self, HeldLog};
 use super::plan::events_are_logged;
+use super::quiz::Quizzer;
 use super::step::Stepper;
+use crate::engine::Command;
 use crate::event::{self, Defect, Event, EventKind, FlowId};
 use crate::fault::RuleSet;
 use crate::sink::ladder::{Ladder, Options};
 use crate::sink::metrics::{Metrics, Page};
+use crate::sink::story::Depth;
 use crate::sink::{Screen, Sink, defect, log as log_lines, summary};
 use crate::sys::clock::Clock;
 use crate::sys::http::{Bound, PageServer};
@@ -65,6 +68,8 @@ pub(super) struct Watcher {
     wants_live: bool,
     live: Option<Live>,
     stepper: Option<Stepper>,
+    /// Decides what the ladder shows, and when.
+    quizzer: Option<Quizzer>,
     log: HeldLog,
     /// Whether there is a summary at the end.
     sums_up: bool,
@@ -89,19 +94,33 @@ impl Watcher {
         let options = Options {
             screen,
             verbose: show.verbose,
-            explain: show.depth(),
+            // A learner is told why.
+            explain: match show.quiz {
+                true => show.depth().max(Depth::Normal),
+                false => show.depth(),
+            },
             lang: show.lang(),
             time_wait,
             keep: show.whole,
+        };
+        let quizzer = match show.quiz {
+            true => Some(Quizzer::new(show.lang()).context("--quiz needs standard input")?),
+            false => None,
         };
         let mut sinks = files::open(show, epoch)?;
         let metrics = show
             .metrics
             .map(|address| bind_metrics(address, show.quiet, &mut sinks))
             .transpose()?;
+        let mut ladder = (!show.quiet && !show.tui).then(|| Ladder::new(options));
+        if show.quiz
+            && let Some(ladder) = &mut ladder
+        {
+            ladder.count_from_initial_numbers();
+        }
         Ok(Watcher {
             view: View::new(),
-            ladder: (!show.quiet && !show.tui).then(|| Ladder::new(options)),
+            ladder,
             screen,
             lang: show.lang(),
             rules: RuleSet::new(),
@@ -117,6 +136,7 @@ impl Watcher {
             wants_live: show.tui,
             live: None,
             stepper: None,
+            quizzer,
             log: show.log.clone(),
             sums_up: !show.quiet,
             hints: Vec::new(),
@@ -162,13 +182,14 @@ impl Watcher {
 
     /// Whether somebody looks on, or interferes, while it happens.
     pub(super) fn looks_on(&self) -> bool {
-        self.asks() || self.stepper.is_some()
+        self.asks() || self.stepper.is_some() || self.quizzer.is_some()
     }
 
     /// Whether somebody looks at the peer's end while it happens, or draws it. To ask a kernel costs more than the
     /// segment about which it is asked, so files that merely keep what happens don't make it worth while.
     pub(super) fn asks(&self) -> bool {
-        let shows = self.wants_live || self.ladder.is_some();
+        // In a quiz, what a kernel says of its end would tell too much.
+        let shows = self.wants_live || self.ladder.is_some() && self.quizzer.is_none();
         shows || events_are_logged() || self.draws
     }
 
@@ -202,7 +223,9 @@ impl Watcher {
             return;
         }
         self.view.event(event);
-        if let Some(ladder) = &mut self.ladder {
+        if let Some(quizzer) = &mut self.quizzer {
+            quizzer.quiz.event(event);
+        } else if let Some(ladder) = &mut self.ladder {
             // Writing into memory does not fail.
             let _ = ladder.event(&self.view, event, &mut self.drawn);
         }
@@ -223,6 +246,35 @@ impl Watcher {
         keep_working(&mut self.sinks, |sink| sink.event(view, event));
         if !self.sinks.is_empty() {
             self.due.get_or_insert_with(|| time::Instant::now() + WAITS);
+        }
+    }
+
+    /// The quiz, if there is one.
+    pub(super) fn quizzer(&mut self) -> Option<&mut Quizzer> {
+        self.quizzer.as_mut()
+    }
+
+    /// Asks and shows what can be asked and shown just now, in a quiz. Answers with what the engine has to do first; then
+    /// this is to be called again.
+    pub(super) fn examine_once(&mut self) -> Option<Command> {
+        let width = self.screen.width.min(WIDTH);
+        let quizzer = self.quizzer.as_mut()?;
+        let command = quizzer.go_on(self.ladder.as_mut(), width, &mut self.drawn);
+        if command.is_none() {
+            self.write();
+        }
+        command
+    }
+
+    /// Asks and shows everything that has happened, where nothing happens while somebody thinks.
+    pub(super) fn examine(&mut self) {
+        loop {
+            // In a simulation nothing waits in the link.
+            while self.examine_once().is_some() {}
+            match &mut self.quizzer {
+                Some(quizzer) if quizzer.quiz.is_busy() => quizzer.read(),
+                _ => return,
+            }
         }
     }
 
@@ -310,6 +362,10 @@ impl Watcher {
 
     /// Shows the summary: the run is over `now`. Nothing else is to be called after that.
     pub(super) fn finish(&mut self, now: Instant) {
+        if let Some(quizzer) = &mut self.quizzer {
+            quizzer.quiz.end(now);
+            while self.examine_once().is_some() {}
+        }
         if let Some(ladder) = &mut self.ladder {
             let _ = ladder.finish(&mut self.drawn);
         }
@@ -337,8 +393,10 @@ impl Watcher {
             if self.ladder.is_some() {
                 let _ = writeln!(self.drawn);
             }
+            // In a quiz nothing is said of how packets waited.
+            let quiz = self.quizzer.as_ref().map(|quizzer| &quizzer.quiz);
             let _ = summary::write(
-                &self.view,
+                quiz.map_or(&self.view, |quiz| quiz.view()),
                 &self.rules,
                 self.lang,
                 self.screen,
@@ -347,6 +405,9 @@ impl Watcher {
         }
         for hint in std::mem::take(&mut self.hints) {
             let _ = writeln!(self.drawn, "{hint}");
+        }
+        if let Some(quizzer) = &self.quizzer {
+            self.drawn.extend_from_slice(quizzer.quiz.score().as_bytes());
         }
         self.write();
     }

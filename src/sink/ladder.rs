@@ -146,6 +146,13 @@ impl Ladder {
         }
     }
 
+    /// From now on sentences count sequence numbers from the initial ones, as the arrows do.
+    pub fn count_from_initial_numbers(&mut self) {
+        let story = Story::new(self.options.lang, self.options.explain);
+        let story = story.with_time_wait(self.options.time_wait);
+        self.story = story.counting_from_initial_numbers();
+    }
+
     /// Packets are interfered with by these rules: each is shown where it decides for the first time.
     pub fn rules_are(&mut self, rules: &RuleSet) {
         self.rules = rules.clone();

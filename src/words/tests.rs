@@ -18,6 +18,7 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
         labels::TABLE,
         lessons::TABLE,
         marks::TABLE,
+        quiz::TABLE,
         reports::TABLE,
         screen::TABLE,
         segments::TABLE,
