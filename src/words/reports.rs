@@ -29,9 +29,8 @@ labels! {
     ladder() { en: "Ladder", zh: "梯形图" }
     ladder_of(id) { en: "{id} ladder", zh: "{id} 梯形图" }
     part_of(title, part, parts) { en: "{title}, part {part} of {parts}", zh: "{title}，第 {part} 部分，共 {parts} 部分" }
-    states_of_our_end() { en: "States of our end (RFC 9293, figure 5)", zh: "我方的状态（RFC 9293 图 5）" }
-    states_of_the_server() { en: "States of the server (RFC 9293, figure 5)", zh: "服务端的状态（RFC 9293 图 5）" }
-    states_drawn(id, who) { en: "{id} states of {who}", zh: "{id} {who}的状态" }
+    states_of_both_ends() { en: "States of both ends (RFC 9293, figure 5)", zh: "两端的状态（RFC 9293 图 5）" }
+    states_drawn(id) { en: "{id} states of both ends", zh: "{id} 两端的状态" }
     sequence_caption(way) { en: "Time and sequence numbers: {way}", zh: "时间与序号：{way}" }
     data_from(who) { en: "data from {who}", zh: "{who}发送的数据" }
     figures() { en: "Figures", zh: "统计" }
@@ -59,6 +58,7 @@ labels! {
     active_call() { en: "active OPEN", zh: "主动 OPEN" }
     two_lifetimes() { en: "Timeout=2MSL", zh: "超时=2MSL" }
     step(change, cause) { en: "s  {change}: {cause}", zh: "秒 {change}：{cause}" }
+    not_kept() { en: "among the rows not shown", zh: "在省略的行中" }
     by_reset(cause) { en: "{cause}, a RST", zh: "{cause}，是 RST" }
     not_in_figure(text) { en: "{text} (not in figure 5)", zh: "{text}（图 5 中没有）" }
 

@@ -3,6 +3,7 @@
 use super::figures::Line;
 use super::ladder_layout::clock;
 use super::record::{FlowRecord, Record, What};
+use super::states_svg::Way;
 use super::svg::{self, Drawing, escape};
 use super::{FLOWS, ladder_svg, sequence_svg, states_svg};
 use crate::event::{Direction, Transport};
@@ -70,8 +71,16 @@ pub(super) fn drawings(view: &View, record: &Record) -> Vec<Drawing> {
 }
 
 fn states(flow: &Flow, kept: &FlowRecord) -> Option<Drawing> {
-    let title = kept.lang.states_drawn(flow.id, &kept.ends.1);
-    (kept.transport == Transport::Tcp).then(|| states_svg::diagram(kept.lang, &title, &kept.path))
+    let title = kept.lang.states_drawn(flow.id);
+    let ways = || {
+        let (peer, ours) = kept.columns.clone();
+        [
+            Way::ours(ours, kept.path.clone()),
+            Way::peers(peer, kept.peer_path()),
+        ]
+    };
+    let is_tcp = kept.transport == Transport::Tcp;
+    is_tcp.then(|| states_svg::diagram(kept.lang, &title, &ways()))
 }
 
 fn graphs(flow: &Flow, kept: &FlowRecord) -> Vec<Drawing> {
@@ -258,11 +267,7 @@ fn section(view: &View, flow: &Flow, kept: &FlowRecord, out: &mut String) {
     }
     out.push_str("</div>\n");
     if let Some(drawing) = states(flow, kept) {
-        let caption = match kept.ours {
-            Ours::Read => lang.states_of_our_end(),
-            Ours::Inferred => lang.states_of_the_server(),
-        };
-        figure(&caption, &[drawing], out);
+        figure(&lang.states_of_both_ends(), &[drawing], out);
     }
     for drawing in graphs(flow, kept) {
         let way = drawing.title.split_once(' ').map_or("", |(_, way)| way);

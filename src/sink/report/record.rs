@@ -13,7 +13,7 @@ use crate::sink::mark::{self, End, end};
 use crate::sink::story::{Depth, Story};
 use crate::sink::{Screen, text};
 use crate::state::TcpState;
-use crate::view::{Flow, Ours, Traffic, View};
+use crate::view::{Flow, Traffic, View};
 use crate::words::{Lang, Thing};
 use smoltcp::time::Duration;
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ const STEPS: usize = 64;
 /// The flows that are told in detail.
 #[derive(Debug)]
 pub(super) struct Record {
-    flows: BTreeMap<FlowId, FlowRecord>,
+    pub(super) flows: BTreeMap<FlowId, FlowRecord>,
     pub(super) lang: Lang,
     pub(super) rules: RuleSet,
     /// The same flows as text.
@@ -41,8 +41,7 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) struct FlowRecord {
     pub(super) lang: Lang,
-    /// From where our states are known, what the two ends are called, and how their columns are headed.
-    pub(super) ours: Ours,
+    /// What the two ends are called, and how their columns are headed.
     pub(super) ends: (String, String),
     pub(super) columns: (String, String),
     pub(super) transport: Transport,
@@ -64,12 +63,13 @@ pub(super) struct FlowRecord {
     over: Option<Box<Flow>>,
 }
 
-/// A change of our state, and when: from the flow's first packet on.
+/// A change of the state of one end, and when: from the flow's first packet on.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) from: TcpState,
     pub(super) to: TcpState,
-    pub(super) cause: Cause,
+    /// `None` where it is among rows that are not kept.
+    pub(super) cause: Option<Cause>,
     /// Whether the cause is a RST.
     pub(super) reset: bool,
     pub(super) time: Duration,
@@ -112,6 +112,8 @@ pub(super) struct Arrow {
     pub(super) short: String,
     pub(super) preview: Option<String>,
     pub(super) retransmission: bool,
+    /// Whether it is a RST.
+    pub(super) reset: bool,
     pub(super) end: End,
     /// What became of it, in words; `None` where it simply crossed.
     pub(super) mark: Option<String>,
@@ -200,7 +202,6 @@ impl FlowRecord {
         FlowRecord {
             lang,
             transport: flow.transport,
-            ours: flow.ours,
             ends: text::ends(lang, flow),
             columns: text::columns(lang, flow, false),
             initial: [peer, flow.state],
@@ -309,6 +310,7 @@ impl FlowRecord {
             notation: whole,
             preview,
             retransmission: packet.retransmission,
+            reset: has(Flags::RST),
             end: end(fate),
             mark: mark::words(self.lang, fate, waited, true),
             meant,
@@ -332,7 +334,7 @@ impl FlowRecord {
             self.path.push(Step {
                 from,
                 to,
-                cause,
+                cause: Some(cause),
                 reset: matches!((cause, self.newest), (Cause::Segment(id), Some((newest, true))) if id == newest),
                 time,
             });
@@ -345,6 +347,32 @@ impl FlowRecord {
         let mut row = Row::new(time, What::Change(text::cause(self.lang, cause)));
         row.local = Some(to);
         self.rows.push(row);
+    }
+}
+
+impl FlowRecord {
+    /// The peer's way through the states, as the rows tell it.
+    pub(super) fn peer_path(&self) -> Vec<Step> {
+        let mut path: Vec<Step> = Vec::new();
+        for row in self.rows.iter() {
+            let from = path.last().map_or(self.initial[0], |step| step.to);
+            let Some(to) = row.peer.filter(|to| *to != from) else {
+                continue;
+            };
+            let (cause, reset) = match &row.what {
+                What::Packet(arrow) => (Some(Cause::Segment(arrow.id)), arrow.reset),
+                _ => (None, false),
+            };
+            path.push(Step {
+                from,
+                to,
+                cause,
+                reset,
+                time: row.time,
+            });
+        }
+        path.truncate(STEPS);
+        path
     }
 }
 

@@ -1,4 +1,4 @@
-//! The state diagram of RFC 9293 (figure 5) with the way that one connection took through it.
+//! The state diagram of RFC 9293 (figure 5) with the ways that both ends of one connection took through it.
 
 use self::Words::*;
 use super::ladder_layout::clock;
@@ -13,6 +13,8 @@ use std::fmt::Write;
 const HALF: (f64, f64) = (65.0, 22.0);
 /// Where the figure ends and the list of steps begins.
 const BOTTOM: f64 = 690.0;
+/// How far the number of the second way stands from that of the first.
+const SECOND: f64 = 21.0;
 
 /// The boxes by their middles. CLOSED stands twice, as in the RFC.
 const NODES: [(TcpState, f64, f64); 12] = [
@@ -120,31 +122,97 @@ const fn edge(
     }
 }
 
+/// The way of one end.
+pub(super) struct Way {
+    /// Whose it is, and from where it is known.
+    head: String,
+    steps: Vec<Step>,
+    mark: Mark,
+}
+
+/// How a way is told from the other: by colour, by the shape of its numbers, and a little aside.
+#[derive(Clone, Copy)]
+struct Mark {
+    class: &'static str,
+    badge: &'static str,
+    is_round: bool,
+    /// How far it is drawn aside where both ways take the same edge.
+    aside: f64,
+}
+
+impl Way {
+    /// Ours.
+    pub(super) fn ours(head: String, steps: Vec<Step>) -> Way {
+        let mark = Mark {
+            class: "taken",
+            badge: "badge",
+            is_round: true,
+            aside: 0.0,
+        };
+        Way { head, steps, mark }
+    }
+
+    /// The peer's.
+    pub(super) fn peers(head: String, steps: Vec<Step>) -> Way {
+        let mark = Mark {
+            class: "peer",
+            badge: "peer-badge",
+            is_round: false,
+            aside: 4.0,
+        };
+        Way { head, steps, mark }
+    }
+
+    /// Whether it has been in this box of the figure, and whether it has ended there.
+    fn visits(&self, at: usize, state: TcpState) -> (bool, bool) {
+        // A connection begins in the upper CLOSED and ends in the lower one.
+        let begins = self.steps.first().is_some_and(|step| step.from == state);
+        let entered = self.steps.iter().any(|step| step.to == state);
+        let ends = self.steps.last().is_some_and(|step| step.to == state);
+        match (state, at) {
+            (Closed, 0) => (begins, false),
+            (Closed, _) => (entered, ends),
+            _ => (begins || entered, ends),
+        }
+    }
+}
+
 /// The figure, and below it the steps with their causes.
-pub(super) fn diagram(lang: Lang, title: &str, path: &[Step]) -> Drawing {
+pub(super) fn diagram(lang: Lang, title: &str, ways: &[Way]) -> Drawing {
     let mut body = String::new();
+    for edge in &EDGES {
+        let is_taken = ways.iter().any(|way| !steps(edge, &way.steps).is_empty());
+        if !is_taken {
+            draw_edge(edge, "line", 0.0, &mut body);
+        }
+    }
     // What was taken lies on top.
-    for taken in [false, true] {
-        for edge in EDGES {
-            let steps = steps(&edge, path);
-            if taken != steps.is_empty() {
-                draw_edge(&edge, taken, &mut body);
-            }
+    for edge in &EDGES {
+        for (way, aside) in on_edge(edge, ways) {
+            draw_edge(edge, way.mark.class, aside, &mut body);
         }
     }
     for (at, node) in NODES.iter().enumerate() {
-        draw_node(at, *node, path, &mut body);
+        draw_node(at, *node, ways, &mut body);
     }
-    for edge in EDGES {
-        draw_badge(edge.badge, &steps(&edge, path), &mut body);
-        for label in labels(lang, &edge) {
+    for edge in &EDGES {
+        for (way, aside) in on_edge(edge, ways) {
+            let place = beside(edge, aside);
+            draw_badge(place, &steps(edge, &way.steps), way.mark, &mut body);
+        }
+        for label in labels(lang, edge) {
             label.draw(&mut body);
         }
     }
-    let mut y = BOTTOM + LINE;
-    for label in list(lang, path) {
-        label.draw(&mut body);
-        y = label.y;
+    let mut y = BOTTOM;
+    for way in ways {
+        y += LINE;
+        head(way, y, &mut body);
+        for label in list(lang, &way.steps, y + LINE) {
+            label.draw(&mut body);
+            y = label.y;
+        }
+        y += LINE / 2.0;
     }
     Drawing {
         title: title.into(),
@@ -152,6 +220,46 @@ pub(super) fn diagram(lang: Lang, title: &str, path: &[Step]) -> Drawing {
         height: y + 10.0,
         body,
     }
+}
+
+/// The ways that take an edge, and how far aside each is drawn: not at all where it is the only one.
+fn on_edge<'a>(edge: &Edge, ways: &'a [Way]) -> Vec<(&'a Way, f64)> {
+    let taking = ways
+        .iter()
+        .filter(|way| !steps(edge, &way.steps).is_empty());
+    let taking: Vec<&Way> = taking.collect();
+    let shares = taking.len() > 1;
+    let place = |way: &'a Way| (way, if shares { way.mark.aside } else { 0.0 });
+    taking.into_iter().map(place).collect()
+}
+
+/// Where the number stands: the second one further along the line.
+fn beside(edge: &Edge, aside: f64) -> (f64, f64) {
+    let (x, y) = edge.badge;
+    if aside == 0.0 {
+        return (x, y);
+    }
+    let on_vertical = edge.points.windows(2).any(|pair| {
+        let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
+        ax == bx && ax == x && (ay.min(by)..=ay.max(by)).contains(&y)
+    });
+    match on_vertical {
+        true => (x, y + SECOND),
+        false => (x + SECOND, y),
+    }
+}
+
+/// Whose steps are listed below, with the mark of its numbers.
+fn head(way: &Way, y: f64, out: &mut String) {
+    badge((36.0, y - 4.0), 6.0, way.mark, out);
+    let label = Label {
+        x: 50.0,
+        y,
+        anchor: Anchor::Start,
+        class: "t name",
+        text: way.head.clone(),
+    };
+    label.draw(out);
 }
 
 /// The numbers of the steps that took this edge, counted from 1.
@@ -173,47 +281,45 @@ fn in_figure(step: &Step) -> bool {
     known
         && (!step.reset || step.to == Listen)
         && match (step.from, step.to) {
-            (TimeWait, Closed) => step.cause == Cause::Timeout(Timer::TimeWait),
-            (SynSent | Listen, Closed) => step.cause == Cause::Call(UserCall::Close),
-            (LastAck, Closed) => matches!(step.cause, Cause::Segment(_)),
+            (TimeWait, Closed) => step.cause == Some(Cause::Timeout(Timer::TimeWait)),
+            (SynSent | Listen, Closed) => step.cause == Some(Cause::Call(UserCall::Close)),
+            (LastAck, Closed) => matches!(step.cause, Some(Cause::Segment(_))),
             _ => true,
         }
 }
 
-fn draw_edge(edge: &Edge, taken: bool, out: &mut String) {
-    let class = if taken { "taken" } else { "line" };
-    svg::path(out, class, edge.points);
-    if let [.., before, end] = edge.points {
-        svg::head(out, class, *before, *end);
+fn draw_edge(edge: &Edge, class: &str, aside: f64, out: &mut String) {
+    let moved = edge.points.iter().map(|(x, y)| (x + aside, y + aside));
+    let points: Vec<(f64, f64)> = moved.collect();
+    svg::path(out, class, &points);
+    if let [.., before, end] = points[..] {
+        svg::head(out, class, before, end);
     }
 }
 
-fn draw_node(at: usize, (state, x, y): (TcpState, f64, f64), path: &[Step], out: &mut String) {
-    // A connection begins in the upper CLOSED and ends in the lower one.
-    let begins = path.first().is_some_and(|step| step.from == state);
-    let entered = path.iter().any(|step| step.to == state);
-    let ends = path.last().is_some_and(|step| step.to == state);
-    let (visited, ends) = match (state, at) {
-        (Closed, 0) => (begins, false),
-        (Closed, _) => (entered, ends),
-        _ => (begins || entered, ends),
-    };
-    let mut class = match visited {
+fn draw_node(at: usize, (state, x, y): (TcpState, f64, f64), ways: &[Way], out: &mut String) {
+    let visited = ways.iter().any(|way| way.visits(at, state).0);
+    let class = match visited {
         true => format!("line {}", svg::state_class(state)),
         false => "line thin node".into(),
     };
-    if ends {
-        class += " taken";
-    }
     let (width, height) = HALF;
-    svg::rect(
-        out,
-        &class,
-        x - width,
-        y - height,
-        2.0 * width,
-        2.0 * height,
-    );
+    let mut frame = |class: &str, inset: f64| {
+        svg::rect(
+            out,
+            class,
+            x - width + inset,
+            y - height + inset,
+            2.0 * (width - inset),
+            2.0 * (height - inset),
+        );
+    };
+    frame(&class, 0.0);
+    let ending = ways.iter().filter(|way| way.visits(at, state).1);
+    for (number, way) in ending.enumerate() {
+        let class = format!("{} {}", svg::state_class(state), way.mark.class);
+        frame(&class, 4.0 * number as f64);
+    }
     let label = Label {
         x,
         y: y + 4.0,
@@ -224,16 +330,13 @@ fn draw_node(at: usize, (state, x, y): (TcpState, f64, f64), path: &[Step], out:
     label.draw(out);
 }
 
-fn draw_badge((x, y): (f64, f64), steps: &[usize], out: &mut String) {
+fn draw_badge((x, y): (f64, f64), steps: &[usize], mark: Mark, out: &mut String) {
     let Some(first) = steps.first() else { return };
     let text = match steps.len() {
         1 => first.to_string(),
         _ => format!("{first}…"),
     };
-    let _ = write!(
-        out,
-        "<circle class=\"badge\" cx=\"{x}\" cy=\"{y}\" r=\"10\"/>"
-    );
+    badge((x, y), 10.0, mark, out);
     let label = Label {
         x,
         y: y + 4.0,
@@ -242,6 +345,20 @@ fn draw_badge((x, y): (f64, f64), steps: &[usize], out: &mut String) {
         text,
     };
     label.draw(out);
+}
+
+fn badge((x, y): (f64, f64), radius: f64, mark: Mark, out: &mut String) {
+    let class = mark.badge;
+    if mark.is_round {
+        let _ = write!(
+            out,
+            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>"
+        );
+        return;
+    }
+    // As large as the circle.
+    let half = radius * 0.9;
+    svg::rect(out, class, x - half, y - half, 2.0 * half, 2.0 * half);
 }
 
 fn labels(lang: Lang, edge: &Edge) -> impl Iterator<Item = Label> {
@@ -272,9 +389,12 @@ impl Words {
     }
 }
 
-fn list(lang: Lang, path: &[Step]) -> impl Iterator<Item = Label> {
+fn list(lang: Lang, path: &[Step], top: f64) -> impl Iterator<Item = Label> {
     path.iter().enumerate().map(move |(at, step)| {
-        let mut cause = text::cause(lang, step.cause);
+        let mut cause = match step.cause {
+            Some(cause) => text::cause(lang, cause),
+            None => lang.not_kept(),
+        };
         if step.reset {
             cause = lang.by_reset(cause);
         }
@@ -290,7 +410,7 @@ fn list(lang: Lang, path: &[Step]) -> impl Iterator<Item = Label> {
         );
         Label {
             x: 30.0,
-            y: BOTTOM + LINE * (at + 1) as f64,
+            y: top + LINE * at as f64,
             anchor: Anchor::Start,
             class: "t",
             text,
@@ -299,121 +419,4 @@ fn list(lang: Lang, path: &[Step]) -> impl Iterator<Item = Label> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_edge_joins_its_boxes_and_is_legal() {
-        let touches = |state: TcpState, (x, y): (f64, f64)| {
-            NODES.iter().any(|(other, mx, my)| {
-                *other == state && (x - mx).abs() <= HALF.0 && (y - my).abs() <= HALF.1
-            })
-        };
-        for edge in EDGES {
-            let (from, to) = (edge.from, edge.to);
-            assert!(from.may_become(to), "{from} → {to}");
-            assert!(
-                touches(from, edge.points[0]),
-                "{from} → {to} begins elsewhere"
-            );
-            assert!(
-                touches(to, edge.points[edge.points.len() - 1]),
-                "{from} → {to} ends elsewhere"
-            );
-        }
-    }
-
-    #[test]
-    fn an_edge_is_taken_only_for_its_own_reason() {
-        use crate::event::{Cause, PacketId, Timer, UserCall};
-        let segment = Cause::Segment(PacketId(1));
-        for (from, to, cause, reset, expected) in [
-            (Listen, SynReceived, segment, false, true),
-            (SynReceived, Listen, segment, true, true),
-            (LastAck, Closed, segment, false, true),
-            (LastAck, Closed, segment, true, false),
-            (LastAck, Closed, Cause::Timeout(Timer::User), false, false),
-            (
-                TimeWait,
-                Closed,
-                Cause::Timeout(Timer::TimeWait),
-                false,
-                true,
-            ),
-            (SynSent, Closed, segment, true, false),
-            (SynSent, Closed, Cause::Call(UserCall::Close), false, true),
-            (
-                Established,
-                Closed,
-                Cause::Call(UserCall::Abort),
-                false,
-                false,
-            ),
-            (FinWait1, TimeWait, segment, false, false),
-        ] {
-            let time = Default::default();
-            let step = Step {
-                from,
-                to,
-                cause,
-                reset,
-                time,
-            };
-            assert_eq!(in_figure(&step), expected, "{from} → {to}: {cause:?}");
-        }
-    }
-
-    #[test]
-    fn no_words_overlap_anything() {
-        let apart =
-            |a: [f64; 4], b: [f64; 4]| a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
-        for lang in [Lang::En, Lang::Zh] {
-            check_words(lang, apart);
-        }
-    }
-
-    fn check_words(lang: Lang, apart: impl Fn([f64; 4], [f64; 4]) -> bool) {
-        let words: Vec<(String, [f64; 4])> = EDGES
-            .iter()
-            .flat_map(|edge| labels(lang, edge).map(move |label| (edge, label)))
-            .map(|(edge, label)| {
-                let name = format!("{} → {}: {}", edge.from, edge.to, label.text);
-                (name, label.area())
-            })
-            .collect();
-        let mut things = words.clone();
-        for (state, x, y) in NODES {
-            things.push((
-                state.to_string(),
-                [x - HALF.0, y - HALF.1, x + HALF.0, y + HALF.1],
-            ));
-        }
-        for edge in EDGES {
-            let name = format!("{} → {}", edge.from, edge.to);
-            let (x, y) = edge.badge;
-            things.push((
-                format!("{name} badge"),
-                [x - 10.0, y - 10.0, x + 10.0, y + 10.0],
-            ));
-            for pair in edge.points.windows(2) {
-                let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
-                let area = [
-                    ax.min(bx) - 1.0,
-                    ay.min(by) - 1.0,
-                    ax.max(bx) + 1.0,
-                    ay.max(by) + 1.0,
-                ];
-                things.push((format!("{name} line"), area));
-            }
-        }
-        for (at, (word, area)) in words.iter().enumerate() {
-            assert!(
-                area[0] >= 0.0 && area[2] <= svg::WIDTH && area[1] >= 0.0,
-                "{word} is cut off"
-            );
-            for (thing, other) in &things[at + 1..] {
-                assert!(apart(*area, *other), "{word} overlaps {thing}");
-            }
-        }
-    }
-}
+mod tests;

@@ -220,10 +220,10 @@ text{font:12px/1.25 ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,'Noto Sans Mo
 .middle{text-anchor:middle}.end{text-anchor:end}.name{font-weight:bold}.remark{font-style:italic}\
 path,circle,line{fill:none;stroke-width:1.5}.head{stroke-width:0.5}.thin{stroke-width:1}\
 .unknown{stroke-dasharray:2 3}.stretched{stroke-dasharray:1 4;stroke-width:2}.ruler{stroke-width:2}\
-.inferred{fill-opacity:.5}.taken{stroke-width:3}.last{stroke-width:3}.edge{stroke-dasharray:6 3}.sack{stroke-width:5;stroke-opacity:.55}";
+.inferred{fill-opacity:.5}.taken,.peer{stroke-width:3}.last{stroke-width:3}.edge{stroke-dasharray:6 3}.sack{stroke-width:5;stroke-opacity:.55}";
 
 /// Selector, property, by day, at night.
-const COLOURS: [(&str, &str, &str, &str); 37] = [
+const COLOURS: [(&str, &str, &str, &str); 40] = [
     (".paper", "fill", "#ffffff", "#14171a"),
     (".t", "fill", "#1b1f24", "#e4e7ea"),
     (".dim", "fill", "#59636e", "#9da7b1"),
@@ -248,6 +248,9 @@ const COLOURS: [(&str, &str, &str, &str); 37] = [
     (".taken", "stroke", "#c4242b", "#ff9d5c"),
     (".taken.head", "fill", "#c4242b", "#ff9d5c"),
     (".badge", "fill", "#c4242b", "#ff9d5c"),
+    (".peer", "stroke", "#1f5fbf", "#7cb0ff"),
+    (".peer.head", "fill", "#1f5fbf", "#7cb0ff"),
+    (".peer-badge", "fill", "#1f5fbf", "#7cb0ff"),
     (".on-badge", "fill", "#ffffff", "#14171a"),
     (".node", "fill", "#ffffff", "#14171a"),
     (".s-closed", "fill", "#cfd4da", "#444c54"),
@@ -292,7 +295,7 @@ mod tests {
         let mut pairs: Vec<(String, String)> = [".t", ".dim", "text.again", "text.lost"]
             .iter()
             .flat_map(|ink| [(*ink, ".paper"), (*ink, ".node")])
-            .chain([(".on-badge", ".badge")])
+            .chain([(".on-badge", ".badge"), (".on-badge", ".peer-badge")])
             .map(|(ink, ground)| (ink.into(), ground.into()))
             .collect();
         // The names of the states that were entered.

@@ -261,3 +261,40 @@ fn what_the_link_does_is_marked_and_rules_are_listed() {
         "{markdown}"
     );
 }
+
+#[test]
+fn the_peers_way_is_told_beside_ours() {
+    let mut script = Script::new();
+    script.password().peer_closes(3, 28);
+    let (_, record) = collect(&script.events);
+    let way = |steps: &[super::record::Step]| -> Vec<String> {
+        let told = steps
+            .iter()
+            .map(|step| format!("{} {}", step.from, step.to));
+        told.collect()
+    };
+    let flow = record.flows.values().next().unwrap();
+    assert_eq!(
+        way(&flow.peer_path()),
+        [
+            "CLOSED SYN-SENT",
+            "SYN-SENT ESTABLISHED",
+            "ESTABLISHED FIN-WAIT-1",
+            "FIN-WAIT-1 FIN-WAIT-2",
+            "FIN-WAIT-2 TIME-WAIT",
+        ]
+    );
+    assert_eq!(
+        way(&flow.path),
+        [
+            "LISTEN SYN-RECEIVED",
+            "SYN-RECEIVED ESTABLISHED",
+            "ESTABLISHED CLOSE-WAIT",
+            "CLOSE-WAIT LAST-ACK",
+            "LAST-ACK CLOSED",
+        ]
+    );
+    let page = written(&script.events, Format::Html);
+    assert!(page.contains("States of both ends"), "{page}");
+    assert!(page.contains("FIN-WAIT-2 → TIME-WAIT: segment "), "{page}");
+}
