@@ -171,14 +171,38 @@ pub(super) fn state(line: &str) -> Option<TcpState> {
         "CLOSING" => TcpState::Closing,
         "LASTACK" => TcpState::LastAck,
         "TIMEWAIT" => TcpState::TimeWait,
-        _ => return None,
+        beginning => return only_with(beginning),
     })
 }
 
-/// The bits that are asked for, as they are said: `SYN,ACK`.
+/// The state whose name begins so, if it is the only one.
+fn only_with(beginning: &str) -> Option<TcpState> {
+    let mut found = TcpState::ALL.into_iter().filter(|state| {
+        let name = state.name().replace('-', "");
+        beginning.len() >= 3 && name.starts_with(beginning)
+    });
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// The bits that are asked for: `SYN,ACK`.
 pub(super) fn named(flags: Flags) -> String {
     let set = ASKED.iter().filter(|(flag, _)| flags.contains(*flag));
-    let names: Vec<&str> = set.map(|(_, name)| *name).collect();
+    listed(set.map(|(_, name)| *name))
+}
+
+/// All bits: `ACK,PSH`.
+pub(super) fn all_named(flags: Flags) -> String {
+    let mut left = flags.0;
+    let set = NAMES.iter().filter(|(_, flag)| {
+        let is_new = left & flag.0 != 0;
+        left &= !flag.0;
+        is_new
+    });
+    listed(set.map(|(name, _)| *name))
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
     match names.is_empty() {
         true => "-".into(),
         false => names.join(","),
@@ -281,6 +305,12 @@ mod tests {
             ("estab", Some(TcpState::Established)),
             ("ＬＡＳＴ＿ＡＣＫ", Some(TcpState::LastAck)),
             ("time-wait", Some(TcpState::TimeWait)),
+            ("establish", Some(TcpState::Established)),
+            ("last", Some(TcpState::LastAck)),
+            ("TIME_W", Some(TcpState::TimeWait)),
+            ("fin wait", None),
+            ("CLOS", None),
+            ("SYN", None),
             ("OPEN", None),
             ("", None),
         ] {

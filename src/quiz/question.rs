@@ -1,6 +1,6 @@
 //! What is asked, and what is the right answer.
 
-use super::answer::{Given, agree, named};
+use super::answer::{Given, agree, all_named, named};
 use super::score::Mark;
 use crate::event::{Direction, Event, FlowId, Packet, PacketId, Transition};
 use crate::segment::{Flags, Segment};
@@ -133,7 +133,7 @@ impl Expected {
         let mut marks = vec![Mark {
             is: named(self.flags),
             right: given.flags.map(|flags| agree(flags, self.flags)),
-            said: given.flags.map_or_else(String::new, named),
+            said: given.flags.map_or_else(String::new, all_named),
         }];
         let mut number = |name: &str, is: Option<(u32, u32)>, said: Option<u32>| {
             let Some((is, on_wire)) = is else { return };

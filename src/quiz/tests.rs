@@ -108,7 +108,11 @@ fn numbers_on_the_wire_are_as_good_and_push_does_not_count() {
         })
         .unwrap();
     let syn_ack = format!("PSA {iss} 1");
-    let told = play(Lang::En, &script, &["S 0 7", "", &syn_ack]);
+    let told = play(Lang::En, &script, &["S 0 7", "", &syn_ack, "P 1 1"]);
+    assert!(
+        told.contains("right: seq 1 ack 1; wrong: ACK, not PSH\n"),
+        "{told}"
+    );
     assert!(
         told.contains("right: SYN seq 0; wrong: no ack, not ack 7\n"),
         "{told}"
