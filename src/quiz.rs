@@ -140,6 +140,17 @@ impl Quiz {
         }
     }
 
+    /// Says something while a question is open, and asks it again behind that.
+    pub(crate) fn interrupt(&mut self, text: &str) {
+        if self.question.is_none() {
+            return;
+        }
+        if std::mem::take(&mut self.is_asked) {
+            self.say(String::new());
+        }
+        self.say(text.to_owned());
+    }
+
     /// Takes in a line that was typed.
     pub(crate) fn line(&mut self, line: String) {
         if !self.is_over {

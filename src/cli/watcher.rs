@@ -521,8 +521,11 @@ impl Watcher {
         out.flush()
     }
 
-    /// Tells the live screen how the command has ended.
-    pub(super) fn ended(&self, how: String) {
+    /// Tells the live screen, or a learner who still thinks, how the command has ended.
+    pub(super) fn ended(&mut self, how: String) {
+        if let Some(quizzer) = &mut self.quizzer {
+            quizzer.quiz.interrupt(&how);
+        }
         if let Some(live) = &self.live {
             live.ended(how);
         }

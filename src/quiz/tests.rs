@@ -149,6 +149,11 @@ fn what_waits_goes_on_once_the_question_is_answered() {
         .for_each(|event| quiz.event(event));
     assert_eq!(go_on(&mut quiz), "");
 
+    quiz.interrupt("command ended with code 28");
+    let told = go_on(&mut quiz);
+    let question = "#1 Segment 1 from the peer to tcplab: flags, seq, ack? ";
+    assert_eq!(told, format!("\ncommand ended with code 28\n{question}"));
+
     quiz.line("S 0".into());
     let told = go_on(&mut quiz);
     assert_eq!(
