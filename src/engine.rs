@@ -37,7 +37,6 @@
 //!   poll_transmit      some dozens of times, as long as there is a backlog; then look for packets again
 //! ```
 
-mod account;
 mod backlog;
 mod config;
 mod defect;

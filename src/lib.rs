@@ -82,6 +82,7 @@
 //! | [`fault`] | what is to go wrong: rules about packets, knobs of the stack, a catalogue of both |
 //! | `link` | the one place where packets cross |
 //! | `stack` | smoltcp held one step at a time; the flow table, TIME-WAIT, fragments, initial sequence numbers |
+//! | `tcb` | everything known of one connection, and what it makes of a segment |
 //! | [`service`] | `Connection`, and one file for each service and its client |
 //! | [`engine`] | link, stack and services: the whole endpoint |
 //! | [`sim`] | two engines and one virtual clock |
@@ -106,6 +107,8 @@ pub mod fault;
 mod link;
 
 mod stack;
+
+mod tcb;
 
 pub mod service;
 

@@ -17,7 +17,6 @@ pub(crate) mod checksum;
 pub(crate) mod cookie;
 pub(crate) mod crowd;
 pub(crate) mod fragments;
-pub(crate) mod guard;
 pub(crate) mod headers;
 pub(crate) mod iss;
 pub(crate) mod marking;

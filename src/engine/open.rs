@@ -12,6 +12,7 @@ use crate::service::{Connection, Program, Task, UdpSocket};
 use crate::stack::socket::{Moment, Socket};
 use crate::stack::table::FlowKey;
 use crate::state::TcpState;
+use crate::tcb::Tcb;
 use smoltcp::time::Instant;
 use smoltcp::wire::IpAddress;
 use std::future::Future;
@@ -130,9 +131,10 @@ impl Engine {
         let generated = || self.shared.iss.generate(now, &key);
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let task = self.shared.task();
-        let mut flow = TcpFlow::new(now, id, key, Opening::Active, iss, socket, start, task);
+        let tcb = self.shared.tcb(&key, Opening::Active, iss, &socket);
+        socket.number_from(iss);
+        let mut flow = TcpFlow::new(now, id, key, socket, tcb, start, task);
         flow.turn(&knobs);
-        flow.offer_timestamps(&self.shared);
         self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
     }
@@ -237,6 +239,23 @@ impl Shared {
         let mut socket = self.socket(knobs);
         socket.listen(port);
         socket
+    }
+
+    /// What is known of a connection that begins. Timestamps are offered where they are wanted, by a clock that is another for
+    /// each pair of ends.
+    pub(super) fn tcb(
+        &self,
+        key: &FlowKey,
+        opening: Opening,
+        iss: SeqNumber,
+        socket: &Socket,
+    ) -> Tcb {
+        let v6 = key.local.is_ipv6();
+        // An MTU has 16 bits.
+        let own_mss = (self.config.mtu - if v6 { 60 } else { 40 }) as u16;
+        let clock = (self.iss.hash(key) >> 32) as u32;
+        let clock = self.config.timestamps.then_some(clock);
+        Tcb::new(opening, iss, socket.buffer(), v6, own_mss, clock)
     }
 
     /// The clock and voice of a new program.

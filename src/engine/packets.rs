@@ -343,12 +343,12 @@ impl Engine {
         let id = heard.unwrap_or_else(|| self.tell_opened(now, key, Opening::Passive, name));
         self.defects.adrift = Some((id, key));
         self.shared.tell_knobs(now, id, &knobs);
-        let pooled = self.shared.listening_socket(key.local.port(), &knobs);
+        let mut socket = self.shared.listening_socket(key.local.port(), &knobs);
         let (iss, task) = (iss(&knobs), self.shared.task());
-        let flow = TcpFlow::new(now, id, key, Opening::Passive, iss, pooled, start, task);
-        let mut flow = Box::new(flow);
+        let tcb = self.shared.tcb(&key, Opening::Passive, iss, &socket);
+        socket.number_from(iss);
+        let mut flow = Box::new(TcpFlow::new(now, id, key, socket, tcb, start, task));
         flow.turn(&knobs);
-        flow.offer_timestamps(&self.shared);
         flow
     }
 

@@ -3,34 +3,33 @@
 mod arriving;
 mod departing;
 mod driving;
-mod guarded;
 mod holes;
 mod knobs;
 mod program;
 mod recovery;
 mod timers;
 mod urgent;
+mod verdicts;
 
 use super::Shared;
-use super::account::Account;
 use crate::event::{Cause, Direction, EventKind, FlowId, Opening, Transition, UserCall, Variables};
 use crate::fault::Closing;
 use crate::segment::SeqNumber;
 use crate::service::connection::{Conduct, Endpoint, Observed};
 use crate::service::{Connection, Program, Task};
-use crate::stack::guard::Guard;
 use crate::stack::path::Path;
 use crate::stack::senders::Sender;
 use crate::stack::socket::Socket;
 use crate::stack::table::FlowKey;
 use crate::state::TcpState;
+use crate::tcb::Tcb;
 pub(super) use driving::{Rest, Settled};
-pub(super) use guarded::Severity;
 use holes::Kept;
 use smoltcp::time::{Duration, Instant};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+pub(super) use verdicts::Severity;
 
 /// Makes the program of a connection once it is established.
 pub(super) enum Start {
@@ -50,8 +49,7 @@ pub(super) struct TcpFlow {
     woken: bool,
     /// Our end is in LISTEN's hands until the handshake is complete: it counts against the backlog.
     half_open: bool,
-    account: Account,
-    guard: Guard,
+    tcb: Tcb,
     /// What is in flight, where the peer is far away.
     kept: Kept,
     /// Keep-alives that were not answered, and when the last of them left.
@@ -102,22 +100,18 @@ enum Stage {
 
 impl TcpFlow {
     /// A connection that begins. In a passive open, [`arrive`](TcpFlow::arrive) is to be called next with its SYN.
-    #[expect(clippy::too_many_arguments)]
     pub(super) fn new(
         now: Instant,
         id: FlowId,
         key: FlowKey,
-        opening: Opening,
-        iss: SeqNumber,
-        mut socket: Socket,
+        socket: Socket,
+        tcb: Tcb,
         start: Start,
         task: Task,
     ) -> TcpFlow {
-        let buffer = socket.buffer();
-        socket.number_from(iss);
         let endpoint = Endpoint {
             socket,
-            handshake: Observed::new(id, key.local, key.peer, opening, iss),
+            handshake: Observed::new(id, key.local, key.peer, tcb.opening, tcb.snd.una),
             end: None,
             unanswered: 0,
             dscp: None,
@@ -141,9 +135,8 @@ impl TcpFlow {
             task,
             program: Stage::Waiting(start),
             woken: false,
-            half_open: opening == Opening::Passive,
-            account: Account::new(iss, buffer),
-            guard: Guard::default(),
+            half_open: tcb.opening == Opening::Passive,
+            tcb,
             kept: Kept::default(),
             kept_alive: None,
             warned: None,
@@ -196,7 +189,7 @@ impl TcpFlow {
 
     /// The numbers of a reset, where there is anybody to be told.
     pub(super) fn reset_numbers(&self) -> Option<(SeqNumber, SeqNumber)> {
-        self.account.reset_numbers()
+        self.tcb.reset_numbers()
     }
 
     /// CLOSE, ABORT or nothing but a look, asked for from outside.
@@ -243,8 +236,8 @@ impl TcpFlow {
         shared: &mut Shared,
         now: Instant,
     ) -> Option<Result<(), String>> {
-        self.account.leave(&mut shared.crowd);
-        let reusable = !self.account.has_seen_trouble();
+        self.tcb.leave(&mut shared.crowd);
+        let reusable = !self.tcb.snd.has_seen_trouble();
         let result = match self.program {
             Stage::Over(result) => result,
             Stage::Waiting(_) | Stage::Running(_) => None,
@@ -252,7 +245,7 @@ impl TcpFlow {
         if let (true, Some(endpoint)) = (reusable, Rc::into_inner(self.endpoint)) {
             let mut endpoint = endpoint.into_inner();
             // What was written to the buffers, also where it has not crossed.
-            let received = match self.guard.has_islands() {
+            let received = match self.tcb.rcv.has_islands() {
                 true => u64::MAX,
                 false => endpoint.received().0,
             };
@@ -267,11 +260,9 @@ impl TcpFlow {
         if !shared.journal.wants_packets() {
             return None;
         }
-        let mut endpoint = self.endpoint.borrow_mut();
-        let (received, finished) = endpoint.received();
-        let socket = &endpoint.socket;
+        let socket = &self.endpoint.borrow().socket;
         let room = socket.buffer().saturating_sub(socket.unread());
-        Some(Box::new(self.account.variables(received, finished, room)))
+        Some(Box::new(self.tcb.variables(room)))
     }
 
     /// Notes a packet as part of the handshake, as long as that goes on.

@@ -22,7 +22,7 @@
 //! | MUST-15 | default MSS 536, over IPv6 1220 | met | wire/handshake::without_mss_the_default_counts |
 //! | MUST-16 | effective send MSS | met | wire/handshake::segments_are_no_larger_than_the_mss wire/stamps::segments_with_timestamps_are_not_too_long |
 //! | MUST-17 | Nagle's algorithm can be disabled | met | faults/knobs::small_segments_wait_unless_nagle_is_off |
-//! | MUST-18 | RTO by RFC 6298, Karn's algorithm | met | src/engine/account::the_timeout_is_smoltcps_whatever_gets_lost (without its section 5.7) |
+//! | MUST-18 | RTO by RFC 6298, Karn's algorithm | met | src/tcb/rtt::the_timeout_is_smoltcps_whatever_gets_lost (without its section 5.7) |
 //! | MUST-19 | slow start, congestion avoidance, exponential backoff | met | wire/data::after_a_timeout_one_segment_is_sent_again wire/recovery::duplicate_acks_bring_the_holes_only wire/recovery::holes_are_filled_within_a_round_trip wire/recovery::holes_are_filled_no_faster_than_the_pipe_allows wire/recovery::a_timeout_brings_the_holes_only wire/patience::unacknowledged_data_is_given_up |
 //! | MUST-20 | R1 and R2 | met | wire/patience::the_application_learns_of_a_delivery_problem wire/patience::unacknowledged_data_is_given_up (R1 is told; a TUN has no other route that IP could look for. R2 is the user timeout) |
 //! | MUST-21 | the application sets R2 | met | wire/patience::unacknowledged_data_is_given_up |
@@ -42,7 +42,7 @@
 //! | MUST-35 | zero windows are probed | met | wire/data::a_shut_window_is_probed |
 //! | MUST-36 | zero windows are probed | met | wire/data::a_shut_window_is_probed wire/recovery::what_is_lost_behind_a_shut_window_comes_again wire/recovery::a_window_shuts_over_the_last_of_all |
 //! | MUST-37 | as long as probes are answered | met | ladders/main::window_shut_for_longer_than_the_user_timeout wire/recovery::a_window_shuts_before_last_ack wire/recovery::a_window_shuts_in_last_ack wire/recovery::a_window_shuts_in_fin_wait_1 wire/patience::the_end_waits_for_a_window_for_longer_than_the_user_timeout |
-//! | MUST-38 | the sender avoids silly windows | met | wire/data::the_sender_avoids_silly_windows src/stack/guard/sending::small_windows_wait |
+//! | MUST-38 | the sender avoids silly windows | met | wire/data::the_sender_avoids_silly_windows src/tcb/silly::small_windows_wait |
 //! | MUST-39 | the receiver avoids them | met | wire/patience::a_shut_window_opens_when_it_is_worth_it |
 //! | MUST-40 | ACKs are delayed less than 0.5 s | met | wire/data::a_lone_segment_is_acknowledged_soon |
 //! | MUST-41 | one passive OPEN leaves others alone | met | wire/siege::five_thousand_half_open_connections |

@@ -4,12 +4,12 @@ use super::TcpFlow;
 use crate::engine::Shared;
 use crate::event::{Cause, Direction, Limit, Opening, PacketId};
 use crate::link::{Incoming, Remarks};
-use crate::segment::{Flags, Segment};
+use crate::segment::{Flags, Segment, SeqNumber};
 use crate::stack::fragments::without_extensions;
-use crate::stack::guard::{Known, Verdict};
 use crate::stack::marking::dscp;
 use crate::stack::reply;
 use crate::state::TcpState;
+use crate::tcb::Verdict;
 use smoltcp::time::Instant;
 use std::io;
 
@@ -20,10 +20,16 @@ struct Heard<'a> {
     /// Whether that is another segment than the one which has arrived.
     is_changed: bool,
     is_acceptable: bool,
-    /// The state before, what was known, and how many bytes were in both buffers.
+    /// Whether it does nothing but acknowledge.
+    is_bare: bool,
+    /// How far ahead of what has arrived in order its urgent pointer points.
+    urgent: Option<u32>,
+    /// What was before: the state, RCV.NXT, how many bytes had arrived in order, whether the peer's FIN had, and how many bytes
+    /// were in the send buffer.
     before: TcpState,
-    known: Known,
+    rcv_nxt: SeqNumber,
     received: u64,
+    finished: bool,
     queued: usize,
 }
 
@@ -36,38 +42,41 @@ impl TcpFlow {
         segment: &Segment,
     ) -> PacketId {
         let before = self.state();
-        let retransmission = self.account.repeats(segment);
+        let retransmission = self.tcb.rcv.repeats(segment);
         if before == TcpState::Closed {
             let id = self.tell_arrived(shared, now, &incoming, retransmission);
             self.refuse(shared, now, segment);
             return id;
         }
-        let (received, finished) = {
+        let (received, queued) = {
             let mut endpoint = self.endpoint.borrow_mut();
             endpoint.heard_dscp = dscp(incoming.bytes);
-            endpoint.received()
+            (endpoint.received().0, endpoint.socket.queued())
         };
-        let known = self.known(shared, before, received, finished);
-        let verdict = self.guard.judge(now, segment, &known);
+        let verdict = self.tcb.judge(now, segment, before, queued);
         let is_acceptable = !matches!(verdict, Verdict::Unacceptable(_));
         let instead = match verdict {
             Verdict::Pass => None,
             Verdict::Instead(changed) | Verdict::Unacceptable(changed) => Some(changed),
             _ => {
                 let id = self.tell_arrived(shared, now, &incoming, retransmission);
-                self.answer(shared, now, &verdict, &known);
+                self.answer(shared, now, &verdict);
                 self.fill_gap(shared, now);
                 return id;
             }
         };
+        let (segment, rcv) = (instead.as_ref().unwrap_or(segment), &self.tcb.rcv);
         let heard = Heard {
-            segment: instead.as_ref().unwrap_or(segment),
+            segment,
             is_changed: instead.is_some(),
             is_acceptable,
+            is_bare: rcv.is_bare(segment),
+            urgent: rcv.urgent_ahead(segment),
             before,
-            known,
+            rcv_nxt: rcv.nxt,
             received,
-            queued: self.endpoint.borrow().socket.queued(),
+            finished: rcv.finished,
+            queued,
         };
         let (answer, kept_open) = self.deliver(shared, now, incoming.bytes, &heard);
         let id = self.tell_arrived(shared, now, &incoming, retransmission);
@@ -103,24 +112,23 @@ impl TcpFlow {
         let Heard {
             segment,
             is_acceptable,
-            ref known,
             ..
         } = *heard;
         (self.kept_alive, self.warned) = (None, None);
         let stranded = match is_acceptable {
             true => None,
-            false => known.acknowledgment_in(segment),
+            false => self.tcb.rcv.acknowledgment_in(segment),
         };
         let counts = stranded.as_ref().or(is_acceptable.then_some(segment));
         let kept = counts.and_then(|segment| self.kept_open(segment));
         if let Some(stranded) = &stranded {
-            self.guard.shows_window();
+            self.tcb.shows_window();
             let bare = kept.as_ref().unwrap_or(stranded);
             let socket = &mut self.endpoint.borrow_mut().socket;
             socket.hint_ack(shared.moment(now), &self.key, bare);
         }
         // It sees no text that is not acceptable: it would take it for something else.
-        let old = (!is_acceptable).then(|| known.old(segment));
+        let old = (!is_acceptable).then(|| self.tcb.rcv.old(segment));
         let changed = old.as_ref().or(kept.as_ref());
         let changed = changed.or(heard.is_changed.then_some(segment));
         let answer = self.hand_over(shared, now, bytes, changed);
@@ -129,7 +137,7 @@ impl TcpFlow {
         let took_fin = self.take_early_fin(shared, now, segment);
         let answer = answer.filter(|_| !took_fin);
         // Nor is an acknowledgment acknowledged.
-        let is_last = heard.before == TcpState::LastAck && known.is_bare(segment);
+        let is_last = heard.before == TcpState::LastAck && heard.is_bare;
         (answer.filter(|_| !is_last), kept.is_some())
     }
 
@@ -164,20 +172,26 @@ impl TcpFlow {
         if segment.flags.contains(Flags::SYN) && heard.before != self.state() {
             self.endpoint.borrow_mut().handshake.irs = segment.seq;
             self.peer_mss = segment.max_segment_size();
-            self.account.synchronize(segment);
-            self.guard.synchronize(now, segment, &heard.known);
+            self.tcb.synchronize(now, segment);
         }
-        self.account.note_numbers(segment);
+        self.note_received();
+        self.tcb.rcv.note_numbers(segment);
         if let Some(counts) = counts {
-            self.account.arrived(now, counts);
+            self.tcb.arrived(now, counts);
         }
-        self.kept.acknowledged(self.account.outstanding().0);
+        self.kept.acknowledged(self.tcb.snd.una);
+    }
+
+    /// Moves RCV.NXT to where smoltcp has it.
+    fn note_received(&mut self) {
+        let (received, finished) = self.endpoint.borrow_mut().received();
+        self.tcb.rcv.took(received, finished);
     }
 
     /// What the segment has brought: acknowledgments, data, urgent data.
     fn note_progress(&mut self, shared: &mut Shared, now: Instant, heard: &Heard<'_>) {
-        let Heard { segment, known, .. } = heard;
-        self.endpoint.borrow_mut().shut = self.account.flight().1 == 0;
+        let segment = heard.segment;
+        self.endpoint.borrow_mut().shut = self.tcb.snd.wnd == 0;
         // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
         // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
         // connection to stay open."
@@ -193,14 +207,14 @@ impl TcpFlow {
                 self.stop_probing(shared, now);
             }
         }
-        let brings = !segment.payload.is_empty() && known.rcv_nxt.before(segment.end());
+        let brings = !segment.payload.is_empty() && heard.rcv_nxt.before(segment.end());
         if brings && heard.is_acceptable {
             self.progress = now;
         }
-        if segment.flags.contains(Flags::URG) {
-            self.hear_urgent(segment, known, heard.received);
+        if let Some(ahead) = heard.urgent {
+            self.hear_urgent(heard.received + u64::from(ahead));
         }
-        if self.guard.take_refused() {
+        if self.tcb.rcv.take_refused() {
             shared.limited(now, Some(self.id), Limit::Gaps);
         }
     }
@@ -254,31 +268,28 @@ impl TcpFlow {
     /// section 4.2: "an immediate duplicate ACK when an out-of-order segment arrives"). And once there is a FIN behind the
     /// last byte of the window, smoltcp takes nothing more before it has acknowledged that.
     fn must_acknowledge(&self, heard: &Heard<'_>) -> bool {
-        let Heard { segment, known, .. } = heard;
+        let (segment, rcv) = (heard.segment, &self.tcb.rcv);
         if !heard.is_acceptable || !self.state().is_synchronized() {
             return false;
         }
         let is_fin = segment.flags.contains(Flags::FIN) && segment.payload.is_empty();
-        let is_early = is_fin && self.guard.holds_fin() && known.rcv_nxt.before(segment.seq);
-        let (received, finished) = self.endpoint.borrow_mut().received();
-        let ends = finished && !known.finished;
-        is_early || ends && self.account.is_overrun(received, finished)
+        let is_early = is_fin && rcv.holds_fin() && heard.rcv_nxt.before(segment.seq);
+        let ends = rcv.finished && !heard.finished;
+        is_early || ends && rcv.is_overrun()
     }
 
     /// Lets smoltcp have a FIN that came before the data which it follows, once that is there.
     /// Returns whether it was.
     fn take_early_fin(&mut self, shared: &mut Shared, now: Instant, segment: &Segment) -> bool {
-        if !self.guard.holds_fin() {
-            return false;
-        }
-        let (received, finished) = self.endpoint.borrow_mut().received();
-        let known = self.known(shared, self.state(), received, finished);
-        let Some(fin) = self.guard.due(segment, known.rcv_nxt) else {
+        let Some(fin) = self.tcb.rcv.due_fin(segment) else {
             return false;
         };
-        let socket = &mut self.endpoint.borrow_mut().socket;
-        socket.hint_fin(shared.moment(now), &self.key, &fin);
-        self.account.arrived(now, &fin);
+        {
+            let socket = &mut self.endpoint.borrow_mut().socket;
+            socket.hint_fin(shared.moment(now), &self.key, &fin);
+        }
+        self.note_received();
+        self.tcb.arrived(now, &fin);
         true
     }
 

@@ -41,7 +41,7 @@ impl TcpFlow {
             segment_size: wire.segment_size(
                 self.key.peer.ip(),
                 self.peer_mss,
-                self.guard.options_len(),
+                self.tcb.options_len(),
                 segment.payload.len(),
             ),
         };
@@ -49,12 +49,12 @@ impl TcpFlow {
             self.syn_ack_at = Some(now);
         }
         self.excused &= segment.sequence_len() == 0;
-        let late = self.account.is_timeout(segment.seq);
+        let late = self.tcb.snd.is_timeout(segment.seq);
         let (reason, retransmission) = match fills {
-            true => self.account.filled(segment),
-            false => self.account.sent(now, segment),
+            true => self.tcb.filled(segment),
+            false => self.tcb.sent(now, segment),
         };
-        if segment.payload.len() >= self.full_segment(shared) {
+        if segment.payload.len() >= self.full_segment() {
             shared.senders.sends(now, &mut self.sender);
         }
         self.keep(segment.seq, &packet[segment.payload.clone()]);
@@ -80,7 +80,7 @@ impl TcpFlow {
     /// Makes a packet of smoltcp's one for the wire: what smoltcp does not know, and checksums.
     /// Gives what the device is to do about its checksum, and what is to be thought of that.
     pub(super) fn seal(&mut self, shared: &Shared, packet: &mut [u8]) -> (Checksum, Checksum) {
-        if let Some(highest) = self.account.gone_back_from() {
+        if let Some(highest) = self.tcb.snd.gone_back_from() {
             iss::renumber_bare(packet, highest);
         }
         self.point(packet);
@@ -92,7 +92,7 @@ impl TcpFlow {
                 if self.path.fragments() {
                     ip.set_dont_frag(false);
                     // RFC 6864, section 4.1: what may be cut needs an identification of its own.
-                    let SeqNumber(number) = self.account.next();
+                    let SeqNumber(number) = self.tcb.snd.socket_nxt;
                     ip.set_ident((number ^ number >> 16) as u16);
                 }
                 ip.fill_checksum();

@@ -77,14 +77,14 @@ impl TcpFlow {
             );
             if let Some(len) = len {
                 let len = self.complete(shared, now, room, len);
-                if self.account.is_idle_talk(&room[..len]) {
+                if self.tcb.is_idle_talk(&room[..len]) {
                     continue;
                 }
                 let len = self.strip(shared, room, len);
                 if self.urgent.is_some() && self.cut(shared, now, &room[..len]) {
                     return Driven::Stopped;
                 }
-                if self.guard.recovery.has_sacked() {
+                if self.tcb.recovery.has_sacked() {
                     match self.thin(shared, now, &room[..len]) {
                         Thinned::Whole => {}
                         Thinned::Nothing => continue,
@@ -172,7 +172,7 @@ impl TcpFlow {
                 socket_at = None;
             }
             if over && self.time_wait_since.is_some() {
-                let (snd_nxt, rcv_nxt, window) = self.account.end();
+                let (snd_nxt, rcv_nxt, window) = self.tcb.end();
                 let (local, peer) = (self.key.local, self.key.peer);
                 return Rest::TimeWait(TimeWait {
                     local,
@@ -180,14 +180,14 @@ impl TcpFlow {
                     snd_nxt,
                     rcv_nxt,
                     window,
-                    stamps: *self.guard.stamps(),
+                    stamps: *self.tcb.stamps(),
                 });
             }
         }
         // What is due now was done just now; should smoltcp think otherwise, it gets another chance soon.
         let socket_at = socket_at.map(|at| at.max(now + PAUSE));
         #[cfg(test)]
-        self.account.agrees_with(&self.endpoint.borrow().socket);
+        self.tcb.rtt.agrees_with(&self.endpoint.borrow().socket);
         let (own_at, _) = self.own_timer(shared).unzip();
         let program_at = match self.program {
             Stage::Running(_) => self.task.wake_at(),
@@ -195,7 +195,7 @@ impl TcpFlow {
             Stage::Waiting(_) => None,
         };
         let due = earlier(earlier(socket_at, own_at), program_at);
-        let due = earlier(due, self.guard.wake_at());
+        let due = earlier(due, self.tcb.wake_at());
         let is_cut_short = self.woken && matches!(self.program, Stage::Running(_));
         let unrest = is_cut_short.then_some(now);
         // A deadline in the past would come up again and again.
@@ -207,6 +207,6 @@ impl TcpFlow {
     /// Whether all that was written has left.
     fn has_sent_all(&self) -> bool {
         let queued = self.endpoint.borrow().socket.queued();
-        queued == self.account.flight().0 as usize
+        queued == self.tcb.snd.socket_flight() as usize
     }
 }

@@ -84,8 +84,8 @@ impl Kept {
 impl TcpFlow {
     /// A segment leaves that may have to be sent again.
     pub(super) fn keep(&mut self, seq: SeqNumber, data: &[u8]) {
-        let far = self.account.smoothed().is_some_and(|rtt| rtt >= LONG);
-        match far && self.guard.permits_sack() {
+        let far = self.tcb.rtt.smoothed().is_some_and(|rtt| rtt >= LONG);
+        match far && self.tcb.permits_sack() {
             true if !data.is_empty() => self.kept.sent(seq, data),
             true => {}
             false => self.kept = Kept::default(),
@@ -95,13 +95,10 @@ impl TcpFlow {
     /// Sends again what is lost as far as the pipe has room, where an acknowledgment has just told more of it. Returns whether
     /// anything was.
     pub(super) fn fill_holes(&mut self, shared: &mut Shared, now: Instant) -> bool {
-        let (una, nxt) = self.account.outstanding();
-        if !self.guard.recovery.take_news() || !self.kept.begins_at(una) {
+        if !self.tcb.recovery.take_news() || !self.kept.begins_at(self.tcb.snd.una) {
             return false;
         }
-        // SHLD-16 of RFC 9293: what lies within the window.
-        let (_, window) = self.account.flight();
-        let lost = self.guard.fill(una, nxt, window);
+        let lost = self.tcb.fill();
         for &(seq, len) in &lost {
             if let Some(data) = self.kept.copy(seq, len) {
                 self.fill(shared, now, seq, &data);
@@ -112,7 +109,7 @@ impl TcpFlow {
 
     fn fill(&mut self, shared: &mut Shared, now: Instant, seq: SeqNumber, data: &[u8]) {
         let (local, peer) = (self.key.local, self.key.peer);
-        let (_, ack, window) = self.account.end();
+        let (_, ack, window) = self.tcb.end();
         let again = Segment {
             src_port: local.port(),
             dst_port: peer.port(),
@@ -121,7 +118,7 @@ impl TcpFlow {
             flags: Flags::ACK,
             window,
             urgent: 0,
-            options: self.guard.stamps().option(now),
+            options: self.tcb.stamps().option(now),
             payload: 0..0,
             checksum_ok: true,
         };

@@ -44,11 +44,11 @@ impl TcpFlow {
                 self.half_open = false;
                 self.program = Stage::Over(None);
             }
-            Some(Closing::First) if self.account.has_sent_data() => {
+            Some(Closing::First) if self.tcb.snd.has_sent_data() => {
                 let mut endpoint = self.endpoint.borrow_mut();
                 endpoint.conduct.is_written = true;
                 // The FIN gets a segment of its own.
-                if (self.account.in_flight() as usize) < endpoint.socket.queued() {
+                if (self.tcb.snd.in_flight() as usize) < endpoint.socket.queued() {
                     return false;
                 }
             }
@@ -64,7 +64,7 @@ impl TcpFlow {
 
     /// Whether the service has written something, which has left or waits in the send buffer.
     fn has_begun_to_write(&self) -> bool {
-        self.account.has_sent_data() || self.endpoint.borrow().socket.queued() > 0
+        self.tcb.snd.has_sent_data() || self.endpoint.borrow().socket.queued() > 0
     }
 
     /// When our SYN-ACK may be retransmitted at the earliest though no SYN asks for it.

@@ -20,7 +20,7 @@ impl TcpFlow {
             return true;
         }
         let state = self.state();
-        let (mss, rtt) = (self.full_segment(shared), self.account.smoothed());
+        let (mss, rtt) = (self.full_segment(), self.tcb.rtt.smoothed());
         let share = shared.senders.share(now, mss, rtt);
         match &mut self.program {
             Stage::Waiting(_) if state.is_synchronized() => {

@@ -22,10 +22,10 @@ pub(super) enum Thinned {
 }
 
 impl TcpFlow {
-    /// Makes smoltcp send the first segment in flight again, where the guard asks for it: as if there had been three
+    /// Makes smoltcp send the first segment in flight again, where recovery asks for it: as if there had been three
     /// duplicate ACKs.
     pub(super) fn fill_gap(&mut self, shared: &mut Shared, now: Instant) {
-        if !self.guard.recovery.take_request() || self.account.in_flight() == 0 {
+        if !self.tcb.recovery.take_request() || self.tcb.snd.in_flight() == 0 {
             return;
         }
         let queue = self.endpoint.borrow().socket.queued();
@@ -34,8 +34,8 @@ impl TcpFlow {
             self.send_early(shared, now);
             return;
         }
-        for _ in 0..self.account.pretend_duplicates() {
-            let (duplicate, _) = self.pure(shared, None);
+        for _ in 0..self.tcb.snd.pretend_duplicates() {
+            let duplicate = self.pure(None);
             let socket = &mut self.endpoint.borrow_mut().socket;
             socket.hint_duplicate(shared.moment(now), &self.key, &duplicate);
         }
@@ -46,7 +46,7 @@ impl TcpFlow {
     /// apart from the acknowledgment. In LAST-ACK, where it hears of no window alone, it goes on to send again what is in flight
     /// (RFC 9293, section 3.8.6, MAY-7), which is as good as a probe.
     pub(super) fn kept_open(&self, segment: &Segment) -> Option<Segment> {
-        let window = self.account.kept_open(segment)?;
+        let window = self.tcb.kept_open(segment)?;
         Some(Segment {
             window,
             ..segment.clone()
@@ -68,10 +68,9 @@ impl TcpFlow {
     /// Whether smoltcp waits for nothing, or for the next keep-alive, though something is in flight: its timeout was over while
     /// the window was shut.
     pub(super) fn is_stalled(&self, now: Instant, state: TcpState, due: Option<Instant>) -> bool {
-        let (in_flight, window) = self.account.flight();
-        window == 0
-            && due.is_none_or(|due| due > now + self.account.timeout())
-            && in_flight > 0
+        self.tcb.snd.wnd == 0
+            && due.is_none_or(|due| due > now + self.tcb.rtt.timeout())
+            && self.tcb.snd.socket_flight() > 0
             && state.is_synchronized()
             && self.endpoint.borrow().socket.queued() > 0
     }
@@ -79,12 +78,11 @@ impl TcpFlow {
     /// Everything is acknowledged, perhaps with a shut window. smoltcp would go on to probe that though it has nothing to
     /// send, and in FIN-WAIT-2 without a pause.
     pub(super) fn stop_probing(&mut self, shared: &mut Shared, now: Instant) {
-        let (_, window) = self.account.flight();
         let rests = matches!(
             self.state(),
             TcpState::Established | TcpState::CloseWait | TcpState::FinWait2
         );
-        if window == 0 && rests {
+        if self.tcb.snd.wnd == 0 && rests {
             self.tell_window(shared, now, 1);
             self.tell_window(shared, now, 0);
         }
@@ -92,7 +90,7 @@ impl TcpFlow {
 
     /// Makes smoltcp probe the shut window from now on, where nothing else would ever happen.
     pub(super) fn probe_later(&mut self, shared: &mut Shared, now: Instant) {
-        self.account.timed_out();
+        self.tcb.timed_out();
         self.resent(shared, now, Resend::Timeout, true);
         self.tell_window(shared, now, 0);
     }
@@ -109,10 +107,9 @@ impl TcpFlow {
             return;
         }
         if self.state().is_synchronized() {
-            let (_, nxt) = self.account.outstanding();
-            self.guard.recovery.timed_out(nxt);
+            self.tcb.recovery.timed_out(self.tcb.snd.nxt);
         }
-        let unanswered = self.account.unanswered();
+        let unanswered = self.tcb.snd.unanswered;
         self.endpoint.borrow_mut().unanswered = unanswered;
         // Before a passive open is complete there is nobody to tell.
         if unanswered == R1 && self.state() != TcpState::SynReceived {
@@ -134,7 +131,7 @@ impl TcpFlow {
         }
         let tcp = TcpPacket::new_unchecked(&packet[ip..len]);
         let seq = SeqNumber(tcp.seq_number().0 as u32);
-        if tcp.payload().len() != 1 || !self.account.is_keep_alive(seq, 1) {
+        if tcp.payload().len() != 1 || !self.tcb.snd.is_keep_alive(seq, 1) {
             return len;
         }
         let len = len - 1;
@@ -149,11 +146,11 @@ impl TcpFlow {
         let seq = SeqNumber(tcp.seq_number().0 as u32);
         let len = tcp.payload().len() as u32;
         let end = seq + len + u32::from(tcp.fin());
-        let (una, nxt) = self.account.outstanding();
-        if seq == end || tcp.rst() || nxt.at_or_before(seq) || self.account.is_timeout(seq) {
+        let (una, nxt) = (self.tcb.snd.una, self.tcb.snd.nxt);
+        if seq == end || tcp.rst() || nxt.at_or_before(seq) || self.tcb.snd.is_timeout(seq) {
             return Thinned::Whole;
         }
-        let mut missing = self.guard.missing(seq, end);
+        let mut missing = self.tcb.missing(seq, end);
         if seq == una {
             // What smoltcp sends again for duplicate ACKs does not count as gone back to: the rest has its turn later.
             missing.truncate(1);
@@ -164,7 +161,7 @@ impl TcpFlow {
             return Thinned::Whole;
         }
         self.depart_in_pieces(shared, now, packet, &missing);
-        self.account.passed_over(end);
+        self.tcb.snd.passed_over(end);
         match missing[..] {
             [] => Thinned::Nothing,
             _ => Thinned::Parts,

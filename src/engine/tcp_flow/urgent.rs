@@ -7,37 +7,30 @@
 
 use super::TcpFlow;
 use crate::engine::Shared;
-use crate::segment::{Segment, SeqNumber};
-use crate::stack::guard::Known;
+use crate::segment::SeqNumber;
 use crate::stack::tcp::ip_header_len;
 use crate::state::TcpState;
 use smoltcp::time::Instant;
 use smoltcp::wire::TcpPacket;
 
 impl TcpFlow {
-    /// Section 3.10.7.4, "Sixth, check the URG bit". `received` counts the bytes that had arrived in order before. A shut
-    /// window does not matter (MUST-66).
-    pub(super) fn hear_urgent(&mut self, segment: &Segment, known: &Known, received: u64) {
+    /// Section 3.10.7.4, "Sixth, check the URG bit": `up` is RCV.UP as a place in the stream.
+    pub(super) fn hear_urgent(&mut self, up: u64) {
         let listens = matches!(
             self.state(),
             TcpState::Established | TcpState::FinWait1 | TcpState::FinWait2
         );
-        let in_line = known.accepts(segment) || known.window() == 0 && segment.seq == known.rcv_nxt;
-        let pointer = segment.seq + u32::from(segment.urgent);
-        if !listens || known.finished || !in_line || pointer.at_or_before(known.rcv_nxt) {
-            return;
+        if listens {
+            let mut endpoint = self.endpoint.borrow_mut();
+            endpoint.urgent_end = endpoint.urgent_end.max(up);
         }
-        // RCV.UP as a place in the stream.
-        let ahead = pointer.since(known.rcv_nxt);
-        let mut endpoint = self.endpoint.borrow_mut();
-        endpoint.urgent_end = endpoint.urgent_end.max(received + u64::from(ahead));
     }
 
     /// What the program has marked as urgent just now becomes SND.UP.
     pub(super) fn take_urgent_mark(&mut self) {
         let marked = self.endpoint.borrow_mut().urgent_marked.take();
         if let Some(queued) = marked {
-            let (una, _) = self.account.outstanding();
+            let una = self.tcb.snd.una;
             self.urgent = Some(una + queued as u32);
         }
     }
@@ -46,7 +39,7 @@ impl TcpFlow {
     /// it points as far as it can, and the next further (MUST-31).
     pub(super) fn point(&mut self, packet: &mut [u8]) {
         let Some(up) = self.urgent else { return };
-        let (una, _) = self.account.outstanding();
+        let una = self.tcb.snd.una;
         if up.at_or_before(una) {
             self.urgent = None;
             return;
@@ -66,7 +59,7 @@ impl TcpFlow {
         let ip = ip_header_len(self.key.local.ip());
         let tcp = TcpPacket::new_unchecked(&packet[ip..]);
         let len = tcp.payload().len() as u32;
-        let mss = u32::from(self.guard.mss()).max(1);
+        let mss = u32::from(self.tcb.mss()).max(1);
         if !shared.config.offload || len <= mss {
             return false;
         }

@@ -4,26 +4,26 @@ use crate::segment::SeqNumber;
 
 /// The window that was advertised, and what one of smoltcp's may become.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Told {
+pub(super) struct Window {
     /// Its right edge.
-    pub(crate) edge: Option<SeqNumber>,
-    pub(crate) scale: u8,
+    pub(super) edge: Option<SeqNumber>,
+    pub(super) scale: u8,
     /// The size of the receive buffer in bytes.
-    pub(crate) buffer: u32,
+    pub(super) buffer: u32,
     /// What smoltcp has besides, and is not advertised.
-    pub(crate) reserve: u32,
+    pub(super) reserve: u32,
     /// What may be advertised at most, unless more was before.
-    pub(crate) limit: u32,
-    pub(crate) own_mss: u16,
+    pub(super) limit: u32,
+    pub(super) own_mss: u16,
 }
 
-impl Told {
+impl Window {
     /// RFC 9293, section 3.8.6.2.2: the right edge stays where it is until it can move by "min [...] Fr * RCV.BUFF, Eff.snd.MSS",
     /// where Fr is 1/2. As long as a full segment fits, no window is silly.
     ///
     /// It never moves left (section 3.8.6, SHLD-14), neither for the sake of the limit nor by rounding: what is left of the
     /// window is rounded up to a unit of its scale.
-    pub(super) fn window(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
+    pub(super) fn field(&self, rcv_nxt: SeqNumber, field: u16) -> u16 {
         let edge = self.edge.filter(|&edge| rcv_nxt.at_or_before(edge));
         let left = edge.map_or(0, |edge| edge.since(rcv_nxt));
         let free = u32::from(self.without_reserve(field)) << self.scale;
@@ -106,7 +106,7 @@ mod tests {
                     Step::Limit(to) => limit = to,
                 }
                 let at = |place: u64| SeqNumber(irs.wrapping_add(place as u32));
-                let told = Told {
+                let told = Window {
                     edge: Some(at(edge)),
                     scale,
                     buffer,
@@ -115,7 +115,7 @@ mod tests {
                     own_mss: 1_460,
                 };
                 let free = (read + room - received) >> scale;
-                let field = told.window(at(received), u16::try_from(free).unwrap_or(u16::MAX));
+                let field = told.field(at(received), u16::try_from(free).unwrap_or(u16::MAX));
                 let new = received + (u64::from(field) << scale);
                 prop_assert!(new >= edge, "from {edge} to {new}");
                 let unit = 1 << scale;

@@ -52,13 +52,13 @@ pub(crate) enum Advice {
     ProbeLater,
 }
 
-/// What a guard keeps of one connection's sending.
+/// What is kept of one connection's sending.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sending {
+pub(crate) struct Silly {
     held: Held,
 }
 
-impl Sending {
+impl Silly {
     /// smoltcp has seen the peer's window as it is.
     pub(crate) fn saw_window(&mut self) {
         if let Held::Silly { told, .. } = &mut self.held {
@@ -146,7 +146,7 @@ mod tests {
                 mss: 1_000,
                 closed,
             };
-            let mut sending = Sending::default();
+            let mut sending = Silly::default();
             assert_eq!(
                 sending.advise(Instant::ZERO, flight),
                 expected,
@@ -174,7 +174,7 @@ mod tests {
             mss: 1_000,
             closed: false,
         };
-        let mut sending = Sending::default();
+        let mut sending = Silly::default();
         let at = Instant::from_millis;
         assert_eq!(sending.advise(at(0), flight), Advice::Shut);
         assert_eq!(sending.advise(at(100), flight), Advice::Send);

@@ -1,7 +1,8 @@
 use super::*;
+use crate::event::Opening;
 use crate::segment::Options;
-use crate::stack::guard::Guard;
-use crate::stack::guard::Verdict;
+use crate::state::TcpState;
+use crate::tcb::{Tcb, Verdict};
 use proptest::prelude::*;
 use smoltcp::time::Instant;
 
@@ -28,30 +29,25 @@ fn distances(window: u32) -> impl Strategy<Value = u32> {
     prop_oneof![around, any::<u32>(), 0..=window.saturating_add(2_000)]
 }
 
-fn known(rcv_nxt: SeqNumber, window: u32, finished: bool) -> Known {
-    Known {
-        state: match finished {
-            true => TcpState::CloseWait,
-            false => TcpState::Established,
-        },
-        opening: Opening::Passive,
-        v6: false,
-        own_mss: 1_460,
-        acknowledged: 1,
-        snd_una: SeqNumber(1),
-        snd_nxt: SeqNumber(1),
-        snd_wnd: 1_000,
-        snd_wnd_field: 1_000,
-        irs: rcv_nxt - 1,
-        rcv_nxt,
-        advertised: rcv_nxt + window,
-        edge: rcv_nxt + window,
-        scale: 0,
-        finished,
-        queued: 0,
-        duplicates: 0,
-        rto: Duration::from_secs(1),
-    }
+/// A connection whose peer may send `window` bytes from `rcv_nxt` on.
+fn tcb(rcv_nxt: SeqNumber, window: u32, finished: bool) -> Tcb {
+    let mut tcb = Tcb::new(Opening::Passive, SeqNumber(0), 262_144, false, 1_460, None);
+    tcb.snd.nxt = SeqNumber(1);
+    tcb.snd.acknowledge(SeqNumber(1));
+    tcb.snd.wnd = 1_000;
+    let rcv = &mut tcb.rcv;
+    (rcv.irs, rcv.nxt, rcv.finished) = (Some(rcv_nxt - 1), rcv_nxt, finished);
+    (rcv.edge, rcv.socket_edge) = (Some(rcv_nxt + window), Some(rcv_nxt + window));
+    tcb
+}
+
+/// What becomes of a segment in the state that `tcb` says.
+fn judge(tcb: &mut Tcb, segment: &Segment) -> Verdict {
+    let state = match tcb.rcv.finished {
+        true => TcpState::CloseWait,
+        false => TcpState::Established,
+    };
+    tcb.judge(Instant::ZERO, segment, state, 0)
 }
 
 fn segment(seq: SeqNumber, len: usize, fin: bool) -> Segment {
@@ -93,7 +89,7 @@ proptest! {
         len in prop::sample::select(vec![0usize, 1, 40, 1_460, 65_495]),
         fin in any::<bool>(),
     ) {
-        let known = known(rcv_nxt, window, false);
+        let known = tcb(rcv_nxt, window, false).rcv;
         let segment = segment(rcv_nxt + distance, len, fin);
         prop_assert_eq!(known.accepts(&segment), accepts(distance, len, fin, window));
         // What smoltcp gets in the place of one that is not is not acceptable either, and has nothing new.
@@ -117,18 +113,18 @@ proptest! {
         fin in any::<bool>(),
         finished in any::<bool>(),
     ) {
-        let known = known(rcv_nxt, window, finished);
+        let mut tcb = tcb(rcv_nxt, window, finished);
         let segment = segment(rcv_nxt + distance, len, fin);
-        let given = match Guard::default().judge(Instant::ZERO, &segment, &known) {
+        let given = match judge(&mut tcb, &segment) {
             Verdict::Pass => segment.clone(),
             Verdict::Instead(changed) => changed,
             Verdict::Unacceptable(_) => {
-                prop_assert!(!known.accepts(&segment));
+                prop_assert!(!tcb.rcv.accepts(&segment));
                 return Ok(());
             }
             Verdict::Ignore | Verdict::Challenge | Verdict::Again => return Ok(()),
         };
-        prop_assert!(known.accepts(&segment));
+        prop_assert!(tcb.rcv.accepts(&segment));
         let expected = (40..40 + len).filter(|index| {
             let place = (u64::from(distance) + (index - 40) as u64) % (1 << 32);
             place < u64::from(window) && !finished
@@ -146,33 +142,32 @@ proptest! {
     }
 }
 
-/// What a guard makes of text that contradicts a FIN, whichever comes first.
+/// What becomes of text that contradicts a FIN, whichever comes first.
 #[test]
 fn nothing_follows_a_fin() {
     let rcv_nxt = SeqNumber(u32::MAX - 100);
-    let known = known(rcv_nxt, 10_000, false);
-    let judge =
-        |guard: &mut Guard, segment: &Segment| match guard.judge(Instant::ZERO, segment, &known) {
-            Verdict::Pass => segment.clone(),
-            Verdict::Instead(changed) => changed,
-            verdict => panic!("{verdict:?}"),
-        };
+    let judge = |tcb: &mut Tcb, segment: &Segment| match judge(tcb, segment) {
+        Verdict::Pass => segment.clone(),
+        Verdict::Instead(changed) => changed,
+        verdict => panic!("{verdict:?}"),
+    };
+    let fresh = || tcb(rcv_nxt, 10_000, false);
     // Text behind the gap, and then a FIN in the middle of it.
-    let mut guard = Guard::default();
-    judge(&mut guard, &segment(rcv_nxt + 50, 1_000, false));
-    let given = judge(&mut guard, &segment(rcv_nxt, 500, true));
+    let mut tcb = fresh();
+    judge(&mut tcb, &segment(rcv_nxt + 50, 1_000, false));
+    let given = judge(&mut tcb, &segment(rcv_nxt, 500, true));
     assert_eq!((given.flags, given.payload), (Flags::ACK, 40..540));
-    assert!(!guard.holds_fin());
+    assert!(!tcb.rcv.holds_fin());
     // The FIN behind the gap, and then text that goes on behind it.
-    let mut guard = Guard::default();
-    judge(&mut guard, &segment(rcv_nxt + 500, 100, true));
-    assert!(guard.holds_fin());
-    let given = judge(&mut guard, &segment(rcv_nxt + 100, 1_000, false));
+    let mut tcb = fresh();
+    judge(&mut tcb, &segment(rcv_nxt + 500, 100, true));
+    assert!(tcb.rcv.holds_fin());
+    let given = judge(&mut tcb, &segment(rcv_nxt + 100, 1_000, false));
     assert_eq!((given.seq, given.payload), (rcv_nxt + 100, 40..540));
-    let given = judge(&mut guard, &segment(rcv_nxt + 700, 1_000, false));
+    let given = judge(&mut tcb, &segment(rcv_nxt + 700, 1_000, false));
     assert!(given.payload.is_empty());
     // The FIN again is no contradiction.
-    let given = judge(&mut guard, &segment(rcv_nxt + 500, 100, true));
+    let given = judge(&mut tcb, &segment(rcv_nxt + 500, 100, true));
     assert_eq!(given.payload, 40..140);
-    assert!(guard.holds_fin());
+    assert!(tcb.rcv.holds_fin());
 }

@@ -44,7 +44,7 @@ enum Phase {
     Settled { point: SeqNumber },
 }
 
-/// What a guard keeps of one connection's losses.
+/// What is known of one connection's losses.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     phase: Phase,

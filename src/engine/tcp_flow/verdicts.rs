@@ -1,19 +1,17 @@
-//! Carries out the guard's verdicts.
+//! Carries out what the control block says of segments and of sending.
 
 use super::TcpFlow;
 use crate::engine::Shared;
 use crate::event::{Cause, EventKind, PacketId};
 use crate::segment::{Flags, Options, Segment, SeqNumber, own_segment};
-use crate::stack::guard::{Advice, Flight, Guard, Known, Verdict};
 use crate::stack::marking::Marking;
 use crate::stack::reply;
 use crate::stack::socket::Moment;
 use crate::stack::tcp::ip_header_len;
 use crate::state::TcpState;
+use crate::tcb::{Advice, Verdict};
 use smoltcp::time::Instant;
-use smoltcp::wire::TcpPacket;
 use std::io;
-use std::net::IpAddr;
 
 /// How bad an error is for a connection (RFC 9293, section 3.9.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,28 +23,6 @@ pub(in crate::engine) enum Severity {
 }
 
 impl TcpFlow {
-    pub(super) fn known(
-        &self,
-        shared: &Shared,
-        state: TcpState,
-        received: u64,
-        finished: bool,
-    ) -> Known {
-        let endpoint = self.endpoint.borrow();
-        let v6 = self.key.local.is_ipv6();
-        let own_mss = own_mss(shared, self.key.local.ip());
-        let own = (v6, own_mss, endpoint.socket.queued());
-        let opening = endpoint.handshake.opening;
-        self.account.known(state, opening, own, received, finished)
-    }
-
-    /// Offers timestamps where they are wanted, by a clock that is another for each pair of ends.
-    pub(in crate::engine) fn offer_timestamps(&mut self, shared: &Shared) {
-        if shared.config.timestamps {
-            self.guard = Guard::new((shared.iss.hash(&self.key) >> 32) as u32);
-        }
-    }
-
     /// Brings the connection to where it would be had its SYN been kept, which was answered with a cookie:
     /// [`arrive`](TcpFlow::arrive) is to be called next with the ACK. Nothing of this crosses the link.
     pub(in crate::engine) fn assume(&mut self, shared: &mut Shared, now: Instant, syn: &Segment) {
@@ -56,17 +32,15 @@ impl TcpFlow {
             endpoint.handshake.irs = syn.seq;
             endpoint.socket.deliver(shared.moment(now), &mut packet);
         }
-        let known = self.known(shared, TcpState::SynReceived, 0, false);
-        self.account.synchronize(syn);
-        self.guard.synchronize(now, syn, &known);
-        self.account.arrived(now, syn);
+        self.tcb.synchronize(now, syn);
+        self.tcb.arrived(now, syn);
         let len = self.emit(shared, now);
         let mut room = std::mem::take(&mut shared.room);
         if let Some(len) = len {
             let len = self.complete(shared, now, &mut room, len);
             self.seal(shared, &mut room[..len]);
             if let Some(syn_ack) = own_segment(&room[..len], ip_header_len(self.key.local.ip())) {
-                self.account.sent(now, &syn_ack);
+                self.tcb.sent(now, &syn_ack);
             }
         }
         shared.room = room;
@@ -82,20 +56,14 @@ impl TcpFlow {
     }
 
     /// Answers a segment that smoltcp does not get to see.
-    pub(super) fn answer(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        verdict: &Verdict,
-        known: &Known,
-    ) {
+    pub(super) fn answer(&mut self, shared: &mut Shared, now: Instant, verdict: &Verdict) {
         match verdict {
             Verdict::Challenge => {
                 let (local, peer) = (self.key.local, self.key.peer);
-                let numbers = (known.snd_nxt, known.rcv_nxt);
-                let window = known.advertised_field();
-                self.account.advertised(known.rcv_nxt, window);
-                let options = self.guard.stamps().option(now);
+                let numbers = (self.tcb.snd.nxt, self.tcb.rcv.nxt);
+                let window = self.tcb.advertised_field();
+                self.tcb.advertised(window);
+                let options = self.tcb.stamps().option(now);
                 let challenge = reply::acknowledgment(local, peer, numbers, window, options);
                 shared.send_marked(now, Some(self.id), challenge, self.marking(shared));
             }
@@ -127,15 +95,7 @@ impl TcpFlow {
         len: usize,
     ) -> usize {
         let src = self.key.local.ip();
-        let own_mss = own_mss(shared, src);
-        let mss = own_mss - self.guard.options_len() as u16;
-        let segment = TcpPacket::new_unchecked(&room[ip_header_len(src)..len]);
-        let seq = SeqNumber(segment.seq_number().0 as u32);
-        let crowd = &mut shared.crowd;
-        let told = self
-            .account
-            .window_told(now, crowd, own_mss, mss, seq, &segment);
-        self.guard.complete(now, room, len, src, &told)
+        self.tcb.complete(now, room, len, src, &mut shared.crowd)
     }
 
     /// A packet in the room for answers leaves before anything else does.
@@ -157,24 +117,16 @@ impl TcpFlow {
             (socket.queued() as u32, socket.has_nagle())
         };
         if queued == 0 || !state.is_synchronized() || state == TcpState::TimeWait {
-            self.guard.nothing_waits();
+            self.tcb.nothing_waits();
             return false;
         }
-        let (in_flight, window) = self.account.flight();
         let closed = !matches!(state, TcpState::Established | TcpState::CloseWait);
-        let flight = Flight {
-            queued,
-            in_flight,
-            window,
-            closed,
-            ..Flight::default()
-        };
-        match self.guard.advise(now, flight) {
-            Advice::AckOnly if nagle && self.account.owes_acknowledgment() => {
+        match self.tcb.advise(now, queued, closed) {
+            Advice::AckOnly if nagle && self.tcb.rcv.owes_acknowledgment() => {
                 return self.is_due(shared, now);
             }
             Advice::Shut => self.tell_window(shared, now, 0),
-            Advice::Open => self.tell_window(shared, now, window),
+            Advice::Open => self.tell_window(shared, now, self.tcb.snd.wnd),
             Advice::ProbeLater if self.is_due(shared, now) => {
                 self.tell_window(shared, now, 1);
                 self.tell_window(shared, now, 0);
@@ -205,8 +157,8 @@ impl TcpFlow {
         now: Instant,
         room: &mut [u8],
     ) -> Option<usize> {
-        let (mut old, known) = self.pure(shared, None);
-        old.seq = known.rcv_nxt - 1;
+        let mut old = self.pure(None);
+        old.seq = self.tcb.rcv.nxt - 1;
         let moment = Moment {
             room,
             ..shared.moment(now)
@@ -217,28 +169,25 @@ impl TcpFlow {
 
     /// Lets smoltcp think that the peer has told this window, in bytes.
     pub(super) fn tell_window(&mut self, shared: &mut Shared, now: Instant, window: u32) {
-        let (told, _) = self.pure(shared, Some(window));
+        let told = self.pure(Some(window));
         let socket = &mut self.endpoint.borrow_mut().socket;
         socket.hint_window(shared.moment(now), &self.key, &told);
     }
 
     /// A segment of the peer's that says nothing new, but perhaps a window in bytes.
-    pub(super) fn pure(&self, shared: &Shared, window: Option<u32>) -> (Segment, Known) {
-        let (received, finished) = self.endpoint.borrow_mut().received();
-        let known = self.known(shared, self.state(), received, finished);
-        let segment = Segment {
+    pub(super) fn pure(&self, window: Option<u32>) -> Segment {
+        Segment {
             src_port: self.key.peer.port(),
             dst_port: self.key.local.port(),
-            seq: known.rcv_nxt,
-            ack: known.snd_una,
+            seq: self.tcb.rcv.nxt,
+            ack: self.tcb.snd.una,
             flags: Flags::ACK,
-            window: self.account.window_field(window),
+            window: self.tcb.window_field(window),
             urgent: 0,
             options: Options::new(),
             payload: 0..0,
             checksum_ok: true,
-        };
-        (segment, known)
+        }
     }
 
     /// An ICMP error speaks of a segment of ours with this number.
@@ -252,7 +201,7 @@ impl TcpFlow {
     ) {
         let state = self.state();
         // RFC 5927, section 4.1: one that speaks of nothing that is in flight comes from somebody who guesses.
-        if !seq.is_some_and(|seq| self.account.is_in_flight(seq)) {
+        if !seq.is_some_and(|seq| self.tcb.snd.is_in_flight(seq)) {
             return;
         }
         match severity {
@@ -273,14 +222,14 @@ impl TcpFlow {
     /// How large a packet smoltcp may make, where the path carries less than our MTU: options are added to it.
     pub(super) fn room_on_path(&self) -> Option<u16> {
         let mtu = self.path.mtu()?;
-        Some(mtu - self.guard.options_len() as u16)
+        Some(mtu - self.tcb.options_len() as u16)
     }
 
     /// How much a full segment of ours carries.
-    pub(super) fn full_segment(&self, shared: &Shared) -> usize {
-        let own = own_mss(shared, self.key.local.ip());
+    pub(super) fn full_segment(&self) -> usize {
+        let own = self.tcb.own_mss();
         let mss = self.peer_mss.map_or(own, |mss| mss.min(own));
-        usize::from(mss).saturating_sub(self.guard.options_len())
+        usize::from(mss).saturating_sub(self.tcb.options_len())
     }
 
     /// A router says that a packet of ours of `len` bytes, which carried this number, was larger than the `mtu` of the next
@@ -294,23 +243,18 @@ impl TcpFlow {
         len: usize,
     ) {
         // RFC 5927, section 7.2, as for all errors: it must speak of something that is in flight.
-        if !seq.is_some_and(|seq| self.account.is_in_flight(seq)) {
+        if !seq.is_some_and(|seq| self.tcb.snd.is_in_flight(seq)) {
             return;
         }
         let (v4, own) = (self.key.local.is_ipv4(), shared.config.mtu);
         let Some(mtu) = self.path.hear(v4, own, mtu, len) else {
             return;
         };
-        let mss = mtu - if v4 { 40 } else { 60 } - self.guard.options_len() as u16;
-        self.guard.narrow(mss);
+        let mss = mtu - if v4 { 40 } else { 60 } - self.tcb.options_len() as u16;
+        self.tcb.narrow(mss);
         let note = format!("the path carries {mtu} bytes: segments of {mss} from now on");
         shared
             .journal
             .tell(now, Some(self.id), EventKind::Note(note));
     }
-}
-
-/// The MSS that we announce.
-fn own_mss(shared: &Shared, src: IpAddr) -> u16 {
-    (shared.config.mtu - if src.is_ipv6() { 60 } else { 40 }) as u16
 }
