@@ -591,7 +591,7 @@ impl Engine {
         };
         let (id, key) = (flow.id, flow.key);
         self.defects.adrift = Some((id, key));
-        let time_wait = flow.time_wait;
+        let time_wait = flow.own_time_wait();
         let lasts = time_wait.unwrap_or(self.shared.config.time_wait);
         let ends = flow.time_wait_since().unwrap_or(now) + lasts;
         let result = flow.finish(&mut self.shared, now);

@@ -50,6 +50,7 @@
 //! | an ACK that is due while Nagle's algorithm holds data back | sends both | sends the ACK (section 3.7.4) |
 
 mod allowance;
+mod deadlines;
 mod islands;
 mod judge;
 mod mss;
@@ -62,6 +63,7 @@ mod send;
 mod silly;
 mod window;
 
+pub(crate) use deadlines::Limits;
 pub(crate) use judge::Verdict;
 pub(crate) use silly::Advice;
 
@@ -72,6 +74,7 @@ use crate::stack::socket::reserve;
 use crate::stack::stamps::{self, Stamps};
 use crate::stack::tcp::ip_header_len;
 use allowance::Allowance;
+use deadlines::Deadlines;
 use islands::MAX_BLOCKS;
 use options::Options;
 use receive::Rcv;
@@ -94,6 +97,7 @@ pub(crate) struct Tcb {
     pub(crate) snd: Snd,
     pub(crate) rcv: Rcv,
     pub(crate) rtt: Rtt,
+    pub(crate) deadlines: Deadlines,
     pub(crate) recovery: Recovery,
     silly: Silly,
     stamps: Stamps,
@@ -112,6 +116,7 @@ impl Tcb {
     /// Of a connection that begins, with a receive buffer of `buffer` bytes. `clock` is by how much the clock of its timestamps is
     /// moved, where it offers any.
     pub(crate) fn new(
+        now: Instant,
         opening: Opening,
         iss: SeqNumber,
         buffer: usize,
@@ -123,6 +128,7 @@ impl Tcb {
             snd: Snd::new(iss),
             rcv: Rcv::new(buffer),
             rtt: Rtt::default(),
+            deadlines: Deadlines::new(now),
             recovery: Recovery::default(),
             silly: Silly::default(),
             stamps: clock.map_or_else(Stamps::default, Stamps::new),

@@ -131,9 +131,9 @@ impl Engine {
         let generated = || self.shared.iss.generate(now, &key);
         let iss = knobs.iss.map_or_else(generated, SeqNumber);
         let task = self.shared.task();
-        let tcb = self.shared.tcb(&key, Opening::Active, iss, &socket);
+        let tcb = self.shared.tcb(now, &key, Opening::Active, iss, &socket);
         socket.number_from(iss);
-        let mut flow = TcpFlow::new(now, id, key, socket, tcb, start, task);
+        let mut flow = TcpFlow::new(id, key, socket, tcb, start, task);
         flow.turn(&knobs);
         self.start(Flow::Tcp(Box::new(flow)));
         Ok(id)
@@ -245,6 +245,7 @@ impl Shared {
     /// each pair of ends.
     pub(super) fn tcb(
         &self,
+        now: Instant,
         key: &FlowKey,
         opening: Opening,
         iss: SeqNumber,
@@ -255,7 +256,7 @@ impl Shared {
         let own_mss = (self.config.mtu - if v6 { 60 } else { 40 }) as u16;
         let clock = (self.iss.hash(key) >> 32) as u32;
         let clock = self.config.timestamps.then_some(clock);
-        Tcb::new(opening, iss, socket.buffer(), v6, own_mss, clock)
+        Tcb::new(now, opening, iss, socket.buffer(), v6, own_mss, clock)
     }
 
     /// The clock and voice of a new program.

@@ -345,9 +345,9 @@ impl Engine {
         self.shared.tell_knobs(now, id, &knobs);
         let mut socket = self.shared.listening_socket(key.local.port(), &knobs);
         let (iss, task) = (iss(&knobs), self.shared.task());
-        let tcb = self.shared.tcb(&key, Opening::Passive, iss, &socket);
+        let tcb = self.shared.tcb(now, &key, Opening::Passive, iss, &socket);
         socket.number_from(iss);
-        let mut flow = Box::new(TcpFlow::new(now, id, key, socket, tcb, start, task));
+        let mut flow = Box::new(TcpFlow::new(id, key, socket, tcb, start, task));
         flow.turn(&knobs);
         flow
     }

@@ -52,8 +52,6 @@ pub(super) struct TcpFlow {
     tcb: Tcb,
     /// What is in flight, where the peer is far away.
     kept: Kept,
-    /// Keep-alives that were not answered, and when the last of them left.
-    kept_alive: Option<(u8, Instant)>,
     /// Of what an ICMP message has warned.
     warned: Option<io::ErrorKind>,
     /// The SYN was answered with a cookie; that there is a connection was not told yet.
@@ -65,20 +63,6 @@ pub(super) struct TcpFlow {
     sender: Sender,
     /// SND.UP, until it is acknowledged.
     urgent: Option<SeqNumber>,
-    /// When data came or went last that had not before, or the connection began.
-    progress: Instant,
-    /// Since when the peer owes us an acknowledgment, and in which state.
-    owed: Option<(Instant, TcpState)>,
-    /// The peer keeps its window shut, and has answered when it was probed last.
-    excused: bool,
-    /// Since when nobody waits for the peer's FIN any more.
-    orphaned: Option<Instant>,
-    /// When TIME-WAIT was entered.
-    time_wait_entered: Option<Instant>,
-    /// Since when everything was sent and acknowledged in TIME-WAIT.
-    time_wait_since: Option<Instant>,
-    /// How long TIME-WAIT lasts, where that is not what all do.
-    pub(super) time_wait: Option<Duration>,
     /// When our end closes by itself, and has not yet.
     closing: Option<Closing>,
     /// How long after the handshake the program gets to read.
@@ -101,7 +85,6 @@ enum Stage {
 impl TcpFlow {
     /// A connection that begins. In a passive open, [`arrive`](TcpFlow::arrive) is to be called next with its SYN.
     pub(super) fn new(
-        now: Instant,
         id: FlowId,
         key: FlowKey,
         socket: Socket,
@@ -138,20 +121,12 @@ impl TcpFlow {
             half_open: tcb.opening == Opening::Passive,
             tcb,
             kept: Kept::default(),
-            kept_alive: None,
             warned: None,
             assumed: false,
             peer_mss: None,
             path: Path::default(),
             sender: Sender::default(),
             urgent: None,
-            progress: now,
-            owed: None,
-            excused: false,
-            orphaned: None,
-            time_wait_entered: None,
-            time_wait_since: None,
-            time_wait: None,
             closing: None,
             reads_after: None,
             syn_ack_retry: None,
@@ -170,16 +145,21 @@ impl TcpFlow {
         !matches!(self.program, Stage::Over(_))
     }
 
+    /// How long its TIME-WAIT lasts, where that is not what all do.
+    pub(super) fn own_time_wait(&self) -> Option<Duration> {
+        self.tcb.deadlines.own_time_wait()
+    }
+
     /// Since when there has been nothing left to do but wait, while the program still ran.
     pub(super) fn time_wait_since(&self) -> Option<Instant> {
-        self.time_wait_since
+        self.tcb.deadlines.rests_since()
     }
 
     /// Since when nothing has gone on; `None` where it must stay: the handshake is not complete, we began, or it is over.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let passive = self.endpoint.borrow().handshake.opening == Opening::Passive;
         let stays = self.half_open || !passive || self.state() == TcpState::Closed;
-        (!stays).then_some(self.progress)
+        (!stays).then(|| self.tcb.deadlines.idle_since())
     }
 
     /// Whether it counts against the backlog.
@@ -218,7 +198,7 @@ impl TcpFlow {
         release: fn(&mut [u8]),
     ) -> bool {
         let mut endpoint = self.endpoint.borrow_mut();
-        if now < self.progress + pause || endpoint.socket.queued() > 0 {
+        if now < self.tcb.deadlines.idle_since() + pause || endpoint.socket.queued() > 0 {
             return false;
         }
         // An empty buffer is lent as a whole. After CLOSE it isn't lent any more.

@@ -114,7 +114,8 @@ impl TcpFlow {
             is_acceptable,
             ..
         } = *heard;
-        (self.kept_alive, self.warned) = (None, None);
+        self.tcb.deadlines.heard();
+        self.warned = None;
         let stranded = match is_acceptable {
             true => None,
             false => self.tcb.rcv.acknowledgment_in(segment),
@@ -192,24 +193,20 @@ impl TcpFlow {
     fn note_progress(&mut self, shared: &mut Shared, now: Instant, heard: &Heard<'_>) {
         let segment = heard.segment;
         self.endpoint.borrow_mut().shut = self.tcb.snd.wnd == 0;
-        // RFC 9293, section 3.8.6.1 (MUST-37): "As long as the receiving TCP endpoint continues to send
-        // acknowledgments in response to the probe segments, the sending TCP endpoint MUST allow the
-        // connection to stay open."
-        self.excused = heard.before.is_synchronized()
-            && segment.window == 0
-            && segment.acknowledges().is_some();
+        let is_shut = segment.window == 0 && segment.acknowledges().is_some();
+        let excused = heard.before.is_synchronized() && is_shut;
+        self.tcb.deadlines.excuse(excused);
         let still_queued = self.endpoint.borrow().socket.queued();
         if still_queued < heard.queued {
             self.endpoint.borrow_mut().unanswered = 0;
-            self.owed = None;
-            self.progress = now;
+            self.tcb.deadlines.paid(now);
             if still_queued == 0 {
                 self.stop_probing(shared, now);
             }
         }
         let brings = !segment.payload.is_empty() && heard.rcv_nxt.before(segment.end());
         if brings && heard.is_acceptable {
-            self.progress = now;
+            self.tcb.deadlines.went_on(now);
         }
         if let Some(ahead) = heard.urgent {
             self.hear_urgent(heard.received + u64::from(ahead));
@@ -229,7 +226,7 @@ impl TcpFlow {
         if before != after {
             self.transition(shared, now, before, after, Cause::Segment(id));
             if after == TcpState::TimeWait {
-                self.time_wait_entered = Some(now);
+                self.tcb.deadlines.enter_time_wait(now);
             }
             if heard.segment.flags.contains(Flags::RST) {
                 // Section 3.10.7.4: a reset of an active open in SYN-RECEIVED means "connection refused" too.
@@ -243,9 +240,8 @@ impl TcpFlow {
                 });
             }
         }
-        if self.time_wait_since.is_some() && heard.segment.flags.contains(Flags::FIN) {
-            // "Acknowledge it, and restart the 2 MSL timeout."
-            self.time_wait_since = Some(now);
+        if heard.segment.flags.contains(Flags::FIN) {
+            self.tcb.deadlines.restart_time_wait(now);
         }
     }
 

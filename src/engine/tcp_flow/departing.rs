@@ -48,7 +48,9 @@ impl TcpFlow {
         if self.syn_ack_retry.is_some() {
             self.syn_ack_at = Some(now);
         }
-        self.excused &= segment.sequence_len() == 0;
+        if segment.sequence_len() > 0 {
+            self.tcb.deadlines.demand();
+        }
         let late = self.tcb.snd.is_timeout(segment.seq);
         let (reason, retransmission) = match fills {
             true => self.tcb.filled(segment),
@@ -62,8 +64,7 @@ impl TcpFlow {
             self.resent(shared, now, resend, late);
         }
         if reason == Reason::KeepAlive {
-            let (sent, _) = self.kept_alive.unwrap_or((0, now));
-            self.kept_alive = Some((sent.saturating_add(1), now));
+            self.tcb.deadlines.kept_alive(now);
         }
         let remarks = Remarks {
             retransmission,

@@ -9,9 +9,6 @@ use crate::stack::timers::earlier;
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 
-/// How long smoltcp's own TIME-WAIT lasts.
-const SMOLTCP_TIME_WAIT: Duration = Duration::from_secs(10);
-
 /// How often a flow may have something to do in a row of which nothing leaves: more than a buffer holds segments. What is
 /// left goes on after [`PAUSE`], so that neither a program nor smoltcp stops everything else.
 const MOST_ROUNDS: usize = 20_000;
@@ -52,14 +49,13 @@ impl TcpFlow {
             let before = self.state();
             let syn_ack_waits = self.syn_ack_waits_until().is_some_and(|until| now < until);
             // smoltcp's own TIME-WAIT would end after ten seconds; ours is longer.
-            let len = if self.time_wait_since.is_some() {
+            let len = if self.tcb.deadlines.rests_since().is_some() {
                 None
             } else if self.restrain(shared, now) {
                 self.prod(shared, now, room)
             } else {
                 // It must not end before the last ACK has left either, however late we get to it.
-                let limit = self.time_wait_entered.map(|at| at + SMOLTCP_TIME_WAIT / 2);
-                let now = limit.map_or(now, |limit| now.min(limit));
+                let now = self.tcb.deadlines.smoltcps_time(now);
                 // Nor may it know yet that a SYN-ACK is due again which is to wait.
                 let limit = self.syn_ack_at.filter(|_| syn_ack_waits);
                 let now = limit.map_or(now, |limit| now.min(limit));
@@ -121,7 +117,7 @@ impl TcpFlow {
 
     /// Whether nothing is left to do, now that a packet has left.
     fn settle(&mut self, shared: &mut Shared, now: Instant) -> Option<Settled> {
-        if self.time_wait_entered.is_some() || self.restrain(shared, now) {
+        if self.tcb.deadlines.has_time_wait() || self.restrain(shared, now) {
             return None;
         }
         let socket_at = self.socket_at(shared, now);
@@ -167,11 +163,11 @@ impl TcpFlow {
         if state == TcpState::TimeWait {
             // A pending ACK is a matter of milliseconds; what is due later is the end of smoltcp's TIME-WAIT.
             let done = socket_at.is_none_or(|at| at > now + Duration::from_secs(1));
-            if done || self.time_wait_since.is_some() {
-                self.time_wait_since.get_or_insert(now);
+            if done || self.tcb.deadlines.rests_since().is_some() {
+                self.tcb.deadlines.rest(now);
                 socket_at = None;
             }
-            if over && self.time_wait_since.is_some() {
+            if over && self.tcb.deadlines.rests_since().is_some() {
                 let (snd_nxt, rcv_nxt, window) = self.tcb.end();
                 let (local, peer) = (self.key.local, self.key.peer);
                 return Rest::TimeWait(TimeWait {

@@ -10,7 +10,7 @@ use smoltcp::time::Instant;
 impl TcpFlow {
     /// Turns the knobs of a connection that begins. Those of its socket and its first sequence number were turned before.
     pub(in crate::engine) fn turn(&mut self, knobs: &Knobs) {
-        self.time_wait = knobs.time_wait;
+        self.tcb.deadlines.set_time_wait(knobs.time_wait);
         self.syn_ack_retry = knobs.syn_ack_retry;
         let conduct = &mut self.endpoint.borrow_mut().conduct;
         match knobs.closing {

@@ -31,7 +31,15 @@ fn distances(window: u32) -> impl Strategy<Value = u32> {
 
 /// A connection whose peer may send `window` bytes from `rcv_nxt` on.
 fn tcb(rcv_nxt: SeqNumber, window: u32, finished: bool) -> Tcb {
-    let mut tcb = Tcb::new(Opening::Passive, SeqNumber(0), 262_144, false, 1_460, None);
+    let mut tcb = Tcb::new(
+        Instant::ZERO,
+        Opening::Passive,
+        SeqNumber(0),
+        262_144,
+        false,
+        1_460,
+        None,
+    );
     tcb.snd.nxt = SeqNumber(1);
     tcb.snd.acknowledge(SeqNumber(1));
     tcb.snd.wnd = 1_000;
