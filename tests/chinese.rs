@@ -42,7 +42,7 @@ fn the_demo_teaches_what_the_textbook_does() {
     // The client's initial number and the server's, as the ladder prints them.
     let initial: Vec<u32> = shown
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("0 代表初始序号 "))
+        .filter_map(|line| line.trim().strip_prefix("相对序号 0 = 实际初始序号 "))
         .map(|number| number.parse().unwrap())
         .collect();
     let [x, y] = initial[..] else {
@@ -345,7 +345,7 @@ fn check<'a>(name: &str, lines: impl Iterator<Item = &'a str>) {
 /// The first Latin word that is no technical term.
 fn latin(line: &str) -> Option<&str> {
     // States, calls, bits, variables, units, keys, services, and the notation of packets.
-    const TERMS: &str = "FS CLOSED LISTEN SYN SENT RECEIVED ESTABLISHED FIN WAIT CLOSE CLOSING LAST ACK TIME \
+    const TERMS: &str = "FS CLOSED LISTEN SYN SENT RECEIVED RCVD RECV TUN ESTABLISHED FIN WAIT CLOSE CLOSING LAST ACK TIME \
         OPEN SEND ABORT RST PSH TCP UDP ICMP IP RFC TCB MSL MSS SACK RTT RTO SRTT SND RCV UNA NXT WND S F R P E W U C \
         ack seq win mss nop eol wscale sackOK sack TS val ecr tcp udp icmp echo request reply port unreachable \
         id tcplab password hello http chargen Received from ip malformed B kB ms s \

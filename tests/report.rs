@@ -202,7 +202,7 @@ fn figures_agree_with_the_segments() {
         line.trim_end_matches(" |").split(" | ").collect()
     };
     assert_eq!(row("unique bytes"), ["100000", "100000"]);
-    assert_ne!(row("data segments sent again"), ["0", "0"]);
+    assert_ne!(row("data segments retransmitted"), ["0", "0"]);
     assert_eq!(row("window scale option"), ["3 (× 8)", "3 (× 8)"]);
     // The wire takes 5 ms each way.
     assert!(

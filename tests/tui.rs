@@ -288,7 +288,7 @@ fn a_capture_may_be_cut_or_never_end() {
 
     let cut = format!("{make}; head -c -9 capture.pcapng >cut.pcapng");
     let tmux = Tmux::start("cut", &format!("{cut}; {TCPLAB} explain --tui cut.pcapng"));
-    tmux.wait_for("read as far as it goes: ");
+    tmux.wait_for("read up to here: ");
     tmux.keys(&["q"]);
     tmux.wait_for("CODE 1");
     tmux.expect_restored();

@@ -103,14 +103,15 @@ pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
     watcher.finish(now);
     for (link_type, frames) in observer.unknown_links() {
         say(&format!(
-            "{name}: {frames} frames have link type {link_type}, which can't be read; understood are {}",
+            "{name}: {} with link type {link_type}, which can't be read; understood are {}",
+            counted(*frames),
             link::KNOWN
         ));
     }
     if observer.other_frames() > 0 && !explain.show.quiet {
         say(&format!(
-            "{name}: {} frames carry no IP packet and are left out",
-            observer.other_frames()
+            "{name}: {} without an IP packet left out",
+            counted(observer.other_frames())
         ));
     }
     match outcome {
@@ -121,6 +122,11 @@ pub(super) fn explain(explain: &args::Capture) -> anyhow::Result<u8> {
             Ok(1)
         }
     }
+}
+
+/// `1 frame`, `2 frames`.
+fn counted(frames: u64) -> String {
+    format!("{frames} frame{}", if frames == 1 { "" } else { "s" })
 }
 
 fn say(line: &str) {

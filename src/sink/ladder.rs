@@ -12,8 +12,8 @@
 //!                          0 stands for the initial sequence number 2880
 //!             ↳ ack 3054230552 = seq 3054230551 + 1: the SYN counts as one
 //!               sequence number
-//!             ↳ the dot is the ACK bit: it says that the acknowledgment number
-//!               (ack) counts; the number itself is the next byte awaited
+//!             ↳ "." means the ACK flag is set, so the ack number is valid: it is
+//!               the next byte the sender of this segment expects
 //! 0.000240 #1              ── . ack 1 ──────────────────────────────▶ ESTABLISHED
 //! 0.000320 #1              ◀─ P. 1:17(16) ack 1 "请输入密码:" ───────
 //! 0.000380 #1              ── . ack 17 ─────────────────────────────▶

@@ -172,7 +172,7 @@ impl Metrics {
         registry.register("payload_bytes", "Bytes of data in packets", bytes.clone());
         registry.register(
             "retransmissions",
-            "Segments sent again",
+            "Segments retransmitted",
             retransmissions.clone(),
         );
         registry.register(

@@ -92,6 +92,7 @@ impl App {
         let (look, lang) = (self.setup.look, self.setup.lang);
         let way = |traffic: &Traffic, packets, bytes, has_room: bool| {
             let sum = match has_room {
+                true if traffic.packets == 1 => lang.head_packet() + " ",
                 true => lang.head_packets(short(traffic.packets)) + " ",
                 false => String::new(),
             };

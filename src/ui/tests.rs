@@ -371,7 +371,7 @@ fn what_a_slow_screen_loses_is_counted_and_made_good() {
     app.resume(told, seen, *view);
     events.try_iter().for_each(|event| app.event(&event));
     assert_eq!(app.flow().unwrap().state, TcpState::Closed);
-    assert!(screen(&app, 80, 24).contains(&format!("{lost} events lost")));
+    assert!(screen(&app, 80, 24).contains(&format!("events lost: {lost}")));
 }
 
 #[test]

@@ -9,7 +9,7 @@ labels! {
     }
     nothing_happened() { en: "Nothing happened.", zh: "什么也没有发生。" }
     first_told(count) { en: "The first {count} are shown in detail.", zh: "只详细说明前 {count} 个。" }
-    more_not_listed(count) { en: "{count} more are not listed.", zh: "另有 {count} 个没有列出。" }
+    more_not_listed(count) { en: "Not listed: {count} more.", zh: "另有 {count} 个没有列出。" }
     without_flow_discarded(packets, discarded) {
         en: "Without a flow: {packets}, {discarded} of them discarded.",
         zh: "不属于任何流：{packets}，其中丢弃 {discarded} 个。"

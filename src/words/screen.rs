@@ -11,10 +11,11 @@ labels! {
     head_open(open) { en: "{open} open", zh: "未结束 {open}" }
     head_in(what) { en: "in {what}", zh: "收 {what}" }
     head_out(what) { en: "out {what}", zh: "发 {what}" }
+    head_packet() { en: "1 packet", zh: "1 包" }
     head_packets(count) { en: "{count} packets", zh: "{count} 包" }
     head_rates(packets, bytes) { en: "{packets}pk/s {bytes}/s", zh: "{packets} 包/秒 {bytes}/秒" }
     head_rate(bytes) { en: "{bytes}/s", zh: "{bytes}/秒" }
-    head_resent(count) { en: "{count} retransmitted", zh: "重传 {count}" }
+    head_resent(count) { en: "{count} retrans", zh: "重传 {count}" }
 
     // Connections.
     connections_title(count) {
@@ -66,13 +67,13 @@ labels! {
         zh: "{local_end} {local}，{peer_end} {peer}（{how}）"
     }
     end_is(state, how) { en: "{state} ({how})", zh: "{state}（{how}）" }
-    is_read() { en: "read", zh: "直接读取自 tcplab 协议栈" }
+    is_read() { en: "read", zh: "直接读取自协议栈" }
     kernel_aside(state) { en: "(kernel: {state})", zh: "（内核：{state}）" }
     kernel_says_otherwise(state) { en: "its kernel says {state}", zh: "其内核报告 {state}" }
     is_asked() { en: "reported by its kernel", zh: "由对端内核报告" }
     is_inferred() { en: "inferred", zh: "推断" }
     is_told() { en: "inferred from what it sent", zh: "根据它发送的报文段推断" }
-    is_assumed() { en: "inferred, assuming that what we sent arrived", zh: "推断，假设我方发出的报文段已送达" }
+    is_assumed() { en: "inferred, if what we sent arrived", zh: "推断，假设我方报文段已送达" }
 
     // All about one line.
     segment_title(id) { en: "Segment {id}", zh: "报文段 {id}" }
@@ -205,15 +206,15 @@ labels! {
         zh: "除 Tab、PgUp、PgDn 外的按键都交给它，包括 Ctrl-C"
     }
     legend_sides() {
-        en: "Left is the peer, right is tcplab. A state is printed only in the line in which it is entered. Ours is read from the stack; the peer's is inferred, or reported by its kernel.",
-        zh: "左边是对端，右边是 tcplab；只在进入某个状态的那一行标出该状态。我方状态直接读取自 tcplab 协议栈，对端状态根据报文段推断，或由对端内核报告。"
+        en: "Left is the peer, right is tcplab; a state is printed when entered. Ours is read from the stack, the peer's inferred or from its kernel.",
+        zh: "左边是对端，右边是 tcplab；只在进入某个状态的那一行标出该状态。我方状态读取自协议栈，对端状态由推断得出，或由对端内核报告。"
     }
     legend_sides_of_capture() {
-        en: "Left is the client, right is the server. A state is printed only in the line in which it is entered. Both are inferred from the segments.",
+        en: "Left is the client, right is the server; a state is printed when entered. Both are inferred from the segments.",
         zh: "左边是客户端，右边是服务端；只在进入某个状态的那一行标出该状态。两端的状态都根据报文段推断。"
     }
     legend_numbers() {
-        en: "Numbers are relative to the initial ones; S F R P are SYN FIN RST PSH, the dot is ACK. In the diagram, states that the right end has been in are bold.",
+        en: "Numbers are relative; S F R P are SYN FIN RST PSH, the dot is ACK. In the diagram, states that the right end has been in are bold.",
         zh: "图中为相对序号（以初始序号为 0）；S F R P 是 SYN FIN RST PSH，点是 ACK。状态图中，粗体是右端经历过的状态。"
     }
 }

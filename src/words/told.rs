@@ -85,6 +85,10 @@ const TOLD: &[(&str, &str)] = &[
         "the path carries {} bytes: segments of {} from now on",
         "路径可承载 {} 字节：此后报文段数据为 {} 字节",
     ),
+    (
+        "R1: {} retransmissions, and nothing was acknowledged",
+        "R1：已重传 {} 次而没有任何确认",
+    ),
     ("unusable fragment", "无法使用的分片"),
     ("unsupported protocol", "不支持的协议"),
 ];

@@ -179,6 +179,10 @@ fn ending(flow: &Flow) -> String {
             "reset after the SYN-ACK".to_owned()
         }
         (Some(_), _) if is_at_the_door => "refused".to_owned(),
+        // The numbers of rules mean nothing to who has given none.
+        (Some(ending), _) if matches!(ending.by, By::Rule(_)) && flow.endings.len() == 1 => {
+            "reset by the fault".to_owned()
+        }
         (None, Some((_, error))) if is_at_the_door => format!("refused (ICMP {error})"),
         (None, None) if is_at_the_door => "never established".to_owned(),
         _ => text::closed(Lang::En, flow),

@@ -27,7 +27,7 @@ const HEADINGS: [&str; 7] = [
     "client",
     "time",
     "SYNs",
-    "resent",
+    "retransmitted",
     "connection closed",
     "good",
 ];
@@ -67,10 +67,11 @@ impl Findings<'_> {
     /// The result in one line.
     pub(super) fn verdict(&self) -> String {
         let (all, bad) = (self.findings.len(), self.bad());
+        let runs = if all == 1 { "run" } else { "runs" };
         match bad {
-            0 => format!("{all} runs, in all of them the client did what a good client does"),
+            0 => format!("{all} {runs}, in all of them the client did what a good client does"),
             bad => format!(
-                "{all} runs, in {bad} of them the client did not do what a good client does"
+                "{all} {runs}, in {bad} of them the client did not do what a good client does"
             ),
         }
     }

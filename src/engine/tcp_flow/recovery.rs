@@ -114,7 +114,7 @@ impl TcpFlow {
         // Before a passive open is complete there is nobody to tell.
         if unanswered == R1 && self.state() != TcpState::SynReceived {
             // (SHLD-9): "inform the application of the delivery problem".
-            let note = format!("R1: sent again {R1} times, and nothing was acknowledged");
+            let note = format!("R1: {R1} retransmissions, and nothing was acknowledged");
             self.woken = true;
             shared
                 .journal

@@ -101,7 +101,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "half-close",
         host: 78,
-        title: "the server half-closes: sends no more, still receives",
+        title: "the server half-closes and still receives",
         rules: &["set close=with-data"],
         happens: "Our end closes with the first part of its answer: the FIN is in its last segment. It goes on reading: what \
                   the client sends is acknowledged as long as it likes.",

@@ -447,8 +447,8 @@ mod tests {
         for (name, expected) in [
             ("data bytes", "12"),
             ("unique bytes", "9"),
-            ("bytes sent again", "3"),
-            ("data segments sent again", "1"),
+            ("bytes retransmitted", "3"),
+            ("data segments retransmitted", "1"),
             ("out of order or filling a hole", "1"),
             ("SYN / FIN", "1 / 0"),
             ("segment size, min / avg / max", "3 / 3 / 3 bytes"),

@@ -179,7 +179,7 @@ fn only_the_first_flows_are_told_in_detail() {
     let (view, record) = collect(&script.events);
     assert_eq!(record.flows(&view).count(), FLOWS);
     assert_eq!(view.flows().len(), FLOWS + 5);
-    assert!(written(&script.events, Format::Html).contains("The first 20 are told in detail."));
+    assert!(written(&script.events, Format::Html).contains("The first 20 are shown in detail."));
 }
 
 #[test]

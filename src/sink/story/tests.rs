@@ -182,15 +182,15 @@ fn fast_retransmission() {
             Side::Right,
             [
                 "duplicate ACK number 3",
-                "SACK: the peer holds",
+                "SACK: the peer already holds",
                 "(fast retransmit)",
             ],
         ),
         (
             Side::Left,
             [
-                "tcplab says again that it awaits",
-                "SACK: tcplab holds",
+                "tcplab repeats ack",
+                "SACK: tcplab already holds",
                 "something before it is lost or late",
             ],
         ),
@@ -402,7 +402,7 @@ fn time_wait_runs_down() {
     for words in [
         "TIME-WAIT: 60.000 s left",
         "TIME-WAIT: 59.999 s left",
-        "TIME-WAIT has lasted 60.000 s",
+        "TIME-WAIT lasted 60.000 s",
     ] {
         assert!(drawn.contains(words), "{words}: {drawn}");
     }
