@@ -141,7 +141,7 @@ fn kernel_and_segments_agree_all_along() {
                 (Some(&SynSent), Some(&last)),
                 "{said}"
             );
-            assert!(said.contains("kernel  the peer's says rtt "), "{said}");
+            assert!(said.contains("kernel  the peer's: RTT "), "{said}");
         }
     }
     let talk = "s = connect(7); s.sendall(bytes(100000)); n = 0\nwhile n < 100000: n += len(s.recv(65536))\n";

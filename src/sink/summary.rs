@@ -118,7 +118,12 @@ fn exchange(flow: &Flow, lang: Lang, screen: Screen, out: &mut impl Write) -> io
         flow.sent.packets,
         lang.count(flow.sent.bytes, Thing::Byte),
     );
-    writeln!(out, "{tag} {who}{what}")
+    let forged = flow.received.forged + flow.sent.forged;
+    let also = match forged {
+        0 => String::new(),
+        forged => lang.also(lang.some_forged(forged)),
+    };
+    writeln!(out, "{tag} {who}{what}{also}")
 }
 
 fn heading(flow: &Flow, lang: Lang, screen: Screen, out: &mut impl Write) -> io::Result<()> {
@@ -140,6 +145,9 @@ fn traffic(lang: Lang, traffic: &Traffic) -> String {
     }
     if traffic.dropped > 0 {
         text += &lang.also(lang.some_dropped(traffic.dropped));
+    }
+    if traffic.forged > 0 {
+        text += &lang.also(lang.some_forged(traffic.forged));
     }
     text
 }

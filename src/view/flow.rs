@@ -83,6 +83,8 @@ pub struct Traffic {
     pub discarded: u64,
     /// Segments or datagrams that the link has swallowed.
     pub dropped: u64,
+    /// Packets that the link has made.
+    pub forged: u64,
 }
 
 impl AddAssign for Traffic {
@@ -92,6 +94,7 @@ impl AddAssign for Traffic {
         self.retransmissions += more.retransmissions;
         self.discarded += more.discarded;
         self.dropped += more.dropped;
+        self.forged += more.forged;
     }
 }
 
@@ -255,6 +258,7 @@ impl Flow {
             packets: 1,
             retransmissions: packet.retransmission.into(),
             dropped: is_dropped(packet).into(),
+            forged: matches!(packet.fate, Fate::Injected(_)).into(),
             ..Traffic::default()
         };
         match (&packet.fate, &packet.described.body) {

@@ -52,8 +52,8 @@ sentences! {
         see: "9293 3.8.1"
     }
     late_for_good(time) {
-        en: "delayed by {time}; its sender retransmits nothing of the kind",
-        zh: "延迟 {time} 到达；发送方不会重传它",
+        en: "delayed by {time}; such a packet is never retransmitted",
+        zh: "延迟 {time} 到达；这样的包不会重传",
         see: "9293 3.4"
     }
     waits_for_good() {
@@ -104,6 +104,11 @@ sentences! {
     goes_on(time) {
         en: "released after {time}: if it was retransmitted in the meantime, its receiver gets it twice",
         zh: "{time} 之后放行：如果其间已经重传，接收方会收到两次",
+        see: "9293 3.4"
+    }
+    goes_on_alone(time) {
+        en: "released after {time}",
+        zh: "{time} 之后放行",
         see: "9293 3.4"
     }
     lost_late(time) {

@@ -19,5 +19,6 @@ labels! {
     // The list of rules.
     rules() { en: "rules", zh: "规则" }
     rule_text(number, text) { en: "rule {number}: {text}", zh: "规则 {number}：{text}" }
+    some_forged(count) { en: "{count} made by rules", zh: "由规则伪造 {count} 个" }
     some_dropped(count) { en: "{count} dropped", zh: "途中丢弃 {count} 个" }
 }

@@ -52,7 +52,7 @@ fn one_of_200_connections_is_lost_and_reported() {
         "tcplab: defect 1: a panic has cost the flow #100, tcp 192.0.2.2:66 <> 192.0.2.1:",
         "  at src/service/defect.rs:",
         ": a defect that was asked for\n",
-        "  while the flow went on\n",
+        "  while the flow was being driven\n",
         "the last packets before it (text2pcap reads these lines)",
         "\n0000  45 00 ",
         "\nPlease report this",

@@ -47,10 +47,13 @@ impl Story {
         match packet.fate {
             Fate::Dropped(_) => vec![lang.lost_late(waited)],
             Fate::Discarded(why) => vec![lang.goes_on(waited), discarded(lang, why)],
-            _ => [lang.goes_on(waited)]
-                .into_iter()
-                .chain(self.fate(flow, packet))
-                .collect(),
+            _ => [match is_retransmitted(packet) {
+                true => lang.goes_on(waited),
+                false => lang.goes_on_alone(waited),
+            }]
+            .into_iter()
+            .chain(self.fate(flow, packet))
+            .collect(),
         }
     }
 
