@@ -315,10 +315,9 @@ impl Told {
             })
         };
         let closed = self.row(words.closed).unwrap_or("");
-        if closed.contains("RST") && resets(true) && !resets(false) {
-            if !closed.contains(words.by_rule) || closed.contains(words.by_tcplab) {
-                wrong.push(format!("a rule has reset it: {closed:?}"));
-            }
+        let is_right = closed.contains(words.by_rule) && !closed.contains(words.by_tcplab);
+        if closed.contains("RST") && resets(true) && !resets(false) && !is_right {
+            wrong.push(format!("a rule has reset it: {closed:?}"));
         }
         if self.row(words.states).is_none_or(str::is_empty) {
             wrong.push("there is no state".into());
