@@ -75,7 +75,7 @@ pub(super) fn demo(mut demo: args::Demo) -> anyhow::Result<u8> {
 fn refuse_stepping(steps: &Steps) -> anyhow::Result<()> {
     if steps.any() {
         bail!(
-            "stepping needs a lab: in a simulation no time passes while somebody thinks; `tcplab doctor` tells why there is none"
+            "stepping needs a lab, as simulated time does not wait; `tcplab doctor` shows what is missing"
         );
     }
     Ok(())

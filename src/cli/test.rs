@@ -92,7 +92,7 @@ pub(super) fn test(test: &args::Test) -> anyhow::Result<u8> {
             // A set that is smaller than the number of machines leaves some with nothing to do.
             (_, Some(_)) => {}
             (Some(filter), None) => {
-                bail!("no scenario has {filter:?} in its path or in what it is about")
+                bail!("no scenario has {filter:?} in its path or title")
             }
             (None, None) => bail!("there are no scenarios: no file ends in .toml"),
         }

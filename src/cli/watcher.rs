@@ -583,7 +583,7 @@ fn keep_working(
         // Whoever reads from a pipe may have seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
         Err(error) => {
-            log::error!("{name}: {error}; it is given up, the run goes on");
+            log::error!("{name}: {error}; closed, the run continues");
             false
         }
     });

@@ -30,7 +30,7 @@ pub const STANDARD_SERVICES: [StandardService; 8] = [
     tcp("echo", 7, "sends back what it gets (RFC 862)"),
     udp("echo", 7, "sends back what it gets (RFC 862)"),
     tcp("discard", 9, "throws away what it gets (RFC 863)"),
-    tcp("daytime", 13, "tells the time and closes (RFC 867)"),
+    tcp("daytime", 13, "sends the time and closes (RFC 867)"),
     tcp("chargen", 19, "sends characters without end (RFC 864)"),
     tcp(
         "http",

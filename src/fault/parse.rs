@@ -311,7 +311,7 @@ fn icmp(line: &mut Line<'_>) -> Result<IcmpError, ParseError> {
         "admin-prohibited" => IcmpError::AdminProhibited,
         "time-exceeded" => IcmpError::TimeExceeded,
         "fragmentation-needed" => {
-            let word = line.expect("the MTU that is told, such as 1280")?;
+            let word = line.expect("the MTU to report, such as 1280")?;
             let mtu = value::number(line, word, 0..=65_535)?;
             IcmpError::FragmentationNeeded(mtu as u16)
         }

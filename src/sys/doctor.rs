@@ -122,7 +122,7 @@ fn namespace_limit(limits: &Limits) -> Finding {
     let what = "user.max_user_namespaces";
     match limits.max_user_namespaces {
         None => good(what, "this kernel has no such limit"),
-        Some(0) => limited(what, "0: nobody may make one", limits.mend()),
+        Some(0) => limited(what, "0: none can be made", limits.mend()),
         Some(number) => good(what, number),
     }
 }

@@ -39,7 +39,7 @@ fn a_full_disk_ends_the_file_and_not_the_run() {
         let said = said.expect(7, "done\n16384\n");
         in_order(
             &said.stderr,
-            &["/mnt/out.", "No space left on device", "the run goes on"],
+            &["/mnt/out.", "No space left on device", "the run continues"],
         );
     }
 }
@@ -59,7 +59,7 @@ fn a_full_standard_output_is_an_error() {
     let said = start(&mut unshared(&[], &line)).finish().expect(7, "");
     let expected = [
         "standard output: No space left on device",
-        "the run goes on",
+        "the run continues",
     ];
     in_order(&said.stderr, &expected);
 }

@@ -52,7 +52,7 @@ pub(super) fn cases(addresses: &Addresses, good: &Ran) -> anyhow::Result<Vec<Cas
                 name: format!("{done}-{}", spot.name()),
                 expected: Expected::Answers,
                 happens: format!("The segment \"{words}\" is {done}."),
-                good_client: "It gets its answer all the same, as TCP mends that.".to_owned(),
+                good_client: "It gets its answer all the same, as TCP recovers from that.".to_owned(),
                 ..blank()
             };
             cases.push((case, vec![rule]));
@@ -74,7 +74,7 @@ pub(super) fn cases(addresses: &Addresses, good: &Ran) -> anyhow::Result<Vec<Cas
                 "After {} of the {len} bytes of segment \"out data #{ordinal}\" a FIN comes, and nothing else.",
                 len / 2
             ),
-            good_client: "It notices that the answer is not whole, and says so.".to_owned(),
+            good_client: "It notices that the answer is incomplete, and reports it.".to_owned(),
             ..blank()
         };
         cases.push((case, rules));
