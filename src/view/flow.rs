@@ -1,7 +1,7 @@
 use super::{Basis, InferredPeer, Ours};
 use crate::event::{
-    Cause, Closed, Direction, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo, PeerView,
-    RuleId, Timer, Transition, Transport, UserCall,
+    Cause, Closed, Direction, Discard, Fate, FlowId, Opened, Opening, Packet, PacketId, PeerInfo,
+    PeerView, RuleId, Timer, Transition, Transport, UserCall,
 };
 use crate::segment::{Body, Flags, Segment, SeqNumber};
 use crate::state::TcpState;
@@ -262,7 +262,12 @@ impl Flow {
             ..Traffic::default()
         };
         match (&packet.fate, &packet.described.body) {
-            (Fate::Discarded(_), _) => added.discarded = 1,
+            (Fate::Discarded(why), _) => {
+                added.discarded = 1;
+                if *why == Discard::BacklogFull {
+                    self.reaches_peer(packet);
+                }
+            }
             (Fate::Injected(rule), Body::Tcp(segment)) => self.injected(*rule, packet, segment),
             (Fate::Injected(rule), Body::Icmp(icmp)) if packet.direction == Direction::Out => {
                 self.turned_away = Some((*rule, icmp.name));

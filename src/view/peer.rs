@@ -104,7 +104,14 @@ impl InferredPeer {
             Direction::Out => {
                 self.told.we_sent(segment);
                 self.assumed.we_sent(segment);
-                self.assumed.received(segment);
+                // RFC 9293, section 3.10.7.3: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset [...] and discard the
+                // segment".
+                let acceptable = self.state != TcpState::SynSent
+                    || segment.acknowledges().is_none()
+                    || segment.acknowledges() == self.assumed.after_syn;
+                if acceptable {
+                    self.assumed.received(segment);
+                }
             }
         }
         let state = self.assumed.state();
@@ -282,10 +289,10 @@ impl Facts {
         {
             return;
         }
-        if segment.flags.contains(Flags::SYN)
-            && segment.acknowledges().is_some()
-            && self.awaits.is_none()
-        {
+        // A SYN alone meets one that is there already as in a simultaneous open.
+        let is_answer =
+            segment.acknowledges().is_some() || self.after_syn.is_some() && !self.crossed;
+        if segment.flags.contains(Flags::SYN) && is_answer && self.awaits.is_none() {
             self.awaits = Some(segment.seq + 1);
         }
         if let Some(ack) = segment.acknowledges() {

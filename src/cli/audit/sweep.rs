@@ -52,7 +52,8 @@ pub(super) fn cases(addresses: &Addresses, good: &Ran) -> anyhow::Result<Vec<Cas
                 name: format!("{done}-{}", spot.name()),
                 expected: Expected::Answers,
                 happens: format!("The segment \"{words}\" is {done}."),
-                good_client: "It gets its answer all the same, as TCP recovers from that.".to_owned(),
+                good_client: "It gets its answer all the same, as TCP recovers from that."
+                    .to_owned(),
                 ..blank()
             };
             cases.push((case, vec![rule]));

@@ -154,6 +154,31 @@ fn opening() {
     );
 }
 
+/// RFC 9293, section 3.10.7.3: what comes in SYN-SENT.
+#[test]
+fn answers_to_a_syn_that_open_nothing() {
+    check(
+        "a SYN-ACK of another SYN, its RST, and the right one",
+        Passive,
+        &[
+            (IN, "S", 0, 0, None, SynSent, Told),
+            (OUT, "S", 0, 0, Some(3_000_000), SynSent, Told),
+            (IN, "R", 3_000_000, 0, None, SynSent, Told),
+            (OUT, "S", 0, 0, Some(1), Established, Assumed),
+        ],
+    );
+    check(
+        "a SYN alone",
+        Passive,
+        &[
+            (IN, "S", 0, 0, None, SynSent, Told),
+            (OUT, "S", 0, 0, None, SynReceived, Assumed),
+            (IN, "S", 0, 0, Some(1), SynReceived, Told),
+            (OUT, "", 1, 0, Some(1), Established, Assumed),
+        ],
+    );
+}
+
 #[test]
 fn closing() {
     after_handshake(
