@@ -128,8 +128,8 @@ labels! {
     reason_keep_alive() { en: "asks if the peer is still there", zh: "询问对端是否还在" }
     reason_reset() { en: "ends the connection at once", zh: "立即终止连接" }
     reason_timeout() {
-        en: "retransmission: the RTO has expired",
-        zh: "重传：RTO 已到期"
+        en: "retransmission: no acknowledgment has arrived",
+        zh: "重传：没有收到确认"
     }
     reason_duplicate_acks() {
         en: "retransmission: three duplicate ACKs arrived",
