@@ -407,7 +407,8 @@ impl Watcher {
             let _ = writeln!(self.drawn, "{hint}");
         }
         if let Some(quizzer) = &self.quizzer {
-            self.drawn.extend_from_slice(quizzer.quiz.score().as_bytes());
+            self.drawn
+                .extend_from_slice(quizzer.quiz.score().as_bytes());
         }
         self.write();
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::Config;
+use crate::event::{Direction, EventKind};
 use crate::segment::{Body, Flags, Options, Segment, SeqNumber};
 use crate::stack::reply;
 use std::net::SocketAddr;
