@@ -47,6 +47,7 @@ mod knobs;
 mod limits;
 mod line;
 mod open;
+mod orders;
 mod packets;
 mod standard;
 mod stepping;

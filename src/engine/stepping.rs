@@ -1,11 +1,7 @@
 //! Stepping: what a person says about packets that wait, and the clock that stands still meanwhile.
 
-use super::Engine;
-use super::Shared;
-use super::interfere::{Interference, edited};
-use crate::event::{FlowId, PacketId, Release};
-use crate::fault::{Assignment, Pattern, RuleSet};
-use crate::link::Outcome;
+use crate::event::FlowId;
+use crate::fault::{Assignment, Pattern};
 use crate::state::TcpState;
 use smoltcp::time::{Duration, Instant};
 
@@ -83,7 +79,7 @@ impl StackClock {
     }
 
     /// Lets it stand, or go on.
-    fn stand(&mut self, now: Instant, stands: bool) {
+    pub(super) fn stand(&mut self, now: Instant, stands: bool) {
         match (self.stands_at, stands) {
             (None, true) => self.stands_at = Some(self.at(now)),
             (Some(at), false) => {
@@ -92,65 +88,5 @@ impl StackClock {
             }
             _ => {}
         }
-    }
-}
-
-impl Engine {
-    /// Lets a packet that waits go on, or not.
-    pub(super) fn dispose(&mut self, now: Instant, id: PacketId, disposal: Disposal) {
-        let Shared { link, journal, .. } = &mut self.shared;
-        let outcome = match disposal {
-            Disposal::Pass => Outcome::Pass,
-            Disposal::Drop => Outcome::Drop,
-            Disposal::Duplicate(copies) => Outcome::Duplicate(copies),
-            Disposal::Edit(assignments) => match link.waiting(id) {
-                Some((bytes, offload)) => Outcome::Rewrite(edited(bytes, offload, &assignments)),
-                None => return,
-            },
-        };
-        link.release(journal, now, id, Release::Hand, outcome);
-    }
-
-    /// Begins or ends stepping.
-    pub(super) fn step(&mut self, now: Instant, mut stepping: Stepping) {
-        let Shared {
-            link,
-            journal,
-            interference,
-            config,
-            ..
-        } = &mut self.shared;
-        if interference.is_none() && stepping == Stepping::Off {
-            return;
-        }
-        let interference = interference
-            .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), config.seed)));
-        while let Some(id) = link.first_stepped() {
-            match &mut stepping {
-                Stepping::On | Stepping::Let(0) => break,
-                Stepping::Let(left) => *left -= 1,
-                Stepping::Off | Stepping::Until(_) => {}
-            }
-            link.release(journal, now, id, Release::Hand, Outcome::Pass);
-        }
-        interference.stepping = stepping;
-        interference.stepped = true;
-        link.originals.watch();
-    }
-
-    /// From now on copies are dealt with like that.
-    pub(super) fn treat_copies(&mut self, copies: Copies) {
-        let seed = self.shared.config.seed;
-        self.shared
-            .interference
-            .get_or_insert_with(|| Box::new(Interference::of(RuleSet::new(), seed)))
-            .copies = copies;
-    }
-
-    /// The stack's time stands still while stepping holds something, and goes on otherwise.
-    pub(super) fn set_clock(&mut self, now: Instant) {
-        let stands =
-            self.shared.interference.is_some() && self.shared.link.first_stepped().is_some();
-        self.clock.stand(now, stands);
     }
 }
