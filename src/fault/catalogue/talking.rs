@@ -129,7 +129,7 @@ pub(super) const FAULTS: &[Fault] = &[
         host: 51,
         title: "data arrives twice",
         rules: &[
-            "set ack-delay=0s nagle=off write=1000/20ms",
+            "set ack-delay=0s nagle=off write=1000/100ms",
             "duplicate out data #1..2",
         ],
         happens: "A copy follows right behind each of the first two segments of ours that carry data.",
