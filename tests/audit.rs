@@ -270,7 +270,7 @@ fn what_is_wrong_is_told() {
     check(&["--", "true"], "the command has no {host}");
     check(
         &["--only", "blackhol", "--", "true", "{host}"],
-        "no fault named blackhol: do you mean blackhole",
+        "no fault \"blackhol\"; did you mean blackhole",
     );
     check(
         &["--", "/no/such/client", "{host}"],
