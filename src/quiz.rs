@@ -7,8 +7,8 @@
 //! ```
 //!
 //! On a TUN every packet waits in the link, as when somebody steps: it goes on once the question about it is answered. So to those
-//! who look at the ladder it seems never to have waited. A copy that the peer's kernel sends meanwhile, because
-//! it waits too, is no question and does not get through. In a simulation no time passes while somebody thinks.
+//! who look at the ladder it seems never to have waited. Copies that the peer's kernel sends meanwhile are folded into it by the
+//! link; one that is not is no question and does not get through. In a simulation no time passes while somebody thinks.
 //!
 //! Here is neither terminal nor file: the command line brings the lines, and writes what is said.
 
@@ -124,6 +124,11 @@ impl Quiz {
             EventKind::Packet(packet) if packet.fate == Fate::Held(RuleId::HAND) => {
                 self.holds(event.flow, packet);
             }
+            // A copy of one that waits.
+            EventKind::Packet(Packet {
+                fate: Fate::Folded(_),
+                ..
+            }) => {}
             EventKind::Released(Released { packet, .. }) => {
                 self.held.retain(|(_, held)| held.id != packet.id);
                 // What was dropped is a copy.

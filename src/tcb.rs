@@ -46,6 +46,7 @@
 //! | duplicate ACKs of what was sent twice | takes them for a loss | ignores them (RFC 6582, section 3.2, RFC 6675, section 2) |
 //! | a window too small to be worth it | uses it | waits for more (RFC 9293, section 3.8.6.2.1) |
 //! | room for a few bytes more | tells it | tells it once it is worth it (section 3.8.6.2.2) |
+//! | a probe of a shut window without data | answers one a second | answers ten in five seconds (section 3.8.6.1) |
 //! | a window of zero | probes it at once | probes it after the retransmission timeout (section 3.8.6.1) |
 //! | an ACK that is due while Nagle's algorithm holds data back | sends both | sends the ACK (section 3.7.4) |
 

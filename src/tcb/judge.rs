@@ -282,6 +282,14 @@ impl Tcb {
         }
     }
 
+    /// What smoltcp is to have in the place of a segment that is not acceptable, so that it acknowledges what there is: always
+    /// where there is text, and else as often as there are challenges. RFC 9293, section 3.8.6.1: with a window of zero, "when
+    /// a segment arrives, it must still send an acknowledgment".
+    pub(crate) fn old(&mut self, now: Instant, segment: &Segment) -> Segment {
+        let has_byte = !segment.payload.is_empty() || self.challenges.take(now);
+        self.rcv.old(segment, has_byte)
+    }
+
     fn has_fin_alone_in_flight(&self, state: TcpState, queued: usize) -> bool {
         let sent = matches!(
             state,

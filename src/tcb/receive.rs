@@ -146,14 +146,13 @@ impl Rcv {
         })
     }
 
-    /// What smoltcp answers with an acknowledgment, and makes nothing else of: a byte that it has had, or none, of which
-    /// it answers one a second.
-    pub(crate) fn old(&self, segment: &Segment) -> Segment {
-        let text = &segment.payload;
+    /// What smoltcp answers with an acknowledgment, and makes nothing else of: a byte that it has had, whichever of the packet's.
+    /// Without one, it is a segment of which smoltcp answers one a second.
+    pub(super) fn old(&self, segment: &Segment, has_byte: bool) -> Segment {
         Segment {
             seq: self.nxt - 1,
             flags: Flags::ACK,
-            payload: text.start..text.end.min(text.start + 1),
+            payload: 0..usize::from(has_byte),
             ..segment.clone()
         }
     }

@@ -189,6 +189,22 @@ pub(crate) fn a_shut_window_is_probed(peer: &mut Peer<'_>) {
     peer.await_that("data", |seen| seen.data.len() > 500);
 }
 
+/// Section 3.8.6.1: "When the receiving TCP peer has a zero window and a segment arrives, the receiver must still send an
+/// acknowledgment". Linux probes without data, and more than once a second; of what looks like it, and is no probe, so much
+/// is answered as of challenges.
+pub(crate) fn probes_without_data_are_answered(peer: &mut Peer<'_>) {
+    peer.open(ECHO);
+    // Linux answers two a second at most (tcp_invalid_ratelimit).
+    let count = match peer.target() {
+        Target::Linux => 1,
+        _ => 3,
+    };
+    for _ in 0..count {
+        peer.send(ACK, 0, 1, b"");
+        peer.expect(". 1:1(0) ack 1");
+    }
+}
+
 /// MUST-34: "a sending TCP peer MUST be robust against window shrinking"; SHLD-15: nothing new is sent; SHLD-16: what
 /// lies within the window is sent again.
 pub(crate) fn a_window_may_shrink(peer: &mut Peer<'_>) {

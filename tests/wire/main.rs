@@ -158,6 +158,7 @@ probes! {
         nothing_beyond_the_window_is_taken
         an_older_window_does_not_replace_a_newer_one
         a_shut_window_is_probed
+        probes_without_data_are_answered
         a_window_may_shrink
         the_sender_avoids_silly_windows
         small_segments_wait_for_acknowledgments

@@ -129,7 +129,7 @@ impl TcpFlow {
             socket.hint_ack(shared.moment(now), &self.key, bare);
         }
         // It sees no text that is not acceptable: it would take it for something else.
-        let old = (!is_acceptable).then(|| self.tcb.rcv.old(segment));
+        let old = (!is_acceptable).then(|| self.tcb.old(now, segment));
         let changed = old.as_ref().or(kept.as_ref());
         let changed = changed.or(heard.is_changed.then_some(segment));
         let answer = self.hand_over(shared, now, bytes, changed);
