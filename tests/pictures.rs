@@ -127,12 +127,34 @@ fn each_fault_shows_the_same_picture_every_time() {
         let wanted = wanted.as_deref();
         wanted.is_none_or(|names| names.split(',').any(|name| name == fault.name))
     };
-    let faults: Vec<&Fault> = catalogue::faults().filter(is_wanted).collect();
+    let faults: Vec<&'static Fault> = catalogue::faults().filter(is_wanted).collect();
     assert!(!faults.is_empty());
+    let several = differing(see(&faults, runs, AT_ONCE));
+    // A processor that is busy elsewhere for longer than an acknowledgment may wait shows in a picture: whoever differs is seen
+    // again with nothing beside it.
+    let faults: Vec<&'static Fault> = faults
+        .into_iter()
+        .filter(|fault| several.contains_key(fault.name))
+        .collect();
+    let mut told = String::new();
+    for (name, seen) in differing(see(&faults, runs, 1)) {
+        told += &format!("\n{name} has {} pictures:\n", seen.len());
+        for (picture, count) in seen {
+            told += &format!("{count} of {runs} times\n{picture}\n\n");
+        }
+    }
+    assert!(told.is_empty(), "{told}");
+}
+
+/// The pictures of each fault, with how often each was seen.
+type Pictures = BTreeMap<&'static str, BTreeMap<String, usize>>;
+
+/// Looks at each fault so many times, with so many runs under way at once.
+fn see(faults: &[&'static Fault], runs: usize, at_once: usize) -> Pictures {
     let next = AtomicUsize::new(0);
-    let pictures: Mutex<BTreeMap<&str, BTreeMap<String, usize>>> = Mutex::default();
+    let pictures: Mutex<Pictures> = Mutex::default();
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
@@ -148,15 +170,12 @@ fn each_fault_shows_the_same_picture_every_time() {
             });
         }
     });
-    let pictures = pictures.into_inner().unwrap();
-    let mut several = String::new();
-    for (name, seen) in pictures.iter().filter(|(_, seen)| seen.len() > 1) {
-        several += &format!("\n{name} has {} pictures:\n", seen.len());
-        for (picture, count) in seen {
-            several += &format!("{count} of {runs} times\n{picture}\n\n");
-        }
-    }
-    assert!(several.is_empty(), "{several}");
+    pictures.into_inner().unwrap()
+}
+
+fn differing(mut pictures: Pictures) -> Pictures {
+    pictures.retain(|_, seen| seen.len() > 1);
+    pictures
 }
 
 #[test]
