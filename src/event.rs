@@ -374,7 +374,7 @@ pub enum Fate {
     Rewritten(RuleId),
     /// It was handed over, but no end has sent it: the rule has made it.
     Injected(RuleId),
-    /// The link has swallowed it while somebody steps: it is a copy of that packet, which waits, or whose answer does.
+    /// The link has swallowed it during stepping: it is a copy of that packet, which waits, or whose answer waits.
     Folded(PacketId),
 }
 

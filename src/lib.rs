@@ -89,7 +89,7 @@
 //! | [`words`] | every sentence that people read, in English and Chinese |
 //! | [`view`] | events folded into what people ask of a connection |
 //! | [`step`] | stepping by hand: what waits, and what is said about it |
-//! | [`capture`] | packets that somebody else captured, as events |
+//! | [`capture`] | packets captured by other tools, as events |
 //! | [`scenario`] | what a client does, what goes wrong, what shall happen: read from a file, and judged |
 //! | [`sink`] | ladder, story, log, summary, JSON lines, pcapng, reports, metrics: events to bytes |
 //! | `quiz` | predict mode: asks what comes next, and judges the answers |

@@ -66,6 +66,7 @@ mod window;
 
 pub(crate) use deadlines::Limits;
 pub(crate) use judge::Verdict;
+pub(crate) use mss::announced_mss;
 pub(crate) use silly::Advice;
 
 use crate::event::{Opening, Reason, Resend, Variables};

@@ -2,8 +2,22 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+/// The address and the path that the first line on standard error names.
+fn page_of(tcplab: &mut Child) -> (String, String) {
+    let mut first = String::new();
+    BufReader::new(tcplab.stderr.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    let url = first
+        .trim()
+        .strip_prefix("metrics: http://")
+        .unwrap_or_else(|| panic!("{first}"));
+    let (address, path) = url.split_once('/').unwrap();
+    (address.to_owned(), path.to_owned())
+}
 
 #[test]
 fn counters_can_be_read_while_a_command_runs() {
@@ -16,34 +30,26 @@ fn counters_can_be_read_while_a_command_runs() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut first = String::new();
-    BufReader::new(tcplab.stderr.take().unwrap())
-        .read_line(&mut first)
-        .unwrap();
-    let url = first
-        .trim()
-        .strip_prefix("metrics: http://")
-        .unwrap_or_else(|| panic!("{first}"));
-    let (address, path) = url.split_once('/').unwrap();
+    let (address, path) = page_of(&mut tcplab);
     let mut done = String::new();
     BufReader::new(tcplab.stdout.take().unwrap())
         .read_line(&mut done)
         .unwrap();
     assert_eq!(done, "done\n");
 
-    let page = get(address, &format!("/{path}"));
+    let page = get(&address, &format!("/{path}"));
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
     assert!(
         page.contains("tcplab_handshakes_total{result=\"completed\"} 1\n"),
         "{page}"
     );
     assert!(page.ends_with("# EOF\n"), "{page}");
-    assert!(get(address, "/").starts_with("HTTP/1.1 404"));
+    assert!(get(&address, "/").starts_with("HTTP/1.1 404"));
 
     drop(tcplab.stdin.take());
     assert!(tcplab.wait().unwrap().success());
     assert!(
-        TcpStream::connect(address).is_err(),
+        TcpStream::connect(&address).is_err(),
         "nothing is served after the end"
     );
 }
@@ -57,15 +63,10 @@ fn silent_connections_make_room() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut first = String::new();
-    BufReader::new(tcplab.stderr.take().unwrap())
-        .read_line(&mut first)
-        .unwrap();
-    let url = first.trim().strip_prefix("metrics: http://").unwrap();
-    let address = url.split_once('/').unwrap().0;
+    let (address, _) = page_of(&mut tcplab);
     let silent: Vec<TcpStream> = (0..40)
         .map(|number| {
-            let mut stream = TcpStream::connect(address).unwrap();
+            let mut stream = TcpStream::connect(&address).unwrap();
             if number % 2 == 1 {
                 // Half a request is none. One that was closed already can't take it.
                 let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n");
@@ -74,7 +75,7 @@ fn silent_connections_make_room() {
         })
         .collect();
     for _ in 0..20 {
-        let page = get(address, "/metrics");
+        let page = get(&address, "/metrics");
         assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
     }
     // All of them are closed at last, without a word.

@@ -36,7 +36,7 @@ pub(super) fn demo(mut demo: args::Demo) -> anyhow::Result<u8> {
     demo.show.quiz = demo.quiz.quiz;
     start_log(&demo.show)?;
     let addresses = Addresses::new(&demo.lab)?;
-    // A kernel would not wait as long as somebody thinks.
+    // A kernel would not wait for the learner.
     if demo.simulate || demo.show.quiz {
         refuse_stepping(&demo.steps)?;
         return simulate(&demo.show, &demo.stack, &addresses);

@@ -1,4 +1,4 @@
-//! Setting the log up: `RUST_LOG` decides, and where it is not set, warnings are shown.
+//! Log setup: `RUST_LOG` decides; if it is not set, warnings are shown.
 
 use super::args::Show;
 use crate::fault::catalogue::distance;

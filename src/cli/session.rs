@@ -327,7 +327,7 @@ impl Drop for Session<'_> {
 }
 
 impl Audience<'_> {
-    /// Asks the peers' kernel about its ends though nothing has happened: it may give them up while somebody thinks.
+    /// Asks the peers' kernel about its ends although nothing has happened: it may give them up during a pause.
     fn ask_again(&mut self, engine: &mut Engine, now: Instant) {
         let news = self.asker.as_mut().map(Asker::again);
         for (flow, view) in news.into_iter().flatten() {

@@ -222,7 +222,7 @@ impl Stepper {
         match &self.shown {
             Some(shown) if *shown == lines => return,
             Some(shown) if shown.len() == lines.len() && is_dumb() => return,
-            // Above what somebody may be typing: DECSC, CUU, EL, DECRC.
+            // Above the line that is being typed: DECSC, CUU, EL, DECRC.
             Some(shown) if shown.len() == lines.len() && self.given.is_none() => {
                 let up = lines.len();
                 let text = lines.join("\r\n\x1b[2K");

@@ -39,7 +39,7 @@ struct Job {
 enum What {
     Scenario {
         scenario: Box<Scenario>,
-        /// Where; `None` where it can't run as was asked for.
+        /// Where it runs; `None` if it can't run as asked.
         on: Option<On>,
     },
     /// Why it is no scenario; what stands behind the path, from the colon on.
@@ -172,7 +172,7 @@ fn collect(path: &Path, jobs: &mut Vec<Job>) {
     });
 }
 
-/// What is in a folder; `None` where it is a file.
+/// The contents of a folder; `None` if it is a file.
 fn paths_in(path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
     if !fs::metadata(path)?.is_dir() {
         return Ok(None);

@@ -266,7 +266,7 @@ impl Watcher {
         command
     }
 
-    /// Asks and shows everything that has happened, where nothing happens while somebody thinks.
+    /// Asks about and shows everything that has happened; nothing more happens during a question.
     pub(super) fn examine(&mut self) {
         loop {
             // In a simulation nothing waits in the link.
@@ -355,7 +355,7 @@ impl Watcher {
         !self.view.is_empty()
     }
 
-    /// What to say at the end, where there is a summary.
+    /// What to say at the end, if there is a summary.
     pub(super) fn hint(&mut self, text: String) {
         self.hints.push(text);
     }

@@ -6,6 +6,8 @@ use crate::link::Incoming;
 use crate::segment::{Flags, Segment, SeqNumber, TcpOption};
 use crate::stack::reply;
 use crate::stack::table::FlowKey;
+use crate::stack::tcp::ip_header_len;
+use crate::tcb::announced_mss;
 use smoltcp::time::Instant;
 
 impl Engine {
@@ -23,14 +25,10 @@ impl Engine {
         let (v6, config) = (key.local.is_ipv6(), &self.shared.config);
         // That of the connection to come, whose window must not shrink.
         let buffer = buffer.unwrap_or(config.buffer);
-        let own_mss = config.mtu as u16 - if v6 { 60 } else { 40 };
+        let own_mss = config.wire().mss(ip_header_len(key.local.ip()));
         let most = self.shared.crowd.stray_window(now, own_mss.into());
         let window = buffer.min(most as usize);
-        let default = if v6 { 1220 } else { 536 };
-        let mss = syn
-            .max_segment_size()
-            .filter(|&mss| mss > 0)
-            .unwrap_or(default);
+        let mss = announced_mss(syn.max_segment_size(), v6);
         let answer = Segment {
             seq: self.cookies.bake(now, &key, syn.seq, mss),
             ack: syn.seq + 1,

@@ -11,6 +11,7 @@ use crate::segment::SeqNumber;
 use crate::service::{Connection, Program, Task, UdpSocket};
 use crate::stack::socket::{Moment, Socket};
 use crate::stack::table::FlowKey;
+use crate::stack::tcp::ip_header_len;
 use crate::state::TcpState;
 use crate::tcb::Tcb;
 use smoltcp::time::Instant;
@@ -252,8 +253,7 @@ impl Shared {
         socket: &Socket,
     ) -> Tcb {
         let v6 = key.local.is_ipv6();
-        // An MTU has 16 bits.
-        let own_mss = (self.config.mtu - if v6 { 60 } else { 40 }) as u16;
+        let own_mss = self.config.wire().mss(ip_header_len(key.local.ip()));
         let clock = (self.iss.hash(key) >> 32) as u32;
         let clock = self.config.timestamps.then_some(clock);
         Tcb::new(now, opening, iss, socket.buffer(), v6, own_mss, clock)

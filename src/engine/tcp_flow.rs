@@ -145,7 +145,7 @@ impl TcpFlow {
         !matches!(self.program, Stage::Over(_))
     }
 
-    /// How long its TIME-WAIT lasts, where that is not what all do.
+    /// How long its TIME-WAIT lasts, if it differs from the default.
     pub(super) fn own_time_wait(&self) -> Option<Duration> {
         self.tcb.deadlines.own_time_wait()
     }

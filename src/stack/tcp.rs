@@ -63,8 +63,8 @@ impl Wire {
         if self.offload { LARGEST } else { self.mtu }
     }
 
-    /// The MSS to announce.
-    fn mss(self, ip_header_len: usize) -> u16 {
+    /// The MSS to announce behind IP headers of this many bytes.
+    pub(crate) fn mss(self, ip_header_len: usize) -> u16 {
         // An MTU has 16 bits.
         (self.mtu - ip_header_len - TCP_HEADER_LEN) as u16
     }

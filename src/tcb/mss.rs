@@ -6,15 +6,19 @@ use crate::stack::tcp::MIN_MSS;
 pub(super) const DEFAULT_MSS_V6: u16 = 1220;
 const DEFAULT_MSS_V4: u16 = 536;
 
-/// The MSS that counts for what we send, options included: that of the peer, or ours where that is less. Like smoltcp, we don't
-/// believe one that leaves no room for data behind the options.
-pub(super) fn sending_mss(announced: Option<u16>, v6: bool, own: u16) -> u16 {
+/// The MSS of a peer that has named this one, or none.
+pub(crate) fn announced_mss(named: Option<u16>, v6: bool) -> u16 {
     let default = match v6 {
         true => DEFAULT_MSS_V6,
         false => DEFAULT_MSS_V4,
     };
-    let announced = announced.filter(|&mss| mss > 0).unwrap_or(default);
-    announced.max(MIN_MSS).min(own)
+    named.filter(|&mss| mss > 0).unwrap_or(default)
+}
+
+/// The MSS that counts for what we send, options included: that of the peer, or ours if that is less. Like smoltcp, we don't
+/// believe one that leaves no room for data behind the options.
+pub(super) fn sending_mss(named: Option<u16>, v6: bool, own: u16) -> u16 {
+    announced_mss(named, v6).max(MIN_MSS).min(own)
 }
 
 #[cfg(test)]

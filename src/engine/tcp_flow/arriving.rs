@@ -245,7 +245,7 @@ impl TcpFlow {
         }
     }
 
-    /// Answers at once, where that is due.
+    /// Answers at once if an answer is due.
     fn react(
         &mut self,
         shared: &mut Shared,
