@@ -188,10 +188,10 @@ pub(super) struct Audit {
     /// segments, one per run, and cut its last data short
     #[arg(long)]
     pub(super) sweep: bool,
-    /// When the client promises to give up connecting, in seconds per address: failing by then is good, later is not
+    /// When the client promises to give up connecting, in seconds per address: giving up at that time is good, later is not
     #[arg(long, value_name = "SECONDS", value_parser = limit)]
     pub(super) connect_limit: Option<std::time::Duration>,
-    /// When it promises to give up waiting for an answer, in seconds from the handshake
+    /// When it promises to give up waiting for an answer, in seconds from the handshake, likewise
     #[arg(long, value_name = "SECONDS", value_parser = limit)]
     pub(super) answer_limit: Option<std::time::Duration>,
     /// How many commands may run at once; four per processor unless given
